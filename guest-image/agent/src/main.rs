@@ -1,0 +1,2 @@
+//! The static guest agent: PID 1 of every lab guest.
+fn main() {}

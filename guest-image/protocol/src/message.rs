@@ -1,0 +1,198 @@
+//! What can be asked of the agent, and what it answers.
+
+use serde::{Deserialize, Serialize};
+
+/// Version of the protocol. The agent says it in [`FromAgent::Ready`]; the host refuses another one. Both are built
+/// from one tree, so this guards against a stale image, not against the past.
+pub const VERSION: u32 = 1;
+
+/// Most bytes of payload in one message.
+pub const CHUNK: usize = 64 * 1024;
+
+/// Names a request; chosen by the host, unique while it is open. Every answer carries the request's.
+pub type Id = u32;
+
+/// From the host to the agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToAgent {
+    /// Run a command. Answered by `Started`, any number of `Output`, and `Ended`; or by `Failed`.
+    Exec(Id, Exec),
+    /// Send a signal to the process group of a running `Exec`. Answered by `Done`, or `Failed` if it has ended.
+    Kill(Id, KillTarget, i32),
+    /// Write a part of a file. The first part creates or truncates it, the last part (`last`) publishes it under its
+    /// name; every part is answered by `Done` or `Failed`.
+    Put {
+        /// This request.
+        id: Id,
+        /// Absolute path in the guest.
+        path: String,
+        /// Permission bits.
+        mode: u32,
+        /// Byte at which this part starts; 0 for the first part.
+        offset: u64,
+        /// At most [`CHUNK`] bytes.
+        bytes: Vec<u8>,
+        /// Whether this is the last part.
+        last: bool,
+    },
+    /// Read files. Each pattern is an absolute path in which `*` matches within one component. Answered by one
+    /// `File` after another, then `Done`.
+    Read {
+        /// This request.
+        id: Id,
+        /// Patterns.
+        patterns: Vec<String>,
+        /// Most bytes of each file.
+        limit: u32,
+    },
+    /// The kernel's log from the start (`/dev/kmsg`). Answered by `Output` and `Done`.
+    KernelLog(Id),
+    /// Wait until something listens. Answered by `Done`, or `Failed` when the deadline passes.
+    WaitListening(Id, Listen),
+    /// Flush, unmount and power off. The machine's end is the answer.
+    PowerOff(Id),
+}
+
+/// Which `Exec` to signal.
+pub type KillTarget = Id;
+
+/// A command to run in the guest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exec {
+    /// Program and arguments; the program is looked up in the agent's `PATH`.
+    pub argv: Vec<String>,
+    /// Added to the agent's environment.
+    pub env: Vec<(String, String)>,
+    /// A network namespace by its name in `/run/netns`; the agent's own if none.
+    pub netns: Option<String>,
+    /// Cores that it may run on; all if empty.
+    pub cpus: Vec<u32>,
+    /// Given to the command as its standard input, which then ends. At most [`CHUNK`] bytes.
+    pub stdin: Vec<u8>,
+    /// Read immediately before the command starts and immediately after it has ended, within the namespace.
+    /// Patterns as in [`ToAgent::Read`].
+    pub snapshot: Vec<String>,
+    /// The command's process group is killed when this has passed.
+    pub deadline_ms: u64,
+}
+
+/// Something that is to listen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listen {
+    /// A network namespace by its name in `/run/netns`.
+    pub netns: Option<String>,
+    /// TCP in state LISTEN, or a bound UDP socket.
+    pub transport: Transport,
+    /// Port.
+    pub port: u16,
+    /// How long to wait.
+    pub deadline_ms: u64,
+}
+
+/// A transport protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// From the agent to the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromAgent {
+    /// The agent is up; sent once, unasked, as its first message.
+    Ready {
+        /// [`VERSION`].
+        version: u32,
+        /// CLOCK_BOOTTIME when it was sent, in nanoseconds.
+        uptime_ns: u64,
+        /// `uname -r`.
+        release: String,
+    },
+    /// The command runs.
+    Started {
+        /// The request.
+        id: Id,
+        /// Its process id in the guest.
+        pid: u32,
+    },
+    /// Something that the command, or the kernel's log, wrote.
+    Output {
+        /// The request.
+        id: Id,
+        /// Which stream.
+        stream: Stream,
+        /// At most [`CHUNK`] bytes.
+        bytes: Vec<u8>,
+    },
+    /// The command has ended and its output is complete.
+    Ended {
+        /// The request.
+        id: Id,
+        /// How it ended.
+        how: HowEnded,
+        /// CLOCK_MONOTONIC between start and end, in nanoseconds.
+        elapsed_ns: u64,
+    },
+    /// A file as it was read: for `Read`, or for a snapshot of an `Exec`.
+    File {
+        /// The request.
+        id: Id,
+        /// The path that matched.
+        path: String,
+        /// Which reading this is.
+        moment: Moment,
+        /// What was read, or why not.
+        content: FileContent,
+    },
+    /// The request is done.
+    Done(Id),
+    /// The request could not be done.
+    Failed(Id, String),
+}
+
+/// When a file was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Moment {
+    /// On a `Read`.
+    Now,
+    /// Immediately before a command.
+    Before,
+    /// Immediately after a command.
+    After,
+}
+
+/// What was read from a file, or why not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileContent {
+    /// A part of it. A file larger than [`CHUNK`] comes in several messages; the last part is marked.
+    Part {
+        /// At most [`CHUNK`] bytes.
+        bytes: Vec<u8>,
+        /// Whether this is the end of it.
+        last: bool,
+    },
+    /// It could not be read.
+    Unreadable(String),
+}
+
+/// One of a command's streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HowEnded {
+    /// With this status.
+    Exited(i32),
+    /// By this signal.
+    Signalled(i32),
+    /// Killed by the agent because its deadline had passed.
+    DeadlinePassed,
+}

@@ -1,0 +1,1 @@
+//! Collectors around a workload: what to snapshot, and pure reducers to samples.

@@ -1,0 +1,1 @@
+//! Debian packages, resolved, fetched and unpacked without root or the host's apt state.

@@ -1,0 +1,1 @@
+//! Kernel specification to kernel image: sources, series, configuration, sandboxed build, cache.

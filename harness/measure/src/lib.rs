@@ -1,0 +1,15 @@
+//! The vocabulary of what was seen: [`Sample`]s with metric, unit, direction, dimensions and provenance; and how
+//! builds and trials ended.
+//!
+//! Invariant: plain data; knows neither tools nor statistics. The waist between what yields samples and what judges
+//! them.
+
+#![deny(missing_docs)]
+
+mod end;
+pub mod metric;
+mod sample;
+
+pub use end::{ApplyFailure, BuildEnd, CrashKind, CrashReport, GuestFacts, KernelImage, TrialEnd};
+pub use metric::{Better, MetricDef, Unit};
+pub use sample::{Dims, Provenance, RawFile, Sample};

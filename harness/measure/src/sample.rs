@@ -1,0 +1,72 @@
+//! One number, and all that is needed to know what it means.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::metric::MetricDef;
+
+/// Dimensions of a sample: `workload`, `core`, `percentile`, `iommu_server`, ... never part of a metric's name.
+pub type Dims = BTreeMap<String, String>;
+
+/// One number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    /// A name from [`crate::metric`]; unit and direction follow from it.
+    pub metric: String,
+    /// The value in the metric's unit; always finite.
+    pub value: f64,
+    /// What tells this sample from others of its metric.
+    pub dims: Dims,
+    /// Where the number comes from. Comparisons across provenances are refused.
+    pub provenance: Provenance,
+}
+
+impl Sample {
+    /// A sample of `metric`, or nothing if `value` is not finite: what could not be measured is absent, never zero.
+    #[must_use]
+    pub fn new(metric: &MetricDef, value: f64, dims: Dims, provenance: Provenance) -> Option<Self> {
+        value.is_finite().then(|| Self { metric: metric.name.to_owned(), value, dims, provenance })
+    }
+}
+
+/// Where a number comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Provenance {
+    /// iperf3's own report.
+    Iperf3,
+    /// sockperf's own report.
+    Sockperf,
+    /// A file in the guest's `/proc`.
+    Procfs,
+    /// QEMU's trace events: an emulated device, not a hardware counter.
+    QemuTrace,
+    /// The agent's or the harness's clock.
+    Clock,
+    /// Canned output of the fake machine: says nothing about any kernel.
+    Fake,
+}
+
+impl std::fmt::Display for Provenance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Iperf3 => "iperf3",
+            Self::Sockperf => "sockperf",
+            Self::Procfs => "procfs",
+            Self::QemuTrace => "qemu-trace",
+            Self::Clock => "clock",
+            Self::Fake => "fake",
+        })
+    }
+}
+
+/// A tool's own output, kept beside the samples that were read from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawFile {
+    /// A plain file name, unique within the trial, such as `tcp.iperf3-client.json`.
+    pub name: String,
+    /// As the tool wrote it.
+    pub bytes: Vec<u8>,
+}

@@ -1,0 +1,72 @@
+//! Arms, their repetition, and what must hold.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{KernelSpec, Machine};
+
+/// One side of a comparison.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Arm {
+    /// Unique within the plan; letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// The kernel under test. In a two-machine topology both machines boot it.
+    pub kernel: KernelSpec,
+    /// Extra kernel parameters, after those that the machine itself needs.
+    pub cmdline: Vec<String>,
+    /// Where it boots, with this arm's knobs and sysctls merged in.
+    pub machine: Machine,
+}
+
+/// Repetition and order. The unit of replication is a boot: a block is one boot of every arm, in an order drawn anew
+/// for each block from `seed`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Design {
+    /// Timed boots of each arm; equally the number of blocks.
+    pub boots: u32,
+    /// Boots of each arm in which tracing collectors run; no timed sample comes from them.
+    pub traced_boots: u32,
+    /// Orders the blocks and drives every random choice of the analysis.
+    pub seed: u64,
+    /// The level at which gates are judged, family-wise over all gates and candidate arms.
+    pub alpha: f64,
+    /// Longest time that one boot may take until the agent answers, in seconds.
+    pub boot_deadline_s: u32,
+}
+
+/// Something that must hold between the baseline and every other arm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gate {
+    /// Which number is judged.
+    pub select: MetricSelector,
+    /// The relative change that matters, as a fraction of the baseline: 0.02 is two per cent.
+    pub margin: f64,
+    /// Which verdicts let the gate hold.
+    pub expect: Expectation,
+}
+
+/// Names one series of samples: a metric of a workload.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricSelector {
+    /// The workload's name in the plan.
+    pub workload: String,
+    /// The metric's name, as in `measure::metric`.
+    pub metric: String,
+    /// Dimensions that the samples must have, such as `percentile: "50"`; others are free but must then be single.
+    pub dims: std::collections::BTreeMap<String, String>,
+}
+
+/// Which verdicts let a gate hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Expectation {
+    /// `same` or `better`.
+    NotWorse,
+    /// `same` only.
+    Same,
+    /// `better` only.
+    Better,
+}

@@ -1,0 +1,64 @@
+//! The vocabulary of what to do: a [`Plan`] and its parts, as plain data in which every default has been decided.
+//!
+//! Written by `scenario`, read by everything downstream, stored in `run.json` and printed by `assay plan`.
+//! Invariant: knows neither YAML nor processes; serialises to the same text for the same plan.
+
+#![deny(missing_docs)]
+
+mod design;
+mod kernel;
+mod machine;
+mod workload;
+
+pub use design::{Arm, Design, Expectation, Gate, MetricSelector};
+pub use kernel::{
+    Base, BaseName, ConfigFragment, ConfigOption, ConfigStart, ConfigValue, KernelConfig, KernelSpec, PatchFile, Series,
+    Source,
+};
+pub use machine::{
+    Accel, CpuModel, FakeMachine, Iommu, IommuMode, Knobs, Machine, Nic, NicModel, QemuMachine, Topology,
+};
+pub use workload::{
+    Amount, Collector, Iperf3, Iperf3Direction, Sockperf, SockperfMode, Transport, Workload, WorkloadKind,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// The version of [`Plan`]'s serialised form. A reader refuses a newer one.
+pub const FORMAT: u32 = 1;
+
+/// Everything that a run will do, with nothing left optional.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`FORMAT`] at the time of writing.
+    pub format: u32,
+    /// The scenario's name: its file's stem.
+    pub name: String,
+    /// The question that the scenario asks: its first comment.
+    pub question: String,
+    /// Arms in the order of the scenario file; the first is the baseline of every comparison.
+    pub arms: Vec<Arm>,
+    /// Workloads, run in this order within each timed boot.
+    pub workloads: Vec<Workload>,
+    /// What is collected around every workload.
+    pub collectors: Vec<Collector>,
+    /// How often everything is repeated, and in which order.
+    pub design: Design,
+    /// What must hold, at most three.
+    pub gates: Vec<Gate>,
+}
+
+impl Plan {
+    /// The arm that every other arm is compared with.
+    #[must_use]
+    pub fn baseline(&self) -> Option<&Arm> {
+        self.arms.first()
+    }
+
+    /// The arm called `name`.
+    #[must_use]
+    pub fn arm(&self, name: &str) -> Option<&Arm> {
+        self.arms.iter().find(|arm| arm.name == name)
+    }
+}

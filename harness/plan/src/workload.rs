@@ -1,0 +1,120 @@
+//! What runs on the machines, and what is collected around it.
+
+use serde::{Deserialize, Serialize};
+
+/// A workload by its name in the plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workload {
+    /// Unique within the plan; part of every sample's dimensions as `workload`.
+    pub name: String,
+    /// The tool and its parameters.
+    pub kind: WorkloadKind,
+}
+
+/// The tool and its parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "tool", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum WorkloadKind {
+    /// Bulk throughput.
+    Iperf3(Iperf3),
+    /// Latency.
+    Sockperf(Sockperf),
+}
+
+/// `iperf3 -c`, JSON output, TCP.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Iperf3 {
+    /// Parallel streams, `-P`, 1 to 128.
+    pub flows: u32,
+    /// Who sends.
+    pub direction: Iperf3Direction,
+    /// How much is measured, after `warmup_s`.
+    pub amount: Amount,
+    /// Seconds that are run first and left out, `-O`.
+    pub warmup_s: u32,
+    /// Bytes per write, `-l`.
+    pub message_bytes: u32,
+    /// `-C`, such as `cubic`; the guest's default if none.
+    pub congestion: Option<String>,
+}
+
+/// Who sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Iperf3Direction {
+    /// The client sends, the server receives.
+    ClientToServer,
+    /// The server sends, `-R`.
+    ServerToClient,
+    /// Both at once, `--bidir`.
+    Both,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Amount {
+    /// For so many seconds, `-t`.
+    Seconds(u32),
+    /// So many bytes over all flows, `-n`.
+    Bytes(u64),
+}
+
+/// `sockperf ping-pong` or `under-load`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sockperf {
+    /// Which of sockperf's tests.
+    pub mode: SockperfMode,
+    /// TCP or UDP.
+    pub transport: Transport,
+    /// Bytes per message, `-m`, 14 to 65507.
+    pub message_bytes: u32,
+    /// Seconds, `-t`.
+    pub seconds: u32,
+}
+
+/// Which of sockperf's tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SockperfMode {
+    /// One message in flight.
+    PingPong,
+    /// A fixed rate of messages in a second, `--mps`, answered one in a hundred.
+    UnderLoad {
+        /// Messages in a second.
+        messages_per_second: u32,
+    },
+}
+
+/// Transport of a socket workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// `--tcp`.
+    Tcp,
+    /// sockperf's default.
+    Udp,
+}
+
+/// A collector around every workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Collector {
+    /// Time of each core by kind, from `/proc/stat`.
+    Cpu,
+    /// Segments, retransmits, ACKs per 4 KiB page, drops, from `/proc/net/{snmp,netstat,dev,softnet_stat}`.
+    Net,
+    /// IOTLB hits, fills and invalidations per 4 KiB page, from QEMU's trace; runs in traced boots only.
+    Iotlb,
+}
+
+impl Collector {
+    /// Whether the collector disturbs timing and so runs in boots of its own.
+    #[must_use]
+    pub fn is_tracing(self) -> bool {
+        matches!(self, Self::Iotlb)
+    }
+}

@@ -1,0 +1,1 @@
+//! Terminal, markdown and JSON from one model.

@@ -1,0 +1,1 @@
+//! Trials in seeded randomised blocks, with deadlines and progress as events.

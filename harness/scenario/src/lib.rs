@@ -1,0 +1,1 @@
+//! Scenario, kernel and series files (YAML) to a checked, fully resolved plan.

@@ -1,0 +1,1 @@
+//! Pure, seeded statistics: permutation within blocks, intervals, multiplicity, verdicts.

@@ -1,0 +1,1 @@
+//! Runs on disk: plan, samples and raw outputs, written as trials end.

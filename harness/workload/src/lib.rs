@@ -1,0 +1,1 @@
+//! What runs on the machines, and pure parsers of what comes back.

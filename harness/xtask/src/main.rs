@@ -1,0 +1,2 @@
+//! Developer chores: set-up, demo, test, check, bench.
+fn main() {}

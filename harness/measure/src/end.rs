@@ -78,7 +78,8 @@ pub struct ApplyFailure {
 pub enum TrialEnd {
     /// All workloads ran.
     Measured {
-        /// In the order in which they were taken.
+        /// In the order in which they were taken. Stored in `samples.jsonl`, not with the record.
+        #[serde(skip)]
         samples: Vec<Sample>,
     },
     /// The kernel crashed or the machine hung.
@@ -86,6 +87,7 @@ pub enum TrialEnd {
         /// What was seen.
         report: CrashReport,
         /// What had been measured before.
+        #[serde(skip)]
         samples: Vec<Sample>,
     },
     /// A workload failed in a machine that lives: no route, a tool's error, a deadline within the guest.
@@ -95,6 +97,7 @@ pub enum TrialEnd {
         /// The tool's own words.
         message: String,
         /// What had been measured before.
+        #[serde(skip)]
         samples: Vec<Sample>,
     },
     /// The guest cannot run what was asked: a sysctl it does not have, a mode it did not take.
@@ -109,10 +112,20 @@ impl TrialEnd {
     #[must_use]
     pub fn samples(&self) -> &[Sample] {
         match self {
-            Self::Measured { samples } | Self::Crashed { samples, .. } | Self::WorkloadFailed { samples, .. } => {
-                samples
-            }
+            Self::Measured { samples }
+            | Self::Crashed { samples, .. }
+            | Self::WorkloadFailed { samples, .. } => samples,
             Self::NotTestable { .. } => &[],
+        }
+    }
+
+    /// Where the samples go when a stored record is put together again.
+    pub fn samples_mut(&mut self) -> Option<&mut Vec<Sample>> {
+        match self {
+            Self::Measured { samples }
+            | Self::Crashed { samples, .. }
+            | Self::WorkloadFailed { samples, .. } => Some(samples),
+            Self::NotTestable { .. } => None,
         }
     }
 }

@@ -9,7 +9,9 @@
 mod end;
 pub mod metric;
 mod sample;
+mod trial;
 
 pub use end::{ApplyFailure, BuildEnd, CrashKind, CrashReport, GuestFacts, KernelImage, TrialEnd};
 pub use metric::{Better, MetricDef, Unit};
 pub use sample::{Dims, Provenance, RawFile, Sample};
+pub use trial::TrialRecord;

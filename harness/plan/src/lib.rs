@@ -12,8 +12,8 @@ mod workload;
 
 pub use design::{Arm, Design, Expectation, Gate, MetricSelector};
 pub use kernel::{
-    Base, BaseName, ConfigFragment, ConfigOption, ConfigStart, ConfigValue, KernelConfig, KernelSpec, PatchFile, Series,
-    Source,
+    Base, BaseName, ConfigFragment, ConfigOption, ConfigStart, ConfigValue, KernelConfig, KernelSpec,
+    PatchFile, Series, Source,
 };
 pub use machine::{
     Accel, CpuModel, FakeMachine, Iommu, IommuMode, Knobs, Machine, Nic, NicModel, QemuMachine, Topology,

@@ -1,1 +1,27 @@
-//! Runs on disk: plan, samples and raw outputs, written as trials end.
+//! Runs on disk: what was planned, every raw sample, every tool's output, written as trials end.
+//!
+//! ```text
+//! RESULTS/RUN/run.json             plan, kernels, host; format version
+//!             samples.jsonl        one sample a line, synced before its trial counts as finished
+//!             trials/N/trial.json  how the trial went; its presence means that the trial is finished
+//!             trials/N/*.log       consoles
+//!             trials/N/raw/        the tools' own output
+//!             lock                 held by the process that writes
+//! ```
+//!
+//! A trial is published by the atomic rename of its `trial.json`, after its samples were synced. Whatever is there
+//! without one is from an interrupted trial: readers pass over it and [`Run::resume`] removes it.
+//!
+//! Invariant: keeps and gives back; judges nothing.
+
+mod durable;
+mod error;
+mod record;
+mod run;
+
+pub use error::StoreError;
+pub use record::{ArmKernel, GuestRoot, Host, RunFile};
+pub use run::{Run, Stored, list, newest, read};
+
+/// Version of the layout and of `run.json`. A newer one is refused, an older one is read.
+pub const FORMAT: u32 = 1;

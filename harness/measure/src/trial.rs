@@ -1,0 +1,31 @@
+//! What is known of one trial once it is over.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{GuestFacts, TrialEnd};
+
+/// One boot of one arm, as it went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrialRecord {
+    /// Position in the run's schedule, from 0.
+    pub index: u32,
+    /// The block that it belongs to; traced boots have blocks of their own.
+    pub block: u32,
+    /// The arm's name.
+    pub arm: String,
+    /// Whether tracing collectors ran: nothing timed comes from such a boot.
+    pub traced: bool,
+    /// How it ended.
+    pub end: TrialEnd,
+    /// What each guest said of itself, by the guest's name.
+    pub facts: BTreeMap<String, GuestFacts>,
+    /// Seconds from power-on until every agent answered; absent if one never did.
+    pub boot_seconds: Option<f64>,
+    /// Seconds from power-on to power-off.
+    pub took_seconds: f64,
+    /// What could not be measured, and why.
+    pub unavailable: Vec<String>,
+}

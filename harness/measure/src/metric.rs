@@ -50,6 +50,27 @@ pub enum Better {
     Neither,
 }
 
+/// What has to be in a plan for a metric to be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum YieldedBy {
+    /// An iperf3 workload.
+    Iperf3,
+    /// A sockperf workload.
+    Sockperf,
+    /// The collector `cpu`, around any workload.
+    Cpu,
+    /// The collector `net`, around any workload.
+    Net,
+    /// The collector `net`, around a workload over TCP.
+    NetAroundTcp,
+    /// The collector `net`, around a workload that moves bulk payload (iperf3).
+    NetAroundBulk,
+    /// The collector `iotlb`, around a workload that moves bulk payload (iperf3).
+    IotlbAroundBulk,
+    /// Every boot; no workload.
+    Boot,
+}
+
 /// A metric's definition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MetricDef {
@@ -59,15 +80,34 @@ pub struct MetricDef {
     pub unit: Unit,
     /// Which way is better.
     pub better: Better,
+    /// What has to be in a plan for the metric to be measured.
+    pub yielded_by: YieldedBy,
+    /// The dimensions that tell its samples within one workload apart.
+    pub dims: &'static [&'static str],
     /// One line: what it is and how it is computed.
     pub help: &'static str,
 }
 
+/// The values of [`LATENCY`]'s dimension `percentile`.
+pub const PERCENTILES: &[&str] = &["min", "25", "50", "75", "90", "99", "99.9", "99.99", "99.999", "max"];
+
+/// The values of the dimension `side`. `guest` stands for both sides where one kernel or namespace has the counter.
+pub const SIDES: &[&str] = &["server", "client", "guest"];
+
+/// The values of the dimension `direction`: who sends.
+pub const DIRECTIONS: &[&str] = &["client-to-server", "server-to-client"];
+
 macro_rules! metrics {
-    ($($(#[doc = $help:literal])+ $ident:ident = $name:literal, $unit:ident, $better:ident;)+) => {
+    ($($(#[doc = $help:literal])+
+       $ident:ident = $name:literal, $unit:ident, $better:ident, $by:ident $(, $dim:literal)*;)+) => {
         $($(#[doc = $help])+
         pub const $ident: MetricDef = MetricDef {
-            name: $name, unit: Unit::$unit, better: Better::$better, help: concat!($($help),+),
+            name: $name,
+            unit: Unit::$unit,
+            better: Better::$better,
+            yielded_by: YieldedBy::$by,
+            dims: &[$($dim),*],
+            help: concat!($($help),+),
         };)+
 
         /// Every metric, in the order of reports.
@@ -77,47 +117,55 @@ macro_rules! metrics {
 
 metrics! {
     /// Payload received by the receiving side, over all flows.
-    THROUGHPUT = "throughput", BitsPerSecond, Higher;
+    THROUGHPUT = "throughput", BitsPerSecond, Higher, Iperf3, "direction";
+    /// Payload received of one flow, when there are several.
+    FLOW_THROUGHPUT = "flow-throughput", BitsPerSecond, Higher, Iperf3, "direction", "flow";
     /// Segments that the sender sent again, over all flows (iperf3).
-    RETRANSMITS = "retransmits", Count, Lower;
+    RETRANSMITS = "retransmits", Count, Lower, Iperf3, "direction";
     /// sockperf's latency, half the round trip; dimension `percentile` (25 to 99.999, `min`, `max`).
-    LATENCY = "latency", Microseconds, Lower;
+    LATENCY = "latency", Microseconds, Lower, Sockperf, "percentile";
     /// sockperf's mean latency.
-    LATENCY_MEAN = "latency-mean", Microseconds, Lower;
-    /// Messages answered in a second.
-    MESSAGE_RATE = "message-rate", MessagesPerSecond, Higher;
-    /// Messages that were never answered, of those sent.
-    MESSAGE_LOSS = "message-loss", Percent, Lower;
+    LATENCY_MEAN = "latency-mean", Microseconds, Lower, Sockperf;
+    /// Standard deviation of sockperf's latencies within one run.
+    LATENCY_DEVIATION = "latency-deviation", Microseconds, Lower, Sockperf;
+    /// Messages that sockperf sent in a second.
+    MESSAGE_RATE = "message-rate", MessagesPerSecond, Higher, Sockperf;
+    /// Messages that should have been answered and were not, of those that should (sockperf).
+    MESSAGE_LOSS = "message-loss", Percent, Lower, Sockperf;
     /// user + nice time of a core, dimension `core` (`all` is the mean over cores).
-    CPU_APP = "cpu-app", Percent, Lower;
+    CPU_APP = "cpu-app", Percent, Lower, Cpu, "side", "core";
     /// System time of a core without interrupts.
-    CPU_SYSTEM = "cpu-system", Percent, Lower;
+    CPU_SYSTEM = "cpu-system", Percent, Lower, Cpu, "side", "core";
     /// Hard and soft interrupt time of a core.
-    CPU_SOFTIRQ = "cpu-softirq", Percent, Lower;
+    CPU_SOFTIRQ = "cpu-softirq", Percent, Lower, Cpu, "side", "core";
     /// Time in which a core waited for I/O; counts as idle.
-    CPU_IOWAIT = "cpu-iowait", Percent, Neither;
+    CPU_IOWAIT = "cpu-iowait", Percent, Neither, Cpu, "side", "core";
     /// Time that the hypervisor kept from a core.
-    CPU_STEAL = "cpu-steal", Percent, Neither;
+    CPU_STEAL = "cpu-steal", Percent, Neither, Cpu, "side", "core";
+    /// Time that a core spent in guests of its own; a part of `cpu-app`.
+    CPU_GUEST = "cpu-guest", Percent, Neither, Cpu, "side", "core";
     /// All but idle, iowait and steal.
-    CPU_BUSY = "cpu-busy", Percent, Lower;
+    CPU_BUSY = "cpu-busy", Percent, Lower, Cpu, "side", "core";
     /// Segments retransmitted of segments sent, both from `/proc/net/snmp` of the sending side.
-    DROP_RATE = "drop-rate", Percent, Lower;
+    DROP_RATE = "drop-rate", Percent, Lower, NetAroundTcp, "side";
     /// Segments that the sending side received for each 4 KiB page of payload that it sent.
-    ACKS_PER_PAGE = "acks-per-page", PerPage, Lower;
+    ACKS_PER_PAGE = "acks-per-page", PerPage, Lower, NetAroundBulk, "side";
     /// Packets dropped because a core's backlog was full, `/proc/net/softnet_stat`.
-    SOFTNET_DROPS = "softnet-drops", Count, Lower;
+    SOFTNET_DROPS = "softnet-drops", Count, Lower, Net, "side";
+    /// Times that a core's receive poll ended with work left, `/proc/net/softnet_stat`.
+    SOFTNET_SQUEEZES = "softnet-squeezes", Count, Neither, Net, "side";
     /// Packets that a NIC dropped on receive or transmit, `/proc/net/dev`.
-    NIC_DROPS = "nic-drops", Count, Lower;
+    NIC_DROPS = "nic-drops", Count, Lower, Net, "side", "interface";
     /// IOTLB hits of the emulated IOMMU for each 4 KiB page (QEMU `vtd_iotlb_page_hit`).
-    IOTLB_HITS = "iotlb-hits-per-page", PerPage, Neither;
+    IOTLB_HITS = "iotlb-hits-per-page", PerPage, Neither, IotlbAroundBulk, "side";
     /// IOTLB misses that were filled, for each page (QEMU `vtd_iotlb_page_update`).
-    IOTLB_FILLS = "iotlb-fills-per-page", PerPage, Lower;
+    IOTLB_FILLS = "iotlb-fills-per-page", PerPage, Lower, IotlbAroundBulk, "side";
     /// Invalidations by page range for each page (QEMU `vtd_inv_desc_iotlb_pages`).
-    IOTLB_PAGE_INVALIDATIONS = "iotlb-page-invalidations-per-page", PerPage, Lower;
+    IOTLB_PAGE_INVALIDATIONS = "iotlb-page-invalidations-per-page", PerPage, Lower, IotlbAroundBulk, "side";
     /// Invalidations of a domain or of everything for each page.
-    IOTLB_WIDE_INVALIDATIONS = "iotlb-wide-invalidations-per-page", PerPage, Lower;
+    IOTLB_WIDE_INVALIDATIONS = "iotlb-wide-invalidations-per-page", PerPage, Lower, IotlbAroundBulk, "side";
     /// From power-on until the agent answered.
-    BOOT_TIME = "boot-time", Seconds, Lower;
+    BOOT_TIME = "boot-time", Seconds, Lower, Boot;
 }
 
 /// The metric called `name`.

@@ -1,0 +1,77 @@
+//! The window of one workload: what can be read on both sides around it, and what moved within it.
+//!
+//! Written by `workload` and the runner, read by `collect`.
+
+use std::{collections::BTreeMap, time::Duration};
+
+/// Files by their path in the guest, each with its content or why it could not be read.
+pub type Files = BTreeMap<String, Result<Vec<u8>, String>>;
+
+/// The same files of one side, twice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SideFiles {
+    /// Read immediately before the window.
+    pub before: Files,
+    /// Read immediately after the window.
+    pub after: Files,
+}
+
+/// What the server's and the client's files have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sides {
+    /// Nothing: each side is a guest of its own.
+    TwoGuests,
+    /// One kernel, hence the same cores; counters of the network namespaces are each side's own.
+    TwoNamespaces,
+    /// Everything: both sides' traffic is in the same counters. Only the client's files are read.
+    OneNamespace,
+}
+
+/// What a workload moves between its two sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traffic {
+    /// A stream of payload; per-page figures make sense.
+    Bulk(Payload),
+    /// Small messages and their answers over TCP.
+    TcpMessages,
+    /// Small messages and their answers over UDP.
+    UdpMessages,
+}
+
+/// Bytes of payload that receiving applications took within the whole window, warm-up and connection set-up included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Payload {
+    /// Sent by the client.
+    pub client_to_server: u64,
+    /// Sent by the server.
+    pub server_to_client: u64,
+}
+
+/// Everything that `collect` reduces to samples.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// What both sides share.
+    pub sides: Sides,
+    /// The server's files; empty if [`Sides::OneNamespace`].
+    pub server: SideFiles,
+    /// The client's files.
+    pub client: SideFiles,
+    /// From the start of the client's command to its end, by the guest's monotonic clock.
+    pub elapsed: Duration,
+    /// What moved.
+    pub traffic: Traffic,
+    /// Counted trace events, in traced boots.
+    pub trace: Option<TraceCounts>,
+}
+
+/// Trace events of QEMU, by the guest's name: `server`, `client`, or `guest` when there is only one.
+pub type TraceCounts = BTreeMap<String, GuestTrace>;
+
+/// Trace events of the QEMU that one guest runs in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GuestTrace {
+    /// Whether the guest has an emulated IOMMU; without one its events mean nothing.
+    pub iommu: bool,
+    /// How often each event occurred in the window; an event that was watched and did not occur is there with zero.
+    pub events: BTreeMap<String, u64>,
+}

@@ -1,0 +1,172 @@
+//! PID 1: from the kernel's hand-over to an agent that serves, and what happens when it ends.
+
+#![expect(unsafe_code, reason = "fork, once, while there is one thread")]
+
+mod loopback;
+mod modules;
+mod mounts;
+mod port;
+mod root;
+mod uevents;
+
+use std::{fs, fs::File, io, path::PathBuf, process::ExitCode, time::Duration};
+
+use nix::{
+    errno::Errno,
+    sys::wait::{WaitStatus, waitpid},
+    unistd::{ForkResult, Pid, fork},
+};
+
+use crate::{
+    console,
+    serve::{Role, serve},
+};
+
+/// Where programs are looked up in the guest.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Why the machine could not be brought up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BootError {
+    #[error("mounting {what} on {target}")]
+    Mount { what: String, target: String, source: io::Error },
+    #[error("loading the module {module}")]
+    Module { module: String, source: io::Error },
+    #[error("listening for the kernel's device events")]
+    Uevents { source: io::Error },
+    #[error("{what} did not appear within {after:?}")]
+    NeverAppeared { what: String, after: Duration },
+    #[error("mounting the root disk {device}")]
+    NoRootDisk { device: String, source: io::Error },
+    #[error("switching to the root disk")]
+    SwitchRoot { source: io::Error },
+    #[error("reading /proc/cmdline")]
+    CommandLine { source: io::Error },
+    #[error("bringing up the loopback device")]
+    Loopback { source: io::Error },
+    #[error("opening the port {}", path.display())]
+    Port { path: PathBuf, source: io::Error },
+    #[error("forking")]
+    Fork { source: io::Error },
+}
+
+/// What the kernel's command line asks of the agent. Words with a dot in them are left alone by the kernel.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Asked {
+    /// `assay.root=/dev/vda`: enter the image on this disk. Without it the initramfs stays the root.
+    root: Option<String>,
+    /// `assay.port=/dev/ttyS1`: speak over this device and not over the virtio-serial port.
+    port: Option<String>,
+}
+
+impl Asked {
+    fn parse(command_line: &str) -> Self {
+        let mut asked = Self::default();
+        for word in command_line.split_ascii_whitespace() {
+            match word.split_once('=') {
+                Some(("assay.root", device)) => asked.root = Some(device.into()),
+                Some(("assay.port", device)) => asked.port = Some(device.into()),
+                _ => {}
+            }
+        }
+        asked
+    }
+}
+
+/// Brings the machine up and stays as its PID 1. Returns only if that cannot go on; the kernel then panics.
+pub(crate) fn run() -> ExitCode {
+    match boot().and_then(|port| {
+        // SAFETY: there is one thread, so no lock or half-done work of another is copied into the child.
+        match unsafe { fork() }.map_err(|errno| BootError::Fork { source: errno.into() })? {
+            ForkResult::Child => Ok(answer(port)),
+            ForkResult::Parent { child } => {
+                drop(port);
+                Ok(reap(child))
+            }
+        }
+    }) {
+        Ok(code) => code,
+        Err(error) => {
+            console::say_error("cannot boot", &error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn boot() -> Result<File, BootError> {
+    mounts::mount_all(mounts::EARLY)?;
+    let command_line =
+        fs::read_to_string("/proc/cmdline").map_err(|source| BootError::CommandLine { source })?;
+    let asked = Asked::parse(&command_line);
+    let events = uevents::Uevents::open()?;
+    modules::load()?;
+    if let Some(device) = &asked.root {
+        root::enter(device, &events)?;
+    }
+    mounts::mount_all(mounts::LATE)?;
+    loopback::up().map_err(|source| BootError::Loopback { source })?;
+    port::open(asked.port.as_deref(), &events)
+}
+
+/// The child: the agent proper.
+fn answer(port: File) -> ExitCode {
+    // SAFETY: there is still one thread; nothing else reads the environment.
+    unsafe {
+        std::env::set_var("PATH", PATH);
+        std::env::set_var("HOME", "/root");
+        std::env::set_var("LC_ALL", "C");
+    }
+    match port.try_clone() {
+        Ok(reader) => serve(reader, port, Role::Init),
+        Err(error) => {
+            console::say_error("duplicating the port's descriptor", &error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The parent: collects orphans until the agent itself ends. Then returns, and the kernel panics over its lost init:
+/// unlike a power-off, that cannot be taken for a clean end.
+fn reap(agent: Pid) -> ExitCode {
+    loop {
+        match waitpid(None, None) {
+            Ok(status) if status.pid() == Some(agent) => {
+                console::say(format_args!("died: {}", how(status)));
+                return ExitCode::FAILURE;
+            }
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => {
+                console::say_error("waiting for children", &errno);
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+}
+
+fn how(status: WaitStatus) -> String {
+    match status {
+        WaitStatus::Exited(_, code) => format!("exited with {code}"),
+        WaitStatus::Signaled(_, signal, _) => format!("killed by {signal}"),
+        other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_read_word_by_word() {
+        let asked = Asked::parse("console=ttyS0 assay.root=/dev/vda panic=-1 assay.rooted=no\n");
+        assert_eq!(asked, Asked { root: Some("/dev/vda".into()), port: None });
+        assert_eq!(Asked::parse(""), Asked::default());
+        assert_eq!(Asked::parse("assay.port=/dev/ttyS1").port.as_deref(), Some("/dev/ttyS1"));
+    }
+
+    #[test]
+    fn an_end_is_told_in_words() {
+        use nix::sys::signal::Signal;
+        assert_eq!(how(WaitStatus::Exited(Pid::from_raw(2), 65)), "exited with 65");
+        assert_eq!(how(WaitStatus::Signaled(Pid::from_raw(2), Signal::SIGKILL, false)), "killed by SIGKILL");
+    }
+}

@@ -1,0 +1,114 @@
+//! Waiting until something listens.
+
+use std::{
+    fs, io, thread,
+    time::{Duration, Instant},
+};
+
+use protocol::{Listen, Transport};
+
+use crate::namespace;
+
+/// Between two looks at the kernel's tables.
+const INTERVAL: Duration = Duration::from_millis(4);
+
+/// Waits until a socket listens (TCP) or is bound and unconnected (UDP), of either IP version. The tables are read
+/// and no connection is tried: a server for one client would take the probe for it.
+pub(crate) fn wait(listen: &Listen) -> Result<(), String> {
+    if let Some(name) = &listen.netns {
+        namespace::enter(name)?;
+    }
+    let deadline = Instant::now() + Duration::from_millis(listen.deadline_ms);
+    loop {
+        if listens(listen.transport, listen.port).map_err(|error| format!("reading /proc/net: {error}"))? {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            let Listen { transport, port, deadline_ms, .. } = listen;
+            return Err(format!("nothing listens on {transport:?} port {port} after {deadline_ms} ms"));
+        }
+        // The kernel announces no socket that starts to listen. Nobody unparks this thread.
+        thread::park_timeout(INTERVAL);
+    }
+}
+
+fn listens(transport: Transport, port: u16) -> io::Result<bool> {
+    let tables = match transport {
+        Transport::Tcp => ["tcp", "tcp6"],
+        Transport::Udp => ["udp", "udp6"],
+    };
+    for table in tables {
+        match fs::read_to_string(format!("/proc/thread-self/net/{table}")) {
+            Ok(text) if has_listener(&text, transport, port) => return Ok(true),
+            Ok(_) => {}
+            // A kernel without IPv6 has no tcp6.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && table.ends_with('6') => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+/// Reads the second column (local address and port) and the fourth (state), both hexadecimal.
+fn has_listener(table: &str, transport: Transport, port: u16) -> bool {
+    // enum tcp_states: TCP_LISTEN; a bound UDP socket is in TCP_CLOSE until it is connected.
+    let wanted = match transport {
+        Transport::Tcp => "0A",
+        Transport::Udp => "07",
+    };
+    table.lines().skip(1).any(|line| {
+        let mut columns = line.split_ascii_whitespace().skip(1);
+        let local = columns.next().and_then(|local| local.rsplit_once(':'));
+        let state = columns.nth(1);
+        local.is_some_and(|(_, bound)| u16::from_str_radix(bound, 16) == Ok(port)) && state == Some(wanted)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, UdpSocket};
+
+    use super::*;
+
+    // Captured from 6.12: `cat /proc/net/tcp6` while iperf3 -s had one client, and `cat /proc/net/udp`.
+    const TCP6: &str = "\
+  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000000000000000000000000000:1451 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 610 1 ffff8880035f0000 100 0 0 10 0
+   1: 0000000000000000FFFF00000100007F:1451 0000000000000000FFFF00000100007F:9C42 01 00000000:00000000 00:00000000 00000000     0        0 612 1 ffff8880035f1100 20 4 30 10 -1
+";
+    const UDP: &str = "\
+   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
+  146: 00000000:2B67 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 733 2 ffff888003a1c000 0
+  201: 0100007F:C001 0100007F:2B67 01 00000000:00000000 00:00000000 00000000     0        0 735 2 ffff888003a1c480 0
+";
+
+    #[test]
+    fn only_a_listening_socket_on_that_local_port_counts() {
+        assert!(has_listener(TCP6, Transport::Tcp, 5201));
+        assert!(!has_listener(TCP6, Transport::Tcp, 0x9C42), "the remote port of a connection");
+        assert!(has_listener(UDP, Transport::Udp, 11111));
+        assert!(!has_listener(UDP, Transport::Udp, 0xC001), "a connected socket");
+        assert!(!has_listener("", Transport::Tcp, 0));
+        assert!(!has_listener("header\n garbage", Transport::Tcp, 1));
+    }
+
+    #[test]
+    fn finds_sockets_of_this_process() {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for (transport, port) in [
+            (Transport::Tcp, tcp.local_addr().unwrap().port()),
+            (Transport::Udp, udp.local_addr().unwrap().port()),
+        ] {
+            wait(&Listen { netns: None, transport, port, deadline_ms: 1000 }).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_deadline_names_what_was_awaited() {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let end =
+            wait(&Listen { netns: None, transport: Transport::Tcp, port, deadline_ms: 10 }).unwrap_err();
+        assert_eq!(end, format!("nothing listens on Tcp port {port} after 10 ms"));
+    }
+}

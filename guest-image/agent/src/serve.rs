@@ -1,0 +1,110 @@
+//! The conversation: one request after another, each answered on its own.
+
+use std::{
+    io::{BufReader, Read, Write},
+    process::ExitCode,
+    sync::Arc,
+    thread,
+};
+
+use nix::{sys::utsname::uname, time::ClockId};
+use protocol::{FrameError, FromAgent, Id, Moment, ToAgent, VERSION};
+
+use crate::{
+    EXIT_BROKEN, EXIT_CLOSED, console, exec, kernel_log, listening, power, put::Puts, read, session::Session,
+};
+
+/// What the agent is on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It serves in the name of PID 1: the machine is its own, and may be powered off.
+    Init,
+    /// It is a guest on somebody's machine.
+    Guest,
+}
+
+/// Answers the host until it closes the stream, or breaks the protocol.
+pub(crate) fn serve(reader: impl Read, writer: impl Write + Send + 'static, role: Role) -> ExitCode {
+    let session = Arc::new(Session::new(writer));
+    match ready() {
+        Ok(ready) => session.send(&ready),
+        Err(errno) => {
+            console::say_error("reading the kernel's release and uptime", &errno);
+            return ExitCode::from(EXIT_BROKEN);
+        }
+    }
+    let mut reader = BufReader::new(reader);
+    let mut puts = Puts::default();
+    let end = loop {
+        match protocol::read_frame::<ToAgent>(&mut reader) {
+            Ok(request) => dispatch(request, &session, &mut puts, role),
+            Err(end) => break end,
+        }
+    };
+    session.kill_all();
+    if let FrameError::Closed = end {
+        return ExitCode::from(EXIT_CLOSED);
+    }
+    console::say_error("reading from the host", &end);
+    ExitCode::from(EXIT_BROKEN)
+}
+
+fn ready() -> nix::Result<FromAgent> {
+    let release = uname()?.release().to_string_lossy().into_owned();
+    let uptime = std::time::Duration::from(ClockId::CLOCK_BOOTTIME.now()?);
+    let uptime_ns = u64::try_from(uptime.as_nanos()).unwrap_or(u64::MAX);
+    Ok(FromAgent::Ready { version: VERSION, uptime_ns, release })
+}
+
+/// What may take long gets a thread; what is ordered (the parts of a file) or short is answered on the spot.
+fn dispatch(request: ToAgent, session: &Arc<Session>, puts: &mut Puts, role: Role) {
+    match request {
+        ToAgent::Exec(id, command) => {
+            concurrently(session, id, move |session| exec::run(session, id, &command));
+        }
+        ToAgent::Kill(id, target, signal) => session.finish(id, session.signal(target, signal)),
+        ToAgent::Put { id, path, mode, offset, bytes, last } => {
+            session.finish(id, puts.part(&path, mode, offset, &bytes, last));
+        }
+        ToAgent::Read { id, patterns, limit } => concurrently(session, id, move |session| {
+            session.send_files(
+                id,
+                Moment::Now,
+                read::read_all(&patterns, limit as usize, read::Net::OfProcess)?,
+            );
+            session.finish(id, Ok(()));
+            Ok(())
+        }),
+        ToAgent::KernelLog(id) => concurrently(session, id, move |session| kernel_log::send(session, id)),
+        ToAgent::WaitListening(id, listen) => concurrently(session, id, move |session| {
+            listening::wait(&listen)?;
+            session.finish(id, Ok(()));
+            Ok(())
+        }),
+        ToAgent::PowerOff(id) => match role {
+            Role::Init => session.finish(id, Err(power::off())),
+            Role::Guest => session.finish(id, Err("this machine is not the agent's to power off".into())),
+        },
+    }
+}
+
+/// Answers a request on a thread of its own. `work` sends its own last message, or says why it failed.
+fn concurrently(
+    session: &Arc<Session>,
+    id: Id,
+    work: impl FnOnce(&Arc<Session>) -> Result<(), String> + Send + 'static,
+) {
+    let shared = Arc::clone(session);
+    let answer = move || {
+        let result = match shared.open() {
+            Ok(_open) => work(&shared),
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = result {
+            shared.send(&FromAgent::Failed(id, reason));
+        }
+    };
+    if let Err(error) = thread::Builder::new().spawn(answer) {
+        session.send(&FromAgent::Failed(id, format!("starting a thread: {error}")));
+    }
+}

@@ -1,0 +1,128 @@
+//! What all threads of the agent share: the way back to the host, and the commands that run.
+
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+use protocol::{CHUNK, FileContent, FromAgent, Id, Moment};
+
+use crate::{console, read::Reading};
+
+/// Requests that may be open at once; each has a thread.
+const MOST_OPEN: usize = 128;
+
+/// One conversation with the host.
+pub(crate) struct Session {
+    writer: Mutex<Box<dyn Write + Send>>,
+    /// Process groups of the commands that run, by request. A leader is reaped only after its entry is gone, so a
+    /// group that is found here still belongs to the command.
+    running: Mutex<BTreeMap<Id, Pid>>,
+    open: Mutex<usize>,
+}
+
+/// Counts as an open request until it is dropped.
+pub(crate) struct Open<'a>(&'a Session);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.open) -= 1;
+    }
+}
+
+impl Session {
+    pub(crate) fn new(writer: impl Write + Send + 'static) -> Self {
+        Self { writer: Mutex::new(Box::new(writer)), running: Mutex::default(), open: Mutex::default() }
+    }
+
+    /// Sends one message; blocks while the host does not read. A host that cannot be answered is gone: then this
+    /// ends the process.
+    pub(crate) fn send(&self, message: &FromAgent) {
+        let sent = protocol::write_frame(&mut *lock(&self.writer), message);
+        if let Err(error) = sent {
+            console::say_error("writing to the host", &error);
+            self.kill_all();
+            std::process::exit(i32::from(crate::EXIT_BROKEN));
+        }
+    }
+
+    /// Sends `Done`, or `Failed` with the reason.
+    pub(crate) fn finish(&self, id: Id, result: Result<(), String>) {
+        self.send(&match result {
+            Ok(()) => FromAgent::Done(id),
+            Err(reason) => FromAgent::Failed(id, reason),
+        });
+    }
+
+    /// Sends files as they were read, in parts.
+    pub(crate) fn send_files(&self, id: Id, moment: Moment, readings: Vec<Reading>) {
+        for Reading { path, content } in readings {
+            let file = |content| FromAgent::File { id, path: path.clone(), moment, content };
+            match content {
+                Err(reason) => self.send(&file(FileContent::Unreadable(reason))),
+                Ok(bytes) if bytes.is_empty() => self.send(&file(FileContent::Part { bytes, last: true })),
+                Ok(bytes) => {
+                    let parts = bytes.len().div_ceil(CHUNK);
+                    for (index, part) in bytes.chunks(CHUNK).enumerate() {
+                        let content = FileContent::Part { bytes: part.to_vec(), last: index + 1 == parts };
+                        self.send(&file(content));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Counts one more open request, unless there are too many.
+    pub(crate) fn open(&self) -> Result<Open<'_>, String> {
+        let mut open = lock(&self.open);
+        if *open >= MOST_OPEN {
+            return Err(format!("{MOST_OPEN} requests are open already"));
+        }
+        *open += 1;
+        Ok(Open(self))
+    }
+
+    /// Notes that a command runs, under a request that names no other running one.
+    pub(crate) fn started(&self, id: Id, group: Pid) -> Result<(), String> {
+        match lock(&self.running).entry(id) {
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                entry.insert(group);
+                Ok(())
+            }
+            std::collections::btree_map::Entry::Occupied(_) => {
+                Err(format!("request {id} runs a command already"))
+            }
+        }
+    }
+
+    /// Notes that a command has ended. To be called before its leader is reaped.
+    pub(crate) fn ended(&self, id: Id) {
+        lock(&self.running).remove(&id);
+    }
+
+    /// Signals the process group of a running command.
+    pub(crate) fn signal(&self, id: Id, signal: i32) -> Result<(), String> {
+        let signal = Signal::try_from(signal).map_err(|_invalid| format!("{signal} is not a signal"))?;
+        let running = lock(&self.running);
+        let group = running.get(&id).ok_or_else(|| format!("request {id} runs no command"))?;
+        killpg(*group, signal).map_err(|errno| errno.desc().to_owned())
+    }
+
+    /// Ends every command that still runs.
+    pub(crate) fn kill_all(&self) {
+        for group in lock(&self.running).values() {
+            // A group that has just ended is what is wanted.
+            let _ = killpg(*group, Signal::SIGKILL);
+        }
+    }
+}
+
+/// A panic aborts the process, so no lock is ever seen poisoned.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

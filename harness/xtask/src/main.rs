@@ -1,2 +1,57 @@
-//! Developer chores: set-up, demo, test, check, bench.
-fn main() {}
+//! Developer chores: `cargo xtask demo` shows the main job, `cargo xtask test` passes the tests, each with its set-up.
+//!
+//! Invariant: calls the `assay` binary as a user would; links none of its crates.
+
+mod bench;
+mod check;
+mod demo;
+mod run;
+mod setup;
+mod stages;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Developer chores for Assay", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Install what is missing on this machine and build `assay` and its guest agent.
+    Setup,
+    /// All set-up, a first result from a prebuilt kernel, then scenarios/iommu-hooks.yaml. Prints the report's path last.
+    Demo,
+    /// All set-up, then the tests; minutes per stage are printed, and more than the budget is a failure.
+    Test {
+        /// Also the second base, byte-identical rebuilds, KVM within a guest, and the long scenarios.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Format, lints, documentation, licences.
+    Check,
+    /// The project's figures, as ratios within one run.
+    Bench,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().chore {
+        Chore::Setup => setup::everything().map(|_| ()),
+        Chore::Demo => demo::demo(),
+        Chore::Test { all } => test::test(all),
+        Chore::Check => check::check(),
+        Chore::Bench => bench::bench(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

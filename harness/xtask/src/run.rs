@@ -1,0 +1,135 @@
+//! Commands that chores run. Each dies with us: `setpriv --pdeathsig` gives it a parent-death signal.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "chores run without assay's supervisor, which they are there to build"
+)]
+
+use std::{
+    ffi::OsStr,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+
+/// A command line, run in the project's top folder.
+#[derive(Debug)]
+pub(crate) struct Run {
+    command: Command,
+    shown: String,
+}
+
+/// How a command ended, and how long it took.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) took: Duration,
+}
+
+impl Run {
+    pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
+        let program = program.as_ref();
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(program).current_dir(top()).stdin(Stdio::null());
+        Self { command, shown: program.to_string_lossy().into_owned() }
+    }
+
+    pub(crate) fn args(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        for argument in arguments {
+            self.shown.push(' ');
+            self.shown.push_str(&argument.as_ref().to_string_lossy());
+            self.command.arg(argument);
+        }
+        self
+    }
+
+    pub(crate) fn env(mut self, key: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(key, value);
+        self
+    }
+
+    /// Without what it writes.
+    pub(crate) fn quiet(mut self) -> Self {
+        self.command.stdout(Stdio::null()).stderr(Stdio::null());
+        self
+    }
+
+    /// Time until a line of its standard error contains `text`; then it is asked to end, and waited for.
+    pub(crate) fn time_to_line(mut self, text: &str) -> Result<Duration> {
+        let started = Instant::now();
+        let mut child = self
+            .command
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .with_context(|| format!("starting {}", self.shown))?;
+        let lines = BufReader::new(child.stderr.take().expect("standard error is a pipe")).lines();
+        let mut seen = None;
+        for line in lines {
+            let line = line.with_context(|| format!("reading {}", self.shown))?;
+            if seen.is_none() && line.contains(text) {
+                seen = Some(started.elapsed());
+                let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+                nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).context("asking it to end")?;
+            }
+        }
+        child.wait().with_context(|| format!("waiting for {}", self.shown))?;
+        seen.with_context(|| format!("{} never said {text:?}", self.shown))
+    }
+
+    /// Runs to its end, whatever that is; output goes where ours goes.
+    pub(crate) fn ended(mut self) -> Result<Ended> {
+        let started = Instant::now();
+        let status = self.command.status().with_context(|| format!("starting {}", self.shown))?;
+        Ok(Ended { code: status.code(), took: started.elapsed() })
+    }
+
+    /// Runs to a good end.
+    pub(crate) fn ok(self) -> Result<Duration> {
+        let shown = self.shown.clone();
+        let ended = self.ended()?;
+        match ended.code {
+            Some(0) => Ok(ended.took),
+            Some(code) => bail!("{shown} ended with {code}"),
+            None => bail!("{shown} was killed"),
+        }
+    }
+
+    /// Runs to a good end and gives what it wrote to its standard output.
+    pub(crate) fn output(mut self) -> Result<String> {
+        let output = self
+            .command
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("starting {}", self.shown))?;
+        if !output.status.success() {
+            bail!("{} ended with {}", self.shown, output.status);
+        }
+        String::from_utf8(output.stdout).with_context(|| format!("{} wrote no UTF-8", self.shown))
+    }
+}
+
+/// The project's top folder.
+pub(crate) fn top() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .expect("the sources this was built from are there")
+}
+
+/// The cargo that runs us.
+pub(crate) fn cargo() -> Run {
+    Run::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// The built `assay`.
+pub(crate) fn assay() -> PathBuf {
+    target().join("release/assay")
+}
+
+/// Where cargo builds.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| top().join("target"), PathBuf::from)
+}

@@ -1,0 +1,84 @@
+//! What a fresh machine lacks: Debian packages for building kernels, and our own binaries.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result, bail};
+
+use crate::run::{self, Run};
+
+/// Host packages, and what each is for.
+const PACKAGES: &[(&str, &str)] = &[
+    ("bc", "kernel build"),
+    ("binutils", "kernel build"),
+    ("bison", "kernel build"),
+    ("bubblewrap", "sandbox for kernel builds"),
+    ("erofs-utils", "the guest's root image"),
+    ("flex", "kernel build"),
+    ("gcc", "kernel build"),
+    ("git", "applying series"),
+    ("libelf-dev", "kernel build (objtool)"),
+    ("lz4", "kernel build (bzImage)"),
+    ("make", "kernel build"),
+    ("python3", "kernel build"),
+    ("util-linux", "setpriv"),
+    ("xz-utils", "Debian's kernel source"),
+];
+
+/// Makes this machine ready and builds what the other chores run.
+pub(crate) fn everything() -> Result<()> {
+    packages()?;
+    build()
+}
+
+fn packages() -> Result<()> {
+    if !Path::new("/usr/bin/dpkg-query").exists() {
+        println!("set-up: this is no Debian; install what you lack of:");
+        for (package, purpose) in PACKAGES {
+            println!("  {package:<14} {purpose}");
+        }
+        return Ok(());
+    }
+    let installed =
+        Run::new("dpkg-query").args(["-W", "-f", "${db:Status-Abbrev} ${Package}\\n"]).output()?;
+    let installed: Vec<&str> = installed.lines().filter_map(|line| line.strip_prefix("ii  ")).collect();
+    let missing: Vec<_> = PACKAGES.iter().filter(|(package, _)| !installed.contains(package)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("set-up: installing Debian packages:");
+    for (package, purpose) in &missing {
+        println!("  {package:<14} {purpose}");
+    }
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        println!("set-up: sudo is asked for, for these packages only");
+    }
+    let apt = |arguments: &[&str]| {
+        let run = if root { Run::new("apt-get") } else { Run::new("sudo").args(["apt-get"]) };
+        run.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").ok()
+    };
+    apt(&["update", "-q"])?;
+    let mut install = vec!["install", "-q", "-y", "--no-install-recommends"];
+    install.extend(missing.iter().map(|(package, _)| *package));
+    apt(&install)?;
+    Ok(())
+}
+
+/// Builds `assay`, and beside it the static agent that boots in its guests.
+fn build() -> Result<()> {
+    const TARGET: &str = "x86_64-unknown-linux-gnu";
+    run::cargo().args(["build", "--release", "--locked", "-p", "cli"]).ok()?;
+    run::cargo()
+        .args(["build", "--release", "--locked", "-p", "agent", "--target", TARGET, "--config"])
+        .args([format!("target.{TARGET}.rustflags=[\"-C\", \"target-feature=+crt-static\"]")])
+        .ok()?;
+    let agent = run::target().join(TARGET).join("release/assay-agent");
+    let beside = run::target().join("release/assay-agent");
+    if !beside.is_symlink() && beside.is_dir() {
+        bail!("{} is a folder", beside.display());
+    }
+    let unfinished = beside.with_extension("unfinished");
+    fs::copy(&agent, &unfinished).with_context(|| format!("copying {}", agent.display()))?;
+    fs::rename(&unfinished, &beside).with_context(|| format!("publishing {}", beside.display()))?;
+    Ok(())
+}

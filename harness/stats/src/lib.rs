@@ -1,1 +1,76 @@
-//! Pure, seeded statistics: permutation within blocks, intervals, multiplicity, verdicts.
+//! Pure, seeded statistics: from one number per arm and block to a verdict.
+//!
+//! *Data in.* For each comparison a list of [`Block`]s. A block is one boot of every arm, so it holds one value of the
+//! metric for the baseline and one for the candidate. The unit of replication is the boot: intervals within one boot
+//! are correlated, and must be reduced to one value before they come here.
+//!
+//! *Effects.* The effect of block b is `d_b = ln(candidate_b / baseline_b)`; estimates and interval ends are printed as
+//! relative changes `exp(d) - 1`. The logarithm makes a halving and a doubling equally far from "no change" and takes
+//! out whatever slows a whole block down (a busy host, a drifting clock).
+//!
+//! *Tests.* Blocks are run in randomised order, so under "the candidate is the baseline shifted by `s`" each `d_b - s`
+//! is as likely as its negative. Every p-value comes from that sign flip within blocks and from nothing else: no
+//! normality, no equal variances (see [`signflip`](SignFlips)).
+//!
+//! *Verdicts.* [`judge`] holds up to a few gates to a family-wise level; [`explore`] looks at all the rest under a false
+//! discovery rate.
+//!
+//! The same input and seed give the same output on every machine. Values that are not finite are an error, values for
+//! which a method is undefined give a reason instead of a number.
+//!
+//! Invariant: no I/O, no clock, no knowledge of metrics, kernels or files.
+
+#![deny(missing_docs)]
+
+mod block;
+mod explore;
+mod gate;
+mod multiplicity;
+mod resolution;
+mod signflip;
+mod summary;
+
+pub use block::{Block, Differences, NotComparable, Scale, Side};
+pub use explore::{Exploration, explore};
+pub use gate::{Better, Claim, Comparison, Effect, Judgement, Note, Verdict, judge};
+pub use multiplicity::{HolmStep, benjamini_hochberg, holm};
+pub use resolution::{boots_needed, smallest_p};
+pub use signflip::{Interval, SignFlips};
+pub use summary::{Summary, summarise};
+
+/// What makes an analysis impossible: mistakes of the caller, never properties of a kernel.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum StatsError {
+    /// A value is NaN or infinite.
+    #[error("value {value} of the {side} in block {block} is not finite")]
+    NotFinite {
+        /// Whose value.
+        side: Side,
+        /// Counted from 0, as in the input.
+        block: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A value of a plain list is NaN or infinite.
+    #[error("value {value} at position {position} is not finite")]
+    NotFiniteAt {
+        /// Counted from 0.
+        position: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A family-wise level that cannot be judged at.
+    #[error("level {alpha} is not between 0 and 0.5")]
+    BadLevel {
+        /// What was asked for.
+        alpha: f64,
+    },
+    /// A margin that leaves nothing to judge.
+    #[error("margin {margin} of comparison {comparison} is not between 0 and 1")]
+    BadMargin {
+        /// Counted from 0, as in the input.
+        comparison: usize,
+        /// What was asked for.
+        margin: f64,
+    },
+}

@@ -1,0 +1,104 @@
+//! All comparisons that no gate names: leads to follow, not verdicts.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Block, Differences, Effect, NotComparable, SignFlips, StatsError, Summary, benjamini_hochberg, block,
+    summarise,
+};
+
+/// Exploratory intervals have 95 % confidence, each for itself.
+const LEVEL: f64 = 0.025;
+
+/// What one exploratory comparison shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exploration {
+    /// With a 95 % interval for this comparison alone; none if the arms are not comparable. Relative where all values are
+    /// positive, absolute otherwise.
+    pub effect: Option<Effect>,
+    /// Why there is no effect.
+    pub not_comparable: Option<NotComparable>,
+    /// Two-sided p-value of "no difference", unadjusted.
+    pub p: Option<f64>,
+    /// That p-value adjusted for the false discovery rate among everything explored together (Benjamini-Hochberg).
+    pub q: Option<f64>,
+    /// Blocks with a value of both arms.
+    pub used: usize,
+    /// Blocks that lack a value of one arm or of both.
+    pub left_out: usize,
+    /// The baseline's values in the used blocks.
+    pub baseline: Option<Summary>,
+    /// The candidate's values in the used blocks.
+    pub candidate: Option<Summary>,
+}
+
+/// Explores comparisons together: each entry holds the blocks of one comparison. In the order of the input.
+///
+/// # Errors
+/// A value that is not finite.
+pub fn explore(comparisons: &[Vec<Block>], seed: u64) -> Result<Vec<Exploration>, StatsError> {
+    let mut explored = comparisons.iter().map(|blocks| look(blocks, seed)).collect::<Result<Vec<_>, _>>()?;
+    let p: Vec<f64> = explored.iter().filter_map(|exploration| exploration.p).collect();
+    let mut adjusted = benjamini_hochberg(&p).into_iter();
+    for exploration in explored.iter_mut().filter(|exploration| exploration.p.is_some()) {
+        exploration.q = adjusted.next();
+    }
+    Ok(explored)
+}
+
+fn look(blocks: &[Block], seed: u64) -> Result<Exploration, StatsError> {
+    let pairs = block::complete(blocks)?;
+    let (baseline, candidate): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+    let differences = Differences::relative_or_absolute(blocks)?;
+    let tested = differences.map(|differences| {
+        let flips = SignFlips::new(&differences.values, seed);
+        (Effect::new(&differences, &flips, LEVEL), flips.p_equal(0.0))
+    });
+    Ok(Exploration {
+        effect: tested.ok().map(|(effect, _)| effect),
+        not_comparable: tested.err(),
+        p: tested.ok().map(|(_, p)| p),
+        q: None,
+        used: pairs.len(),
+        left_out: blocks.len() - pairs.len(),
+        baseline: summarise(&baseline)?,
+        candidate: summarise(&candidate)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Scale;
+
+    #[test]
+    fn adjusts_over_what_could_be_tested_only() {
+        let shifted: Vec<Block> = (0..8).map(|b| Block::both(10.0, 11.0 + f64::from(b) / 100.0)).collect();
+        let alike: Vec<Block> = (0..8).map(|b| Block::both(10.0, 10.0 + f64::from(b % 2) - 0.5)).collect();
+        let nothing = vec![Block::default(); 8];
+        let explored = explore(&[shifted, nothing, alike], 3).unwrap();
+        // Two tests, the smaller p is 2 / 2^8: adjusted by two and not by three.
+        assert_eq!(explored[0].p, Some(2.0 / 256.0));
+        assert_eq!(explored[0].q, Some(4.0 / 256.0));
+        assert_eq!((explored[1].p, explored[1].q, explored[1].left_out), (None, None, 8));
+        assert_eq!(explored[1].not_comparable, Some(NotComparable::NoBlocks));
+        assert!(explored[2].q.unwrap() > 0.5);
+    }
+
+    #[test]
+    fn counts_that_can_be_zero_are_compared_by_difference() {
+        let blocks: Vec<Block> = (0..7).map(|b| Block::both(0.0, f64::from(b))).collect();
+        let exploration = explore(&[blocks], 0).unwrap().remove(0);
+        let effect = exploration.effect.unwrap();
+        assert_eq!((effect.scale, effect.estimate, effect.confidence), (Scale::Absolute, 3.0, 0.95));
+    }
+
+    #[test]
+    fn a_metric_that_never_changes_is_no_difference() {
+        let exploration = explore(&[vec![Block::both(0.0, 0.0); 9]], 0).unwrap().remove(0);
+        let effect = exploration.effect.unwrap();
+        assert_eq!((exploration.p, effect.estimate), (Some(1.0), 0.0));
+        assert_eq!(exploration.baseline.unwrap().variation, None);
+    }
+}

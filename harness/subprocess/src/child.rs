@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -188,7 +189,10 @@ impl Record {
         };
         self.changed.notify_all();
         for callback in callbacks {
-            callback(outcome.clone());
+            let outcome = outcome.clone();
+            // A callback that panics has been reported by the panic hook. It must not take this thread along, on which
+            // every other child's end is waited for.
+            let _ = catch_unwind(AssertUnwindSafe(|| callback(outcome)));
         }
     }
 

@@ -3,18 +3,19 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, PipeReader, Read as _, Write as _};
 use std::os::fd::AsFd as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::error::Tail;
 use crate::tool::{Stdio, Stream, Tool};
-use crate::{Argv, Child, Ended, Supervisor, ToolError};
+use crate::{Argv, Ended, SubprocessError, Supervisor, ToolError};
 
-/// The supervisor reports an end some moments after the last pipe closed: all that was started has to be gone.
-/// It gives up on what cannot be killed well within this time.
+/// How long after a command's deadline, or after it was killed, the supervisor may take to report its end: all that it
+/// started has to be gone, and the supervisor gives up on what cannot be killed well within this time.
 const REPORT_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What a command left behind.
@@ -40,51 +41,75 @@ pub(crate) fn to_end(tool: Tool, supervisor: &Supervisor) -> Result<Output, Tool
     let (mut stderr, stderr_writer) = Captured::new(limit).map_err(capture)?;
 
     let started = Instant::now();
+    let patience = tool.deadline.map(|deadline| started + deadline + REPORT_DEADLINE);
     let child = tool.start(supervisor, Stdio { stdin, stdout: stdout_writer, stderr: stderr_writer })?;
     // Closes with the callback, and so wakes the loop below when the child ends without closing its pipes.
     let (over, still_running) = io::pipe().map_err(capture)?;
     child.on_exit(move |_| drop(still_running));
 
-    loop {
-        let ended = await_output(&stdout, &stderr, &over).map_err(capture)?;
-        // Standard output first: what a build says it starts belongs before what goes wrong with it.
-        for stream in [&mut stdout, &mut stderr] {
-            stream.drain(log.as_mut()).map_err(|error| error.named(&argv))?;
-        }
-        if log.is_none() && stdout.dropped > 0 {
-            return Err(ToolError::TooMuchOutput { argv, limit });
-        }
-        // What a survivor may still write to an open pipe is nobody's output.
-        if ended || (stdout.closed && stderr.closed) {
-            break;
-        }
+    let read = read_all(&mut stdout, &mut stderr, log.as_mut(), &over, patience);
+    if let Err(error) = read {
+        // It is not to outlive this call; that it could not be ended matters less than why it had to be.
+        drop((stdout, stderr));
+        let _ = child.kill().and_then(|()| child.wait(REPORT_DEADLINE));
+        return Err(error.named(argv, limit, supervisor.pid()));
     }
     let (stdout, stderr) = (stdout.into_bytes(), stderr.into_bytes());
-    let ended = await_end(&child).map_err(|error| quote(error, &stdout, &stderr))?;
+    let ended = match child.wait(left(patience)).map_err(|error| quote(error, &stdout, &stderr))? {
+        Some(ended) => ended,
+        None => return Err(ReadError::Silent.named(argv, limit, supervisor.pid())),
+    };
     Ok(Output { ended, stdout, stderr, took: started.elapsed() })
 }
 
+/// Reads both streams until the command has closed them or ended.
+fn read_all(
+    stdout: &mut Captured,
+    stderr: &mut Captured,
+    mut log: Option<&mut Log>,
+    over: &PipeReader,
+    patience: Option<Instant>,
+) -> Result<(), ReadError> {
+    while !(stdout.closed && stderr.closed) {
+        let ended = await_output(stdout, stderr, over, patience)?;
+        // Standard output first: what a build says it starts belongs before what goes wrong with it.
+        for stream in [&mut *stdout, &mut *stderr] {
+            stream.drain(log.as_deref_mut())?;
+        }
+        if log.is_none() && stdout.overflowed {
+            return Err(ReadError::TooMuch);
+        }
+        if ended {
+            // A pipe that is open yet is held by a survivor, and what that still writes is nobody's output.
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Waits until there is something to read; true once the child has ended.
-fn await_output(stdout: &Captured, stderr: &Captured, over: &PipeReader) -> io::Result<bool> {
+fn await_output(
+    stdout: &Captured,
+    stderr: &Captured,
+    over: &PipeReader,
+    patience: Option<Instant>,
+) -> Result<bool, ReadError> {
+    let open = [stdout, stderr].into_iter().filter(|stream| !stream.closed);
     let mut fds = vec![PollFd::new(over.as_fd(), PollFlags::POLLIN)];
-    fds.extend(
-        [stdout, stderr].iter().filter(|c| !c.closed).map(|c| PollFd::new(c.pipe.as_fd(), PollFlags::POLLIN)),
-    );
-    // Without a bound of its own: the supervisor keeps the deadline, and its loss ends the child's record too.
-    match poll(&mut fds, PollTimeout::NONE) {
+    fds.extend(open.map(|stream| PollFd::new(stream.pipe.as_fd(), PollFlags::POLLIN)));
+    let timeout = PollTimeout::try_from(left(patience)).unwrap_or(PollTimeout::NONE);
+    match poll(&mut fds, timeout) {
+        Ok(0) => Err(ReadError::Silent),
         Ok(_) => Ok(fds[0].any().unwrap_or(true)),
-        Err(nix::errno::Errno::EINTR) => Ok(false),
-        Err(error) => Err(error.into()),
+        Err(Errno::EINTR) => Ok(false),
+        Err(error) => Err(ReadError::Read(error.into())),
     }
 }
 
-/// A command may close its streams and run on: only its deadline, if it has one, bounds that.
-fn await_end(child: &Child) -> Result<Ended, ToolError> {
-    loop {
-        if let Some(ended) = child.wait(REPORT_DEADLINE)? {
-            return Ok(ended);
-        }
-    }
+/// What is left of the time; without an end, for ever: a command without a deadline may take any time, and the loss of
+/// the supervisor ends the wait.
+fn left(patience: Option<Instant>) -> Duration {
+    patience.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()))
 }
 
 /// Adds what the command last said to the error about its deadline.
@@ -97,13 +122,14 @@ fn quote(error: ToolError, stdout: &[u8], stderr: &[u8]) -> ToolError {
     }
 }
 
-/// One stream of the child, as far as it was read: the last `limit` bytes.
+/// One stream of the child, as far as it was read: its last `limit` bytes.
 #[derive(Debug)]
 struct Captured {
     pipe: PipeReader,
     kept: Vec<u8>,
     limit: usize,
-    dropped: usize,
+    /// More than `limit` bytes came.
+    overflowed: bool,
     closed: bool,
 }
 
@@ -112,12 +138,12 @@ impl Captured {
     fn new(limit: usize) -> io::Result<(Captured, Stream)> {
         let (pipe, writer) = io::pipe()?;
         fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        let captured = Captured { pipe, kept: Vec::new(), limit, dropped: 0, closed: false };
+        let captured = Captured { pipe, kept: Vec::new(), limit, overflowed: false, closed: false };
         Ok((captured, Stream::Fd(writer.into())))
     }
 
-    /// Reads all there is for now, into memory and the log.
-    fn drain(&mut self, mut log: Option<&mut Log>) -> Result<(), DrainError> {
+    /// Reads all there is for now, into memory and the log; without a log, no further than the limit.
+    fn drain(&mut self, mut log: Option<&mut Log>) -> Result<(), ReadError> {
         let mut buffer = [0; 64 << 10];
         while !self.closed {
             match self.pipe.read(&mut buffer) {
@@ -130,10 +156,9 @@ impl Captured {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(DrainError::Read(error)),
+                Err(error) => return Err(ReadError::Read(error)),
             }
-            if log.is_none() && self.dropped > 0 {
-                // The caller may want to end the command rather than read on.
+            if log.is_none() && self.overflowed {
                 break;
             }
         }
@@ -142,19 +167,15 @@ impl Captured {
 
     fn keep(&mut self, bytes: &[u8]) {
         self.kept.extend_from_slice(bytes);
-        // Twice the limit before anything is moved, so that each byte is moved once at most.
+        self.overflowed |= self.kept.len() > self.limit;
+        // Twice the limit before anything is moved, so that a byte is moved once at most.
         if self.kept.len() > self.limit.saturating_mul(2) {
             self.trim();
-        }
-        if self.kept.len() > self.limit {
-            self.dropped = self.dropped.max(1);
         }
     }
 
     fn trim(&mut self) {
-        let excess = self.kept.len().saturating_sub(self.limit);
-        self.kept.drain(..excess);
-        self.dropped += excess;
+        self.kept.drain(..self.kept.len().saturating_sub(self.limit));
     }
 
     fn into_bytes(mut self) -> Vec<u8> {
@@ -166,7 +187,7 @@ impl Captured {
 /// The file that a command's output is appended to.
 #[derive(Debug)]
 struct Log {
-    path: std::path::PathBuf,
+    path: PathBuf,
     file: File,
 }
 
@@ -177,23 +198,52 @@ impl Log {
         Ok(Log { path: path.to_owned(), file })
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<(), DrainError> {
-        self.file.write_all(bytes).map_err(|source| DrainError::Log { path: self.path.clone(), source })
+    fn append(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
+        self.file.write_all(bytes).map_err(|source| ReadError::Log { path: self.path.clone(), source })
     }
 }
 
-/// What may go wrong while output is read.
+/// Why the output could not be read to its end.
 #[derive(Debug)]
-enum DrainError {
+enum ReadError {
     Read(io::Error),
-    Log { path: std::path::PathBuf, source: io::Error },
+    Log {
+        path: PathBuf,
+        source: io::Error,
+    },
+    TooMuch,
+    /// The supervisor did not keep the command's deadline.
+    Silent,
 }
 
-impl DrainError {
-    fn named(self, argv: &Argv) -> ToolError {
+impl ReadError {
+    fn named(self, argv: Argv, limit: usize, supervisor: i32) -> ToolError {
         match self {
-            DrainError::Read(source) => ToolError::Capture { argv: argv.clone(), source },
-            DrainError::Log { path, source } => ToolError::Log { path, source },
+            ReadError::Read(source) => ToolError::Capture { argv, source },
+            ReadError::Log { path, source } => ToolError::Log { path, source },
+            ReadError::TooMuch => ToolError::TooMuchOutput { argv, limit },
+            ReadError::Silent => {
+                let awaited = "end a command after its deadline";
+                let source = SubprocessError::Silent { pid: supervisor, awaited, after: REPORT_DEADLINE };
+                ToolError::Supervisor { argv, source }
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_bytes_are_kept_and_an_overflow_is_noted() {
+        let (mut captured, writer) = Captured::new(4).unwrap();
+        drop(writer);
+        captured.keep(b"abcd");
+        assert!(!captured.overflowed);
+        captured.keep(b"efghij");
+        captured.keep(b"k");
+        assert!(captured.overflowed);
+        assert_eq!(captured.into_bytes(), b"hijk");
     }
 }

@@ -80,7 +80,7 @@ pub struct Tool {
     dir: Option<PathBuf>,
     run_as: RunAs,
     limits: BTreeMap<Resource, u64>,
-    deadline: Option<Duration>,
+    pub(crate) deadline: Option<Duration>,
     pub(crate) stdin: Input,
     pub(crate) log: Option<PathBuf>,
     pub(crate) max_output: usize,
@@ -249,7 +249,7 @@ impl Tool {
         };
         Ok(StartRequest {
             argv,
-            env: self.env.clone(),
+            env: self.env.clone().into_iter().collect(),
             dir,
             identity,
             limits: self.limits.clone(),

@@ -43,7 +43,8 @@ pub(crate) enum Request {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct StartRequest {
     pub(crate) argv: Vec<OsString>,
-    pub(crate) env: BTreeMap<OsString, OsString>,
+    /// As pairs: JSON has no keys but text.
+    pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) dir: PathBuf,
     pub(crate) identity: Identity,
     pub(crate) limits: BTreeMap<Resource, u64>,

@@ -9,11 +9,12 @@ mod orphans;
 mod spawn;
 
 use std::io::{self, Write as _};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
@@ -44,6 +45,7 @@ fn serve() -> io::Result<()> {
         return Err(io::Error::other("standard input is not a socket; only the harness starts this program"));
     }
     socket.set_nonblocking(true)?;
+    keep_from_children()?;
     let signals = take_signals()?;
     prctl::set_child_subreaper(true)?;
     // Holds no folder busy, whatever the harness's own was.
@@ -83,6 +85,19 @@ fn attend(connection: &mut Connection, family: &mut Family, signals: &SignalFd) 
         }
         connection.flush()?;
     }
+}
+
+/// Marks every open descriptor as not to be inherited. The harness may itself have been given some that it does not
+/// know of, such as a make's job server, and they are none of a child's business.
+#[expect(unsafe_code, reason = "descriptors that nobody in this program owns have no safe handle")]
+fn keep_from_children() -> io::Result<()> {
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let Some(fd) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // SAFETY: it was open when the folder was read; this process has one thread, which closes nothing meanwhile.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    }
+    Ok(())
 }
 
 /// Takes over the signals: the end of a child as an event, and those that would end this process to be dropped. Its

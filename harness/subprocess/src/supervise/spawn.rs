@@ -9,7 +9,7 @@ use std::process::Command;
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{self, setrlimit};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Pid, getpid, getppid};
 
 use crate::environment;
@@ -77,6 +77,8 @@ impl Preparation {
 
     /// Runs in the new process, after std has changed user and folder.
     fn apply(&self) -> io::Result<()> {
+        // The mask is inherited, and the supervisor blocks what it reads from its signalfd.
+        SigSet::empty().thread_set_mask()?;
         // What it starts stays below it: see the module `family`.
         prctl::set_child_subreaper(true)?;
         // After the change of user, which clears it.
@@ -115,7 +117,8 @@ fn explain(request: &StartRequest, error: &io::Error) -> StartFailure {
         return StartFailure::Folder { folder: request.dir.clone(), errno };
     }
     let program = request.argv[0].clone();
-    let path = request.env.get(std::ffi::OsStr::new("PATH")).cloned().unwrap_or_default();
+    let path =
+        request.env.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone()).unwrap_or_default();
     if !environment::finds(&program, &path) {
         return StartFailure::NotFound { program, path };
     }

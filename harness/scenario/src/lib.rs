@@ -1,1 +1,37 @@
-//! Scenario, kernel and series files (YAML) to a checked, fully resolved plan.
+//! Scenario, kernel and series files (YAML) to a checked, fully resolved [`plan::Plan`].
+//!
+//! Text is read in three steps: `tree` (nodes that know their line), `fields` by the tables of `schema` (types, ranges,
+//! defaults), and one module for each part of the plan. Every problem is collected on the way, so a user sees all of
+//! them at once, each as `file:line: path: what is wrong (what is allowed)`.
+//!
+//! Invariant: reads files, and nothing else: knows no processes, no network and no clock. The only crate that knows YAML.
+
+#![deny(missing_docs)]
+
+mod arm;
+mod base;
+mod estimate;
+mod fields;
+mod gate;
+mod load;
+mod machine;
+mod problem;
+mod project;
+mod reference;
+mod remark;
+mod render;
+mod schema;
+mod series;
+mod tree;
+mod value;
+mod workload;
+
+pub use base::base;
+pub use estimate::{Estimate, KernelWork, Known, Step, distinct_kernels, estimate};
+pub use load::{boots_needed, load};
+pub use problem::{Problem, Problems};
+pub use project::Project;
+pub use reference::reference;
+pub use remark::remarks;
+pub use render::{RenderError, to_yaml};
+pub use series::{SeriesFile, series, series_file};

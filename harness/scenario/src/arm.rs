@@ -1,0 +1,264 @@
+//! `arms`, with the scenario's defaults laid under each, to [`plan::Arm`]s.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
+
+use plan::{Arm, Base, ConfigOption, ConfigValue, KernelSpec, Knobs, Series};
+
+use crate::{
+    base::{is_prebuilt, read_base},
+    fields::{Fields, entries, items, text_of},
+    machine::machine,
+    problem::{Findings, Place},
+    project::Project,
+    schema::{
+        self, BASE_NAME, CONFIG_OPTION, KERNEL_PARAMETER, NAME, SERIES_REFERENCE, SYSCTL_NAME, SYSCTL_VALUE,
+    },
+    series::{patches_for, read_series_file},
+    tree::{Node, Value},
+    value::printable,
+};
+
+/// Most arms of a scenario.
+const MAX_ARMS: usize = 16;
+
+/// Kernel parameters that the machine sets from the plan, with the way to ask for what they do.
+const MACHINES_OWN: &[(&str, &str)] = &[
+    ("amd_iommu", "machine.server.iommu"),
+    ("console", "nothing: the console is the machine's"),
+    ("earlyprintk", "nothing: the console is the machine's"),
+    ("init", "nothing: the agent is the guest's init"),
+    ("initrd", "nothing: the boot image is the machine's"),
+    ("intel_iommu", "machine.server.iommu"),
+    ("iommu", "machine.server.iommu"),
+    ("iommu.passthrough", "machine.server.iommu"),
+    ("iommu.strict", "machine.server.iommu"),
+    ("maxcpus", "machine.vcpus"),
+    ("mem", "machine.memory"),
+    ("nr_cpus", "machine.vcpus"),
+    ("panic", "nothing: a panic ends the trial"),
+    ("rdinit", "nothing: the agent is the guest's init"),
+    ("reboot", "nothing: the machine ends trials"),
+    ("root", "nothing: the root is the machine's"),
+    ("rootflags", "nothing: the root is the machine's"),
+    ("rootfstype", "nothing: the root is the machine's"),
+];
+
+/// Reads arms; keeps every base that it has read.
+pub(crate) struct Arms<'a> {
+    pub(crate) project: &'a Project,
+    /// The scenario's folder: relative paths start there.
+    pub(crate) folder: &'a Path,
+    bases: HashMap<String, Option<Base>>,
+}
+
+impl<'a> Arms<'a> {
+    pub(crate) fn new(project: &'a Project, folder: &'a Path) -> Self {
+        Self { project, folder, bases: HashMap::new() }
+    }
+
+    /// All arms, each `None` if something is wrong with it.
+    pub(crate) fn read(&mut self, scenario: &Fields<'_>, findings: &mut Findings) -> Vec<Option<Arm>> {
+        let Some(node) = scenario.given("arms") else { return Vec::new() };
+        let allowed = schema::SCENARIO.key("arms").kind.allowed();
+        let entries = entries(node, &allowed, findings);
+        if node.is_empty_map() || entries.len() > MAX_ARMS {
+            findings.add(&node.place, format!("{} arms", entries.len()), allowed);
+        }
+        entries
+            .iter()
+            .map(|(name, node)| {
+                if !(NAME.holds)(name) {
+                    findings.add(&node.place, format!("`{}` is no name", printable(name)), NAME.what);
+                }
+                let fields = Fields::open(node, &schema::ARM, findings)?;
+                self.arm(name, &Layers { scenario, arm: &fields }, findings)
+            })
+            .collect()
+    }
+
+    fn arm(&mut self, name: &str, layers: &Layers<'_, '_>, findings: &mut Findings) -> Option<Arm> {
+        let base = self.base(layers, findings);
+        let series = self.series(layers, base.as_ref(), findings);
+        let options = options(layers, base.as_ref(), findings);
+        let cmdline = cmdline(layers, findings);
+        let knobs = knobs(layers, findings);
+        let machine_node = layers
+            .value("machine")
+            .unwrap_or_else(|| Cow::Owned(Node::empty_map(layers.place_of("machine"))));
+        let machine = machine(&machine_node, knobs.unwrap_or_default(), self.folder, findings);
+        Some(Arm {
+            name: name.to_owned(),
+            kernel: KernelSpec { base: base?, series: series?, options: options? },
+            cmdline: cmdline?,
+            machine: machine?,
+        })
+    }
+
+    fn base(&mut self, layers: &Layers<'_, '_>, findings: &mut Findings) -> Option<Base> {
+        let Some(node) = layers.value("base") else {
+            let allowed = format!("base: {}, for this arm or for the whole scenario", BASE_NAME.what);
+            findings.add(layers.arm.place(), "the arm has no base", allowed);
+            return None;
+        };
+        let name = text_of(&node, BASE_NAME, findings)?;
+        if let Some(base) = self.bases.get(&name) {
+            return base.clone();
+        }
+        let base = read_base(&name, &node.place, self.project, findings);
+        self.bases.insert(name, base.clone());
+        base
+    }
+
+    fn series(
+        &self,
+        layers: &Layers<'_, '_>,
+        base: Option<&Base>,
+        findings: &mut Findings,
+    ) -> Option<Vec<Series>> {
+        let Some(node) = layers.value("series") else { return Some(Vec::new()) };
+        let single = std::slice::from_ref(&*node);
+        let references = match &node.value {
+            Value::Scalar { .. } => single,
+            _ => items(&node, &schema::ARM.key("series").kind.allowed(), findings),
+        };
+        if let (Some(base), [first, ..]) = (base, references)
+            && is_prebuilt(&base.source)
+        {
+            let message = format!("`{}` is prebuilt: it cannot be patched", base.name);
+            findings.add(&first.place, message, "a base that is built from source, or no series");
+            return None;
+        }
+        let read: Vec<Option<Series>> = references
+            .iter()
+            .map(|node| {
+                let reference = text_of(node, SERIES_REFERENCE, findings)?;
+                let file = read_series_file(&reference, self.folder, &node.place, self.project, findings)?;
+                patches_for(&file, &base?.name, &node.place, findings)
+            })
+            .collect();
+        read.into_iter().collect()
+    }
+}
+
+/// The scenario's defaults and the arm over them.
+struct Layers<'l, 'n> {
+    scenario: &'l Fields<'n>,
+    arm: &'l Fields<'n>,
+}
+
+impl<'n> Layers<'_, 'n> {
+    /// What holds for `key`: maps are merged key by key, anything else is replaced.
+    fn value(&self, key: &str) -> Option<Cow<'n, Node>> {
+        match (self.scenario.given(key), self.arm.given(key)) {
+            (None, None) => None,
+            (Some(node), None) | (None, Some(node)) => Some(Cow::Borrowed(node)),
+            (Some(under), Some(over)) => Some(Cow::Owned(over.over(under))),
+        }
+    }
+
+    /// Where `key` stands, or would stand.
+    fn place_of(&self, key: &str) -> Place {
+        match (self.arm.given(key), self.scenario.given(key)) {
+            (None, Some(node)) => node.place.clone(),
+            _ => self.arm.place_of(key),
+        }
+    }
+}
+
+fn options(
+    layers: &Layers<'_, '_>,
+    base: Option<&Base>,
+    findings: &mut Findings,
+) -> Option<Vec<ConfigOption>> {
+    let Some(node) = layers.value("config") else { return Some(Vec::new()) };
+    let allowed = schema::ARM.key("config").kind.allowed();
+    let entries = entries(&node, &allowed, findings);
+    if let (Some(base), [_, ..]) = (base, entries)
+        && is_prebuilt(&base.source)
+    {
+        let message = format!("`{}` is prebuilt: it cannot be configured", base.name);
+        findings.add(&node.place, message, "a base that is built from source, or no config");
+        return None;
+    }
+    let read: Vec<Option<ConfigOption>> = entries
+        .iter()
+        .map(|(name, node)| {
+            if !(CONFIG_OPTION.holds)(name) {
+                findings.add(&node.place, format!("`{}` is no option", printable(name)), CONFIG_OPTION.what);
+                return None;
+            }
+            match config_value(node) {
+                Ok(value) => Some(ConfigOption { name: name.clone(), value }),
+                Err(message) => {
+                    findings.add(&node.place, message, "y, m, n, a decimal number or a \"quoted text\"");
+                    None
+                }
+            }
+        })
+        .collect();
+    read.into_iter().collect()
+}
+
+fn config_value(node: &Node) -> Result<ConfigValue, String> {
+    match &node.value {
+        Value::Scalar { text, quoted: true } if text.chars().any(char::is_control) => {
+            Err("a text of more than one line".to_owned())
+        }
+        Value::Scalar { text, quoted: true } => Ok(ConfigValue::Text(text.clone())),
+        Value::Scalar { text, quoted: false } => match text.as_str() {
+            "y" => Ok(ConfigValue::Yes),
+            "m" => Ok(ConfigValue::Module),
+            "n" => Ok(ConfigValue::No),
+            // The plan has no hexadecimal values, and kconfig would read a decimal one as hexadecimal.
+            hex if hex.starts_with("0x") => {
+                Err(format!("`{}` is hexadecimal, which only a fragment of the base can set", printable(hex)))
+            }
+            number => number.parse().map(ConfigValue::Number).map_err(|_| format!("`{}`", printable(number))),
+        },
+        _ => Err(node.describe()),
+    }
+}
+
+fn cmdline(layers: &Layers<'_, '_>, findings: &mut Findings) -> Option<Vec<String>> {
+    let Some(node) = layers.value("cmdline") else { return Some(Vec::new()) };
+    let read: Vec<Option<String>> = items(&node, &schema::ARM.key("cmdline").kind.allowed(), findings)
+        .iter()
+        .map(|item| {
+            let parameter = text_of(item, KERNEL_PARAMETER, findings)?;
+            // The kernel takes `-` and `_` in parameters for the same.
+            let name =
+                parameter.split_once("=").map_or(parameter.as_str(), |(name, _)| name).replace("-", "_");
+            if let Some((_, instead)) = MACHINES_OWN.iter().find(|(own, _)| *own == name) {
+                findings.add(&item.place, format!("`{name}` is set by the machine itself"), *instead);
+                return None;
+            }
+            Some(parameter)
+        })
+        .collect();
+    read.into_iter().collect()
+}
+
+fn knobs(layers: &Layers<'_, '_>, findings: &mut Findings) -> Option<Knobs> {
+    let Some(node) = layers.value("sysctls") else { return Some(Knobs::default()) };
+    let read: Vec<Option<(String, String)>> =
+        entries(&node, &schema::ARM.key("sysctls").kind.allowed(), findings)
+            .iter()
+            .map(|(name, node)| {
+                if !(SYSCTL_NAME.holds)(name) {
+                    findings.add(
+                        &node.place,
+                        format!("`{}` is no sysctl", printable(name)),
+                        SYSCTL_NAME.what,
+                    );
+                    return None;
+                }
+                Some((name.clone(), text_of(node, SYSCTL_VALUE, findings)?))
+            })
+            .collect();
+    let sysctls: Option<BTreeMap<String, String>> = read.into_iter().collect();
+    sysctls.map(|sysctls| Knobs { sysctls })
+}

@@ -1,0 +1,194 @@
+//! A scenario file to a [`Plan`]: reads every part, then checks the parts against each other.
+
+use std::path::Path;
+
+use plan::{Arm, Collector, Design, IommuMode, Machine, Plan};
+
+use crate::{
+    arm::Arms,
+    fields::{Fields, entries},
+    gate::{PlacedGate, Surroundings, gates},
+    machine::iommus,
+    problem::{Findings, Place, Problems},
+    project::{Project, read_yaml},
+    schema::{self, NAME},
+    workload::{collectors, workloads},
+};
+
+/// The plan of the scenario at `path`, whose bases and series are those of `project`.
+///
+/// # Errors
+/// Everything that is wrong with the scenario and the files that it names, at once.
+pub fn load(path: &Path, project: &Project) -> Result<Plan, Problems> {
+    let mut findings = Findings::default();
+    let plan = read(path, project, &mut findings);
+    findings.conclude(plan)
+}
+
+fn read(path: &Path, project: &Project, findings: &mut Findings) -> Option<Plan> {
+    let file = read_yaml(path, findings)?;
+    let fields = Fields::open(&file.root, &schema::SCENARIO, findings)?;
+    if file.comment.is_empty() {
+        let message = "does not begin with a comment that tells the question";
+        findings.add(&Place::file(path, Some(1)), message, "# Is it faster? ...");
+    }
+    let name = path.file_stem().and_then(|stem| stem.to_str()).filter(|stem| (NAME.holds)(stem));
+    if name.is_none() {
+        let message = "the file's name without its ending is no name, but names the run";
+        findings.add(&Place::file(path, None), message, NAME.what);
+    }
+
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let arms = Arms::new(project, folder).read(&fields, findings);
+    let workloads = fields.given("workloads").map_or_else(Vec::new, |node| workloads(node, findings));
+    let workload_names: Vec<String> = fields.given("workloads").map_or_else(Vec::new, |node| {
+        // That it is no map has been told above.
+        entries(node, "", &mut Findings::default()).iter().map(|(name, _)| name.clone()).collect()
+    });
+    let collectors = collectors(&fields, findings);
+    let surroundings = Surroundings {
+        arms: &arms,
+        names: &workload_names,
+        workloads: &workloads,
+        collectors: collectors.as_deref(),
+    };
+    let gates = gates(&fields, &surroundings, findings);
+    let design = design(&fields, collectors.as_deref(), findings);
+    check_machines(&fields, &arms, collectors.as_deref(), findings);
+    if let Some(design) = &design {
+        check_power(&fields, design, &gates, arms.len(), findings);
+    }
+
+    Some(Plan {
+        format: plan::FORMAT,
+        name: name?.to_owned(),
+        question: file.comment,
+        arms: arms.into_iter().collect::<Option<_>>()?,
+        workloads: workloads.into_iter().collect::<Option<_>>()?,
+        collectors: collectors?,
+        design: design?,
+        gates: gates.into_iter().map(|gate| gate.map(|gate| gate.gate)).collect::<Option<_>>()?,
+    })
+}
+
+fn design(fields: &Fields<'_>, collectors: Option<&[Collector]>, findings: &mut Findings) -> Option<Design> {
+    let boots = fields.count("boots", findings);
+    let traced_boots = traced_boots(fields, collectors, findings);
+    let seed = fields.integer("seed", findings);
+    let alpha = fields.fraction("alpha", findings);
+    let boot_deadline_s = fields.seconds_u32("boot-deadline", findings);
+    Some(Design {
+        boots: boots?,
+        traced_boots: traced_boots?,
+        seed: seed?,
+        alpha: alpha?,
+        boot_deadline_s: boot_deadline_s?,
+    })
+}
+
+fn traced_boots(
+    fields: &Fields<'_>,
+    collectors: Option<&[Collector]>,
+    findings: &mut Findings,
+) -> Option<u32> {
+    let given = fields.count("traced-boots", findings);
+    let traces = collectors?.iter().any(|collector| collector.is_tracing());
+    let Some(node) = fields.given("traced-boots") else { return Some(u32::from(traces)) };
+    match (given?, traces) {
+        (0, true) => {
+            findings.add(
+                &node.place,
+                "no traced boots, but `collect` has `iotlb`, which traces",
+                "at least 1",
+            );
+            None
+        }
+        (boots, false) if boots > 0 => {
+            findings.add(
+                &node.place,
+                "traced boots, but nothing in `collect` traces",
+                "0, or iotlb in `collect`",
+            );
+            None
+        }
+        (boots, _) => Some(boots),
+    }
+}
+
+/// What arms and collectors ask of machines together.
+fn check_machines(
+    fields: &Fields<'_>,
+    arms: &[Option<Arm>],
+    collectors: Option<&[Collector]>,
+    findings: &mut Findings,
+) {
+    let Some(arms) = arms.iter().map(Option::as_ref).collect::<Option<Vec<&Arm>>>() else { return };
+    let fakes = arms.iter().filter(|arm| matches!(arm.machine, Machine::Fake(_))).count();
+    if fakes != 0 && fakes != arms.len() {
+        let message = "fake machines beside real ones: their numbers cannot be compared";
+        findings.add(&fields.place_of("arms"), message, "all arms fake, or none");
+    }
+    let traces_iotlb = collectors.is_some_and(|collectors| collectors.contains(&Collector::Iotlb));
+    let translates = |arm: &&Arm| {
+        iommus(&arm.machine)
+            .iter()
+            .any(|iommu| matches!(iommu.mode, IommuMode::Pt | IommuMode::Lazy | IommuMode::Strict))
+    };
+    if traces_iotlb && fakes == 0 && !arms.is_empty() && !arms.iter().any(translates) {
+        let message = "`iotlb`, but no arm has an IOMMU that is in use";
+        findings.add(&fields.place_of("collect"), message, "with machine.server.iommu: pt, lazy or strict");
+    }
+}
+
+/// Refuses a design in which no outcome at all could reach a gate's threshold.
+fn check_power(
+    fields: &Fields<'_>,
+    design: &Design,
+    gates: &[Option<PlacedGate>],
+    arms: usize,
+    findings: &mut Findings,
+) {
+    let comparisons = gates.len() * arms.saturating_sub(1);
+    if comparisons == 0 {
+        return;
+    }
+    let needed = boots_needed(design.alpha, comparisons);
+    let traced = gates.iter().flatten().any(|gate| gate.traced);
+    for (key, boots) in
+        [("boots", Some(design.boots)), ("traced-boots", traced.then_some(design.traced_boots))]
+    {
+        if let Some(boots) = boots.filter(|boots| *boots < needed) {
+            let message = format!(
+                "{boots} boots of each arm cannot decide {comparisons} comparisons (gates x candidate arms) at alpha \
+                 {}: the smallest possible p is 1/2^{boots}, the smallest threshold alpha/{comparisons}",
+                design.alpha
+            );
+            findings.add(&fields.place_of(key), message, format!("{key}: at least {needed}"));
+        }
+    }
+}
+
+/// The fewest boots of each arm with which the most significant of so many one-sided comparisons can reach its threshold
+/// under Holm's procedure: the smallest p of a sign-flip permutation within n blocks is 1/2^n, and Holm's first threshold
+/// is alpha over the number of comparisons.
+///
+/// At least 1, and at most 64 for an `alpha` that is not above 0.
+#[must_use]
+pub fn boots_needed(alpha: f64, comparisons: usize) -> u32 {
+    #[expect(clippy::cast_precision_loss, reason = "a plan has at most 45 comparisons")]
+    let threshold = alpha / comparisons.max(1) as f64;
+    (1..64).find(|&boots| 0.5_f64.powi(boots) <= threshold).map_or(64, i32::unsigned_abs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_comparisons_need_more_boots() {
+        let needed = |comparisons| boots_needed(0.05, comparisons);
+        assert_eq!([needed(1), needed(2), needed(3), needed(12)], [5, 6, 6, 8]);
+        assert_eq!(boots_needed(0.0625, 1), 4, "a threshold that is reached exactly will do");
+        assert_eq!(boots_needed(0.0, 1), 64);
+    }
+}

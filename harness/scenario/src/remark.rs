@@ -1,0 +1,66 @@
+//! What a reader of a plan should know that is no problem.
+
+use plan::{Accel, Arm, Collector, IommuMode, Machine, Plan};
+
+use crate::machine::iommus;
+
+/// Remarks on a plan, each a sentence: what kind of comparison it is, and what it cannot show.
+#[must_use]
+pub fn remarks(plan: &Plan) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let twins: Vec<&str> = plan
+        .arms
+        .iter()
+        .skip(1)
+        .filter(|arm| alike(arm, &plan.arms[0]))
+        .map(|arm| arm.name.as_str())
+        .collect();
+    if !twins.is_empty() && twins.len() + 1 == plan.arms.len() {
+        remarks.push(
+            "All arms are alike: this is an A/A test, and a verdict of better or worse would be a false alarm."
+                .to_owned(),
+        );
+    } else if !twins.is_empty() {
+        remarks.push(format!("Like the baseline in everything: {}.", twins.join(", ")));
+    }
+    if plan.gates.is_empty() {
+        remarks.push("There are no gates: every metric is exploratory, and there is no verdict.".to_owned());
+    }
+    if plan.collectors.iter().any(|collector| collector.is_tracing()) {
+        let traced = plan.design.traced_boots;
+        remarks.push(format!("Tracing collectors run in boots of their own, {traced} of each arm; no timed sample comes from them."));
+    }
+    if plan.arms.iter().any(|arm| matches!(arm.machine, Machine::Fake(_))) {
+        remarks.push("The machines are fake: the numbers say nothing about any kernel.".to_owned());
+    }
+    if plan.arms.iter().any(|arm| matches!(&arm.machine, Machine::Qemu(qemu) if qemu.accel == Accel::Tcg)) {
+        remarks.push(
+            "Guests run under emulation (TCG): ratios between arms are measured, absolute numbers say nothing about \
+             hardware."
+                .to_owned(),
+        );
+    }
+    let forced = plan.arms.iter().filter(|arm| {
+        iommus(&arm.machine).iter().any(|iommu| iommu.caching_mode && iommu.mode == IommuMode::Lazy)
+    });
+    for arm in forced {
+        remarks.push(format!(
+            "{}: a kernel may turn lazy into strict because of the caching mode; the mode it really has is recorded.",
+            arm.name
+        ));
+    }
+    let idle = plan.arms.iter().filter(|arm| {
+        !iommus(&arm.machine).iter().any(|iommu| !matches!(iommu.mode, IommuMode::None | IommuMode::Off))
+    });
+    if plan.collectors.contains(&Collector::Iotlb) {
+        for arm in idle {
+            remarks.push(format!("{}: has no IOMMU in use, so `iotlb` is unavailable there.", arm.name));
+        }
+    }
+    remarks
+}
+
+/// Whether two arms differ in nothing but their names.
+fn alike(one: &Arm, other: &Arm) -> bool {
+    one.kernel == other.kernel && one.cmdline == other.cmdline && one.machine == other.machine
+}

@@ -1,0 +1,137 @@
+//! `workloads` to [`plan::Workload`]s, and `collect`.
+
+use plan::{
+    Amount, Collector, Iperf3, Iperf3Direction, Sockperf, SockperfMode, Transport, Workload, WorkloadKind,
+};
+
+use crate::{
+    fields::{Fields, entries, from_word, items},
+    problem::Findings,
+    schema::{self, Kind, NAME},
+    tree::Node,
+    value::printable,
+};
+
+/// Most workloads of a scenario.
+const MAX_WORKLOADS: usize = 16;
+/// What is measured when neither a duration nor an amount is given, in seconds.
+const DEFAULT_SECONDS: u32 = 10;
+
+/// All workloads, each `None` if something is wrong with it.
+pub(crate) fn workloads(node: &Node, findings: &mut Findings) -> Vec<Option<Workload>> {
+    let allowed = schema::SCENARIO.key("workloads").kind.allowed();
+    let entries = entries(node, &allowed, findings);
+    if node.is_empty_map() || entries.len() > MAX_WORKLOADS {
+        findings.add(&node.place, format!("{} workloads", entries.len()), allowed);
+    }
+    entries
+        .iter()
+        .map(|(name, node)| {
+            if !(NAME.holds)(name) {
+                findings.add(&node.place, format!("`{}` is no name", printable(name)), NAME.what);
+            }
+            let kind = workload(node, findings)?;
+            Some(Workload { name: name.clone(), kind })
+        })
+        .collect()
+}
+
+fn workload(node: &Node, findings: &mut Findings) -> Option<WorkloadKind> {
+    let tool_key = schema::WORKLOAD.key("tool");
+    let Some(tool) = node.get(tool_key.name) else {
+        if !entries(node, "a map, see *Workload*", findings).is_empty() || node.is_empty_map() {
+            let allowed = format!("{}: {}", tool_key.name, tool_key.kind.allowed());
+            findings.add(&node.place, "the key `tool` is missing", allowed);
+        }
+        return None;
+    };
+    match tool_key.kind.word(tool) {
+        Ok("iperf3") => iperf3(&Fields::open(node, &schema::IPERF3, findings)?, findings),
+        Ok(_) => sockperf(&Fields::open(node, &schema::SOCKPERF, findings)?, findings),
+        Err(message) => {
+            findings.add(&tool.place, message, tool_key.kind.allowed());
+            None
+        }
+    }
+}
+
+fn iperf3(fields: &Fields<'_>, findings: &mut Findings) -> Option<WorkloadKind> {
+    let flows = fields.count("flows", findings);
+    let direction = fields.choice::<Iperf3Direction>("direction", findings);
+    let seconds = fields.seconds_u32("duration", findings);
+    let bytes = fields.bytes("bytes", findings);
+    let warmup_s = fields.seconds_u32("warmup", findings);
+    let message_bytes = fields.bytes_u32("message", findings);
+    let congestion = fields.optional_text("congestion", findings);
+    let amount = match (fields.given("duration"), fields.given("bytes")) {
+        (Some(_), Some(node)) => {
+            findings.add(&node.place, "given beside `duration`", "either duration or bytes");
+            None
+        }
+        (None, None) => Some(Amount::Seconds(DEFAULT_SECONDS)),
+        (Some(_), None) => seconds.map(Amount::Seconds),
+        (None, Some(_)) => bytes.map(Amount::Bytes),
+    };
+    Some(WorkloadKind::Iperf3(Iperf3 {
+        flows: flows?,
+        direction: direction?,
+        amount: amount?,
+        warmup_s: warmup_s?,
+        message_bytes: message_bytes?,
+        congestion: congestion?,
+    }))
+}
+
+fn sockperf(fields: &Fields<'_>, findings: &mut Findings) -> Option<WorkloadKind> {
+    let mode = sockperf_mode(fields, findings);
+    let transport = fields.choice::<Transport>("transport", findings);
+    let message_bytes = fields.bytes_u32("message", findings);
+    let seconds = fields.seconds_u32("duration", findings);
+    Some(WorkloadKind::Sockperf(Sockperf {
+        mode: mode?,
+        transport: transport?,
+        message_bytes: message_bytes?,
+        seconds: seconds?,
+    }))
+}
+
+fn sockperf_mode(fields: &Fields<'_>, findings: &mut Findings) -> Option<SockperfMode> {
+    let mode = fields.word("mode", findings);
+    let rate = fields.count("rate", findings);
+    match (mode.as_deref()?, fields.given("rate")) {
+        ("ping-pong", None) => Some(SockperfMode::PingPong),
+        ("ping-pong", Some(node)) => {
+            findings.add(&node.place, "ping-pong has no rate: one message is in flight", "mode: under-load");
+            None
+        }
+        (_, None) => {
+            let allowed = format!("rate: {}", schema::SOCKPERF.key("rate").kind.allowed());
+            findings.add(fields.place(), "under-load without a rate", allowed);
+            None
+        }
+        (_, Some(_)) => Some(SockperfMode::UnderLoad { messages_per_second: rate? }),
+    }
+}
+
+/// The collectors of `collect`.
+pub(crate) fn collectors(scenario: &Fields<'_>, findings: &mut Findings) -> Option<Vec<Collector>> {
+    const WORDS: Kind = Kind::Choice(&["cpu", "net", "iotlb"]);
+    let node = scenario.value("collect", findings)?;
+    let allowed = schema::SCENARIO.key("collect").kind.allowed();
+    let mut collectors = Vec::new();
+    let mut clean = true;
+    for item in items(&node, &allowed, findings) {
+        match WORDS.word(item).and_then(from_word::<Collector>) {
+            Ok(collector) if collectors.contains(&collector) => {
+                findings.add(&item.place, format!("{} again", item.describe()), "each collector once");
+                clean = false;
+            }
+            Ok(collector) => collectors.push(collector),
+            Err(message) => {
+                findings.add(&item.place, message, WORDS.allowed());
+                clean = false;
+            }
+        }
+    }
+    clean.then_some(collectors)
+}

@@ -1,1 +1,78 @@
-//! The initramfs with the agent, and the guest's read-only root disk.
+//! What a guest boots from besides its kernel: the initramfs with the agent, and the read-only root disk.
+//!
+//! Both are content-addressed files of a cache, published atomically, the same bytes for the same input, readable for
+//! an unprivileged QEMU. Nothing in them comes from the host's file system but the agent and the modules of a prebuilt
+//! kernel.
+//!
+//! Kernel command line of a guest that has a root disk: `assay.root=/dev/vda`. Without it the initramfs stays the root.
+//!
+//! Invariant: knows no machine and no workload.
+
+mod cpio;
+mod error;
+mod initramfs;
+mod modules;
+mod root_disk;
+mod shelf;
+
+use std::path::Path;
+
+use debian::Packages;
+use subprocess::Supervisor;
+
+pub use error::BootImageError;
+pub use initramfs::Initramfs;
+pub use modules::KernelModules;
+pub use root_disk::{Progress, RootDisk};
+
+/// The cache of images.
+#[derive(Clone, Debug)]
+pub struct BootImages {
+    shelf: shelf::Shelf,
+    supervisor: Supervisor,
+}
+
+impl BootImages {
+    /// Opens the cache below `cache_root`, making it if it is not there.
+    ///
+    /// # Errors
+    /// If its folders cannot be made.
+    pub fn open(cache_root: &Path, supervisor: &Supervisor) -> Result<Self, BootImageError> {
+        let shelf = shelf::Shelf::open(&cache_root.join("boot-images"))?;
+        Ok(Self { shelf, supervisor: supervisor.clone() })
+    }
+
+    /// The initramfs with the agent's binary at `agent` as its init, and with the modules that a modular kernel needs.
+    /// Takes milliseconds, and no network.
+    ///
+    /// # Errors
+    /// If the agent cannot be read, a module is missing or damaged, or the cache cannot be written.
+    pub fn initramfs(
+        &self,
+        agent: &Path,
+        modules: Option<&KernelModules>,
+    ) -> Result<Initramfs, BootImageError> {
+        initramfs::obtain(&self.shelf, agent, modules, &self.supervisor)
+    }
+
+    /// The root disk, if it has been made. Reads it once to verify it; no network.
+    ///
+    /// # Errors
+    /// [`BootImageError::Damaged`] if it is not what was published, or if the cache cannot be read.
+    pub fn lookup_root_disk(&self) -> Result<Option<RootDisk>, BootImageError> {
+        root_disk::lookup(&self.shelf)
+    }
+
+    /// The root disk: found, or made of the newest package versions that the mirror serves (seconds, once the packages
+    /// are fetched). Another process that makes it at the same time is waited for.
+    ///
+    /// # Errors
+    /// If the packages cannot be had, a tool fails, or the cache cannot be written.
+    pub fn root_disk(
+        &self,
+        packages: &Packages,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<RootDisk, BootImageError> {
+        root_disk::obtain(&self.shelf, packages, &self.supervisor, progress)
+    }
+}

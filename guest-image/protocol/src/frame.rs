@@ -33,9 +33,11 @@ pub enum FrameError {
 /// # Errors
 /// If the message is larger than [`MAX_FRAME`].
 pub fn encode(message: &impl Serialize) -> Result<Vec<u8>, FrameError> {
-    let mut frame = postcard::to_extend(message, vec![0; 4]).map_err(|error| FrameError::Malformed(error.to_string()))?;
+    let mut frame =
+        postcard::to_extend(message, vec![0; 4]).map_err(|error| FrameError::Malformed(error.to_string()))?;
     let length = frame.len() - 4;
-    let announced = u32::try_from(length).ok().filter(|_| length <= MAX_FRAME).ok_or(FrameError::Length { length })?;
+    let announced =
+        u32::try_from(length).ok().filter(|_| length <= MAX_FRAME).ok_or(FrameError::Length { length })?;
     frame[..4].copy_from_slice(&announced.to_le_bytes());
     Ok(frame)
 }

@@ -1,0 +1,150 @@
+//! The guest's read-only root disk, made of Debian packages.
+//!
+//! An erofs image on a virtio disk is read lazily, page by page as programs touch it, so that its size costs a boot
+//! nothing; in an initramfs every byte is copied at every boot.
+
+mod erofs;
+mod recipe;
+mod tree;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use debian::{Package, Packages, Request, Wanted};
+use serde::{Deserialize, Serialize};
+use subprocess::Supervisor;
+
+use crate::{
+    BootImageError,
+    error::At,
+    shelf::{Shelf, digest},
+};
+use erofs::ErofsUtils;
+
+const EXTENSION: &str = "erofs";
+
+/// A root disk in the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RootDisk {
+    /// Readable for everybody.
+    pub path: PathBuf,
+    /// Of the file, in hexadecimal; also its key in the cache.
+    pub sha256: String,
+    /// Names and versions of the packages in it, sorted.
+    pub packages: Vec<(String, String)>,
+}
+
+/// What a root disk was made of.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    sha256: String,
+    packages: Vec<(String, String)>,
+}
+
+/// What is being done, for whoever watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// The versions of the packages are looked up.
+    Resolving,
+    /// The packages are fetched.
+    Fetching {
+        /// How many.
+        packages: usize,
+        /// Their size in bytes; what was fetched before is in it.
+        bytes: u64,
+    },
+    /// The packages are unpacked and the image is written.
+    Writing,
+}
+
+/// The root disk of the current recipe, if it has been made. Needs no network.
+pub(crate) fn lookup(shelf: &Shelf) -> Result<Option<RootDisk>, BootImageError> {
+    let Some(Entry { sha256, packages }) = shelf.entry::<Entry>(&recipe()?)? else { return Ok(None) };
+    Ok(shelf.image(&sha256, EXTENSION)?.map(|path| RootDisk { path, sha256, packages }))
+}
+
+/// Finds the root disk, or makes it of the newest versions that the mirror serves.
+pub(crate) fn obtain(
+    shelf: &Shelf,
+    packages: &Packages,
+    supervisor: &Supervisor,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<RootDisk, BootImageError> {
+    if let Some(found) = intact(shelf)? {
+        return Ok(found);
+    }
+    let recipe = recipe()?;
+    let lock = shelf.lock(&recipe, "the guest's root disk")?;
+    // Somebody else may have made it while we waited.
+    if let Some(found) = intact(shelf)? {
+        return Ok(found);
+    }
+    progress(Progress::Resolving);
+    let contents = packages.resolve(&request(recipe::PACKAGES, recipe::OMITTED))?;
+    let tools = packages.resolve(&request(&[ErofsUtils::PACKAGE], &[]))?;
+    progress(Progress::Fetching {
+        packages: contents.len() + tools.len(),
+        bytes: contents.iter().chain(&tools).map(|package| package.bytes).sum(),
+    });
+    let work = shelf.workplace(&recipe, &lock)?;
+    let tree = unpacked(packages, &contents, &work.path().join("tree"), supervisor)?;
+    let utils = ErofsUtils { root: unpacked(packages, &tools, &work.path().join("tools"), supervisor)? };
+    progress(Progress::Writing);
+    tree::finish(&tree, supervisor)?;
+    let image = work.path().join("image");
+    utils.make(&tree, &image, supervisor)?;
+    let (sha256, path) = shelf.publish(&image, EXTENSION)?;
+    let packages = names_and_versions(&contents);
+    shelf.record(&recipe, &Entry { sha256: sha256.clone(), packages: packages.clone() })?;
+    Ok(RootDisk { path, sha256, packages })
+}
+
+/// A damaged image is made again; here, where that is possible.
+fn intact(shelf: &Shelf) -> Result<Option<RootDisk>, BootImageError> {
+    match lookup(shelf) {
+        Err(BootImageError::Damaged { .. }) => Ok(None),
+        other => other,
+    }
+}
+
+fn unpacked(
+    packages: &Packages,
+    wanted: &[Package],
+    into: &Path,
+    supervisor: &Supervisor,
+) -> Result<PathBuf, BootImageError> {
+    let fetched = packages.fetch(wanted, &mut |_| {})?;
+    fs::create_dir(into).at("create", into)?;
+    debian::unpack(&fetched, into, supervisor)?;
+    Ok(into.to_owned())
+}
+
+fn request(names: &[&str], omitted: &[&str]) -> Request {
+    let wanted = |name: &&str| Wanted { name: (*name).to_owned(), version: None, suite: None };
+    Request {
+        suites: vec![recipe::SUITE.to_owned()],
+        packages: names.iter().map(wanted).collect(),
+        with_dependencies: true,
+        recommends: false,
+        omit: omitted.iter().map(|&name| name.to_owned()).collect(),
+    }
+}
+
+fn names_and_versions(packages: &[Package]) -> Vec<(String, String)> {
+    let mut list: Vec<_> =
+        packages.iter().map(|package| (package.name.clone(), package.version.clone())).collect();
+    list.sort();
+    list
+}
+
+/// The digest of all that decides what is in the image, except the versions that the mirror serves.
+fn recipe() -> Result<String, BootImageError> {
+    use recipe::{FILES, FOLDERS, LINKS, OMITTED, PACKAGES, PRUNED, SUITE, VERSION};
+    let text = format!(
+        "root disk {VERSION}\n{SUITE}\n{PACKAGES:?}\n{OMITTED:?}\n{PRUNED:?}\n{FOLDERS:?}\n{FILES:?}\n{LINKS:?}"
+    );
+    digest(text.as_bytes()).at("hash", Path::new("the recipe"))
+}

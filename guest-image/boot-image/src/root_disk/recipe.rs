@@ -1,0 +1,88 @@
+//! What the guest's root is made of.
+//!
+//! Everything here is part of the recipe's digest: changing it makes another image.
+
+/// Changes when the code that makes the image changes what comes out.
+pub(super) const VERSION: u32 = 1;
+
+/// The Debian suite that the packages come from. Not that of the host: a guest is the same everywhere.
+pub(super) const SUITE: &str = "trixie";
+
+/// What a networking lab runs, and what collectors and people need to look around. The names are packages'.
+pub(super) const PACKAGES: &[&str] = &[
+    "iperf3",
+    "sockperf",
+    "iproute2",
+    "ethtool",
+    // The shell and the small tools. Static, so that a command starts without loading libraries.
+    "busybox-static",
+    "procps",
+    "kmod",
+    "util-linux",
+    "numactl",
+    "iputils-ping",
+    // For ldconfig, which is run over the finished root.
+    "libc-bin",
+];
+
+/// Dependencies of maintainer scripts and of logins, of which there are none here.
+pub(super) const OMITTED: &[&str] = &[
+    "adduser",
+    "base-passwd",
+    "debconf",
+    "debconf-2.0",
+    "init-system-helpers",
+    "libpam-modules",
+    "libpam-modules-bin",
+    "libpam-runtime",
+    "libsemanage-common",
+    "libsemanage2",
+    "login.defs",
+    "openssl-provider-legacy",
+    "passwd",
+];
+
+/// Removed after unpacking: documentation, translations, and set-up for systems that install packages.
+pub(super) const PRUNED: &[&str] = &[
+    "etc",
+    "usr/include",
+    "usr/lib/locale",
+    "usr/lib/systemd",
+    "usr/lib/udev",
+    "usr/lib/x86_64-linux-gnu/gconv",
+    "usr/share/bash-completion",
+    "usr/share/doc",
+    "usr/share/doc-base",
+    "usr/share/fish",
+    "usr/share/gdb",
+    "usr/share/info",
+    "usr/share/initramfs-tools",
+    "usr/share/lintian",
+    "usr/share/locale",
+    "usr/share/man",
+    "usr/share/metainfo",
+    "usr/share/perl5",
+    "usr/share/zsh",
+    "var",
+];
+
+/// Folders that the agent mounts on, or that programs expect.
+pub(super) const FOLDERS: &[&str] =
+    &["dev", "proc", "sys", "run", "tmp", "root", "var/lib", "var/log", "etc"];
+
+/// All that is in /etc before ldconfig adds its cache. There is no resolv.conf: a guest asks nobody for names.
+pub(super) const FILES: &[(&str, &str)] = &[
+    (
+        "etc/passwd",
+        "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+    ),
+    ("etc/group", "root:x:0:\nnogroup:x:65534:\n"),
+    ("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\nprotocols: files\nservices: files\n"),
+    ("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
+    ("etc/hostname", "guest\n"),
+    ("etc/ld.so.conf", "/usr/lib/x86_64-linux-gnu\n"),
+];
+
+/// Older paths into /usr, which some programs have compiled in.
+pub(super) const LINKS: &[(&str, &str)] =
+    &[("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib"), ("lib64", "usr/lib64")];

@@ -27,24 +27,24 @@ const MAX_ARMS: usize = 16;
 
 /// Kernel parameters that the machine sets from the plan, with the way to ask for what they do.
 const MACHINES_OWN: &[(&str, &str)] = &[
-    ("amd_iommu", "machine.server.iommu"),
-    ("console", "nothing: the console is the machine's"),
-    ("earlyprintk", "nothing: the console is the machine's"),
-    ("init", "nothing: the agent is the guest's init"),
-    ("initrd", "nothing: the boot image is the machine's"),
-    ("intel_iommu", "machine.server.iommu"),
-    ("iommu", "machine.server.iommu"),
-    ("iommu.passthrough", "machine.server.iommu"),
-    ("iommu.strict", "machine.server.iommu"),
-    ("maxcpus", "machine.vcpus"),
-    ("mem", "machine.memory"),
-    ("nr_cpus", "machine.vcpus"),
-    ("panic", "nothing: a panic ends the trial"),
-    ("rdinit", "nothing: the agent is the guest's init"),
-    ("reboot", "nothing: the machine ends trials"),
-    ("root", "nothing: the root is the machine's"),
-    ("rootflags", "nothing: the root is the machine's"),
-    ("rootfstype", "nothing: the root is the machine's"),
+    ("amd_iommu", "machine.server.iommu instead"),
+    ("console", "leave it out: the console is the machine's"),
+    ("earlyprintk", "leave it out: the console is the machine's"),
+    ("init", "leave it out: the agent is the guest's init"),
+    ("initrd", "leave it out: the boot image is the machine's"),
+    ("intel_iommu", "machine.server.iommu instead"),
+    ("iommu", "machine.server.iommu instead"),
+    ("iommu.passthrough", "machine.server.iommu instead"),
+    ("iommu.strict", "machine.server.iommu instead"),
+    ("maxcpus", "machine.vcpus instead"),
+    ("mem", "machine.memory instead"),
+    ("nr_cpus", "machine.vcpus instead"),
+    ("panic", "leave it out: a panic ends the trial"),
+    ("rdinit", "leave it out: the agent is the guest's init"),
+    ("reboot", "leave it out: the machine ends trials"),
+    ("root", "leave it out: the root is the machine's"),
+    ("rootflags", "leave it out: the root is the machine's"),
+    ("rootfstype", "leave it out: the root is the machine's"),
 ];
 
 /// Reads arms; keeps every base that it has read.
@@ -62,13 +62,16 @@ impl<'a> Arms<'a> {
 
     /// All arms, each `None` if something is wrong with it.
     pub(crate) fn read(&mut self, scenario: &Fields<'_>, findings: &mut Findings) -> Vec<Option<Arm>> {
-        let Some(node) = scenario.given("arms") else { return Vec::new() };
+        let Some(node) = scenario.given("arms") else {
+            self.check_defaults(scenario, findings);
+            return Vec::new();
+        };
         let allowed = schema::SCENARIO.key("arms").kind.allowed();
         let entries = entries(node, &allowed, findings);
         if node.is_empty_map() || entries.len() > MAX_ARMS {
             findings.add(&node.place, format!("{} arms", entries.len()), allowed);
         }
-        entries
+        let arms: Vec<Option<Arm>> = entries
             .iter()
             .map(|(name, node)| {
                 if !(NAME.holds)(name) {
@@ -77,7 +80,21 @@ impl<'a> Arms<'a> {
                 let fields = Fields::open(node, &schema::ARM, findings)?;
                 self.arm(name, &Layers { scenario, arm: &fields }, findings)
             })
-            .collect()
+            .collect();
+        if arms.iter().all(Option::is_none) {
+            self.check_defaults(scenario, findings);
+        }
+        arms
+    }
+
+    /// Reads the defaults as if an arm had no keys of its own: where arms cannot be read, nobody else looks at them.
+    fn check_defaults(&mut self, scenario: &Fields<'_>, findings: &mut Findings) {
+        if scenario.given("base").is_some() {
+            let arm = Node::empty_map(scenario.place_of("arms"));
+            if let Some(fields) = Fields::open(&arm, &schema::ARM, findings) {
+                self.arm("", &Layers { scenario, arm: &fields }, findings);
+            }
+        }
     }
 
     fn arm(&mut self, name: &str, layers: &Layers<'_, '_>, findings: &mut Findings) -> Option<Arm> {
@@ -217,9 +234,12 @@ fn config_value(node: &Node) -> Result<ConfigValue, String> {
             hex if hex.starts_with("0x") => {
                 Err(format!("`{}` is hexadecimal, which only a fragment of the base can set", printable(hex)))
             }
-            number => number.parse().map(ConfigValue::Number).map_err(|_| format!("`{}`", printable(number))),
+            number => match number.parse() {
+                Ok(number) => Ok(ConfigValue::Number(number)),
+                Err(_) => Err(format!("`{}` is no value of an option", printable(number))),
+            },
         },
-        _ => Err(node.describe()),
+        _ => Err(format!("{} is no value of an option", node.describe())),
     }
 }
 

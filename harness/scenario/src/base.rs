@@ -7,7 +7,7 @@ use plan::{Base, ConfigFragment, ConfigStart, KernelConfig, Source};
 use crate::{
     fields::{Fields, entries, items, text_of},
     problem::{Findings, Place, Problems},
-    project::{Project, absolute_path, existing_path, read_text, read_yaml},
+    project::{Project, existing_path, read_text, read_yaml},
     schema::{self, BASE_NAME, FRAGMENT_NAME, PACKAGE_VERSION, SUITE, one_of},
     tree::Node,
     value::suggestion,
@@ -143,14 +143,14 @@ fn location(fields: &Fields<'_>, key: &str, project: &Project, findings: &mut Fi
     if text.contains("://") {
         return Some(text);
     }
-    let path = existing_path(&project.kernels(), &text, &fields.place_of(key), findings)?;
+    let path = existing_path(&project.kernels().join(text), &fields.place_of(key), findings)?;
     path.to_str().map(str::to_owned)
 }
 
 fn prebuilt_image(node: &Node, project: &Project, findings: &mut Findings) -> Option<Source> {
     let fields = Fields::open(node, &schema::PREBUILT_IMAGE, findings)?;
     let mut path = |key: &str| match fields.optional_text(key, findings)? {
-        Some(text) => existing_path(&project.kernels(), &text, &fields.place_of(key), findings).map(Some),
+        Some(text) => existing_path(&project.kernels().join(text), &fields.place_of(key), findings).map(Some),
         None => Some(None),
     };
     let (image, modules, config) = (path("image"), path("modules"), path("config"));
@@ -162,11 +162,8 @@ fn config(node: &Node, project: &Project, findings: &mut Findings) -> Option<Ker
     let start = fields.text("start", findings).and_then(|text| match text.as_str() {
         "tinyconfig" => Some(ConfigStart::Tinyconfig),
         "defconfig" => Some(ConfigStart::Defconfig),
-        path => {
-            let place = fields.place_of("start");
-            let path = absolute_path(&project.kernels(), path, &place, findings)?;
-            fragment_file(&path, &place, findings).map(ConfigStart::File)
-        }
+        path => fragment_file(&project.kernels().join(path), &fields.place_of("start"), findings)
+            .map(ConfigStart::File),
     });
     let list = fields.value("fragments", findings)?;
     let allowed = format!("a list; each item: {}", FRAGMENT_NAME.what);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use measure::{Better, MetricDef, YieldedBy, metric};
 use plan::{
-    Arm, Collector, Expectation, Gate, Iperf3Direction, Machine, MetricSelector, QemuMachine, SockperfMode,
-    Topology, Transport, Workload, WorkloadKind,
+    Arm, Collector, Expectation, Gate, Iperf3Direction, MetricSelector, SockperfMode, Transport, Workload,
+    WorkloadKind,
 };
 
 use crate::{
@@ -198,7 +198,12 @@ fn dims(
                 findings.add(&node.place, format!("`{}` has no {key}", metric.name), known);
                 clean = false;
             }
-            (Some(_), _) => match value {
+            (Some(node), _) => match value {
+                Some(value) if is_absent_side(key, &value, metric, surroundings) => {
+                    let message = format!("no arm has the cores of the side `{value}`");
+                    findings.add(&node.place, message, "guest with one guest, server or client with two");
+                    clean = false;
+                }
                 Some(value) => drop(dims.insert(key.to_owned(), value)),
                 None => clean = false,
             },
@@ -215,6 +220,19 @@ fn dims(
     clean.then_some(dims)
 }
 
+/// Whether `value` names a side whose cores are in no arm: two sides in one guest share its cores.
+fn is_absent_side(
+    key: &str,
+    value: &str,
+    metric: Option<&MetricDef>,
+    surroundings: &Surroundings<'_>,
+) -> bool {
+    let of_cores = key == "side" && metric.is_some_and(|metric| metric.yielded_by == YieldedBy::Cpu);
+    let guests = if value == "guest" { 1 } else { 2 };
+    let mut arms = surroundings.arms.iter().flatten().peekable();
+    of_cores && arms.peek().is_some() && !arms.any(|arm| arm.machine.guests() == guests)
+}
+
 /// Whether one boot yields samples of `metric` that differ in the dimension `key`.
 fn is_plural(
     key: &str,
@@ -225,9 +243,7 @@ fn is_plural(
     let sends_both_ways = workload.is_some_and(|workload| {
         matches!(&workload.kind, WorkloadKind::Iperf3(iperf3) if iperf3.direction == Iperf3Direction::Both)
     });
-    let two_guests = surroundings.arms.iter().flatten().any(|arm| {
-        matches!(&arm.machine, Machine::Qemu(QemuMachine { topology: Topology::TwoGuests { .. }, .. }))
-    });
+    let two_guests = surroundings.arms.iter().flatten().any(|arm| arm.machine.guests() == 2);
     match (key, metric.yielded_by) {
         ("direction", _) => sends_both_ways,
         // Both sides yield these; the others come from the side that sends, or has the IOMMU.

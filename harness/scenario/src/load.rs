@@ -148,7 +148,7 @@ fn check_power(
     arms: usize,
     findings: &mut Findings,
 ) {
-    let comparisons = gates.len() * arms.saturating_sub(1);
+    let comparisons = u32::try_from(gates.len() * arms.saturating_sub(1)).unwrap_or(u32::MAX);
     if comparisons == 0 {
         return;
     }
@@ -159,13 +159,20 @@ fn check_power(
     {
         if let Some(boots) = boots.filter(|boots| *boots < needed) {
             let message = format!(
-                "{boots} boots of each arm cannot decide {comparisons} comparisons (gates x candidate arms) at alpha \
-                 {}: the smallest possible p is 1/2^{boots}, the smallest threshold alpha/{comparisons}",
+                "{} of each arm cannot decide {}, gates times candidate arms: the smallest possible p, 1/2^{boots}, \
+                 is above the first threshold, {}/{comparisons}",
+                counted(boots, "boot"),
+                counted(comparisons, "comparison"),
                 design.alpha
             );
             findings.add(&fields.place_of(key), message, format!("{key}: at least {needed}"));
         }
     }
+}
+
+/// `1 boot`, `2 boots`.
+fn counted(count: u32, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The fewest boots of each arm with which the most significant of so many one-sided comparisons can reach its threshold
@@ -174,9 +181,8 @@ fn check_power(
 ///
 /// At least 1, and at most 64 for an `alpha` that is not above 0.
 #[must_use]
-pub fn boots_needed(alpha: f64, comparisons: usize) -> u32 {
-    #[expect(clippy::cast_precision_loss, reason = "a plan has at most 45 comparisons")]
-    let threshold = alpha / comparisons.max(1) as f64;
+pub fn boots_needed(alpha: f64, comparisons: u32) -> u32 {
+    let threshold = alpha / f64::from(comparisons.max(1));
     (1..64).find(|&boots| 0.5_f64.powi(boots) <= threshold).map_or(64, i32::unsigned_abs)
 }
 

@@ -47,7 +47,7 @@ fn fake(node: &Node, knobs: &Knobs, folder: &Path, findings: &mut Findings) -> O
         findings.add(&fields.place_of("fake"), "a fake machine has no sysctls", "no sysctls");
     }
     let script = fields.text("fake", findings)?;
-    let script = existing_path(folder, &script, &fields.place_of("fake"), findings)?;
+    let script = existing_path(&folder.join(script), &fields.place_of("fake"), findings)?;
     Some(Machine::Fake(FakeMachine { script }))
 }
 
@@ -65,8 +65,8 @@ fn memory_mib(fields: &Fields<'_>, findings: &mut Findings) -> Option<u32> {
 }
 
 fn topology(fields: &Fields<'_>, findings: &mut Findings) -> Option<Topology> {
-    let shape = fields.word("topology", findings)?;
-    if shape == "loopback" {
+    let shape = fields.word("topology", findings);
+    if shape.as_deref() == Some("loopback") {
         for side in ["server", "client"] {
             if let Some(node) = fields.given(side) {
                 let message = "a guest that talks to itself has no NIC";
@@ -77,7 +77,7 @@ fn topology(fields: &Fields<'_>, findings: &mut Findings) -> Option<Topology> {
     }
     let server = side(fields, "server", findings);
     let client = side(fields, "client", findings);
-    let one_guest = shape == "two-namespaces";
+    let one_guest = shape? == "two-namespaces";
     // One guest has one IOMMU: what one NIC says holds for both.
     let inherit = |mine: &Side, other: &Side| match mine.iommu {
         None if one_guest => other.iommu,

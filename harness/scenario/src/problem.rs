@@ -17,8 +17,8 @@ pub struct Problem {
     pub path: String,
     /// What is wrong.
     pub message: String,
-    /// What would be right; none if there is nothing to choose from.
-    pub allowed: Option<String>,
+    /// What would be right.
+    pub allowed: String,
 }
 
 impl fmt::Display for Problem {
@@ -30,11 +30,7 @@ impl fmt::Display for Problem {
         if !self.path.is_empty() {
             write!(f, " {}:", self.path)?;
         }
-        write!(f, " {}", self.message)?;
-        if let Some(allowed) = &self.allowed {
-            write!(f, " ({allowed})")?;
-        }
-        Ok(())
+        write!(f, " {} ({})", self.message, self.allowed)
     }
 }
 
@@ -146,21 +142,12 @@ pub(crate) struct Findings(Vec<Problem>);
 impl Findings {
     /// Something is wrong at `place`, and `allowed` would be right.
     pub(crate) fn add(&mut self, place: &Place, message: impl Into<String>, allowed: impl Into<String>) {
-        self.push(place, message.into(), Some(allowed.into()));
-    }
-
-    /// Something is wrong at `place`, and there is nothing to choose from.
-    pub(crate) fn add_plain(&mut self, place: &Place, message: impl Into<String>) {
-        self.push(place, message.into(), None);
-    }
-
-    fn push(&mut self, place: &Place, message: String, allowed: Option<String>) {
         self.0.push(Problem {
             file: place.0.file.to_path_buf(),
             line: place.0.line,
             path: place.path(),
-            message,
-            allowed,
+            message: message.into(),
+            allowed: allowed.into(),
         });
     }
 

@@ -160,7 +160,8 @@ fn read(path: &Path, limit: u64, named_at: &Place, findings: &mut Findings) -> O
     let mut bytes = Vec::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
     if let Err(error) = read {
-        findings.add_plain(named_at, format!("cannot read {}: {error}", path.display()));
+        let message = format!("cannot read {}: {error}", path.display());
+        findings.add(named_at, message, "the path of a file that can be read");
         return None;
     }
     if bytes.len() as u64 > limit {
@@ -174,40 +175,23 @@ fn read(path: &Path, limit: u64, named_at: &Place, findings: &mut Findings) -> O
     Some(bytes)
 }
 
-/// The absolute form of `text`, a path in a file of `folder`. It must exist, and be UTF-8 since plans are text.
-pub(crate) fn existing_path(
-    folder: &Path,
-    text: &str,
-    place: &Place,
-    findings: &mut Findings,
-) -> Option<PathBuf> {
-    let path = absolute_path(folder, text, place, findings)?;
-    if !path.exists() {
-        findings.add(place, format!("there is no {}", path.display()), "the path of something that exists");
-        return None;
-    }
-    Some(path)
-}
-
-/// The absolute form of `text`, a path in a file of `folder`.
-pub(crate) fn absolute_path(
-    folder: &Path,
-    text: &str,
-    place: &Place,
-    findings: &mut Findings,
-) -> Option<PathBuf> {
-    match std::path::absolute(folder.join(text)) {
+/// The absolute form of `path`, without links and detours. It must exist, and be UTF-8 since plans are text.
+pub(crate) fn existing_path(path: &Path, named_at: &Place, findings: &mut Findings) -> Option<PathBuf> {
+    match std::fs::canonicalize(path) {
         Ok(path) if path.to_str().is_some() => Some(path),
         Ok(path) => {
-            findings.add(
-                place,
-                format!("the path {} is not UTF-8", path.display()),
-                "a folder with a UTF-8 name",
-            );
+            let message = format!("the path {} is not UTF-8", path.display());
+            findings.add(named_at, message, "a path with a UTF-8 name");
+            None
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let message = format!("there is no {}", path.display());
+            findings.add(named_at, message, "the path of something that exists");
             None
         }
         Err(error) => {
-            findings.add_plain(place, format!("cannot resolve the path `{text}`: {error}"));
+            let message = format!("cannot resolve {}: {error}", path.display());
+            findings.add(named_at, message, "a path that can be resolved");
             None
         }
     }

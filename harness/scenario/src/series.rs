@@ -10,10 +10,10 @@ use plan::{PatchFile, Series};
 use crate::{
     fields::{Fields, text_of},
     problem::{Findings, Place, Problems},
-    project::{Project, absolute_path, patch_sha256, read_yaml},
+    project::{Project, existing_path, patch_sha256, read_yaml},
     schema::{self, BASE_NAME, SERIES_REFERENCE, SUBFOLDER, one_of},
     tree::{Node, Value},
-    value::suggestion,
+    value::{printable, suggestion},
 };
 
 /// The cover letter, as `git format-patch --cover-letter` names it; not applied.
@@ -31,6 +31,8 @@ pub struct SeriesFile {
     /// Each base that it applies to, with the folder of its patches relative to `folder`; none in a folder of patches
     /// without a `series.yaml`, which is taken for any base.
     pub bases: Option<BTreeMap<String, String>>,
+    /// The folder by the path under which it was opened, for problems.
+    shown: PathBuf,
 }
 
 /// What `series.yaml` says of the series `reference`: a name in `patches/`, or a path relative to the current folder.
@@ -91,29 +93,31 @@ pub(crate) fn read_series_file(
         findings.add(named_at, format!("there is no folder {}", shown.display()), SERIES_REFERENCE.what);
         return None;
     }
-    let folder = absolute_path(&shown, "", named_at, findings)?;
-    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or("series").to_owned();
+    let folder = existing_path(&shown, named_at, findings)?;
+    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or(reference).to_owned();
     let yaml = shown.join("series.yaml");
     if !yaml.is_file() {
-        return Some(SeriesFile { name, folder, title: None, bases: None });
+        return Some(SeriesFile { name, folder, title: None, bases: None, shown });
     }
     let file = read_yaml(&yaml, findings)?;
     let fields = Fields::open(&file.root, &schema::SERIES, findings)?;
     let title = fields.text("title", findings);
     let bases = fields.given("bases").and_then(|node| bases(node, findings));
-    Some(SeriesFile { name, folder, title: Some(title?), bases: Some(bases?) })
+    Some(SeriesFile { name, folder, title: Some(title?), bases: Some(bases?), shown })
 }
 
 fn bases(node: &Node, findings: &mut Findings) -> Option<BTreeMap<String, String>> {
-    let read: Option<BTreeMap<_, _>> = match &node.value {
+    // Every entry is read before the first wrong one ends it: all problems are told at once.
+    let read: Vec<Option<(String, String)>> = match &node.value {
         Value::Map(entries) => entries
             .iter()
             .map(|(base, folder)| {
-                if !(BASE_NAME.holds)(base) {
-                    findings.add(&folder.place, format!("`{base}` is no base"), BASE_NAME.what);
-                    return None;
+                let known = (BASE_NAME.holds)(base);
+                if !known {
+                    findings.add(&folder.place, format!("`{}` is no base", printable(base)), BASE_NAME.what);
                 }
-                Some((base.clone(), text_of(folder, SUBFOLDER, findings)?))
+                let folder = text_of(folder, SUBFOLDER, findings)?;
+                known.then(|| (base.clone(), folder))
             })
             .collect(),
         Value::List(items) => {
@@ -125,11 +129,11 @@ fn bases(node: &Node, findings: &mut Findings) -> Option<BTreeMap<String, String
             return None;
         }
     };
-    if read.as_ref().is_some_and(BTreeMap::is_empty) {
+    if read.is_empty() {
         findings.add(&node.place, "applies to no base", schema::SERIES.key("bases").kind.allowed());
         return None;
     }
-    read
+    read.into_iter().collect()
 }
 
 /// The patches that `file` has for `base`; that it has none is told at `named_at`.
@@ -139,11 +143,10 @@ pub(crate) fn patches_for(
     named_at: &Place,
     findings: &mut Findings,
 ) -> Option<Series> {
-    let folder = match &file.bases {
-        None => file.folder.clone(),
-        Some(bases) => match bases.get(base).map(String::as_str) {
-            Some(".") => file.folder.clone(),
-            Some(subfolder) => file.folder.join(subfolder),
+    let subfolder = match &file.bases {
+        None => ".",
+        Some(bases) => match bases.get(base) {
+            Some(subfolder) => subfolder,
             None => {
                 let known: Vec<&str> = bases.keys().map(String::as_str).collect();
                 let message = format!("the series `{}` has no patches for the base `{base}`", file.name);
@@ -152,21 +155,27 @@ pub(crate) fn patches_for(
             }
         },
     };
-    let patches = numbered_patches(&folder, named_at, findings)?;
-    let read: Vec<Option<PatchFile>> = patches
-        .into_iter()
-        .map(|path| patch_sha256(&path, findings).map(|sha256| PatchFile { path, sha256 }))
+    let within = |folder: &Path| if subfolder == "." { folder.to_path_buf() } else { folder.join(subfolder) };
+    let (folder, shown) = (within(&file.folder), within(&file.shown));
+    let names = numbered_patches(&shown, named_at, findings)?;
+    let read: Vec<Option<PatchFile>> = names
+        .iter()
+        .map(|name| {
+            let sha256 = patch_sha256(&shown.join(name), findings)?;
+            Some(PatchFile { path: folder.join(name), sha256 })
+        })
         .collect();
     Some(Series { name: file.name.clone(), folder, patches: read.into_iter().collect::<Option<_>>()? })
 }
 
-/// The patches `0001-...patch` to `NNNN-...patch` of a folder, in order. A `.patch` without a number, a number twice and
+/// The names of the patches `0001-...patch` to `NNNN-...patch` of a folder, in order. A `.patch` without a number, a number twice and
 /// a gap are problems: what would be left out silently could be what was to be tested.
-fn numbered_patches(folder: &Path, named_at: &Place, findings: &mut Findings) -> Option<Vec<PathBuf>> {
+fn numbered_patches(folder: &Path, named_at: &Place, findings: &mut Findings) -> Option<Vec<String>> {
     let names = match patch_names(folder) {
         Ok(names) => names,
         Err(error) => {
-            findings.add_plain(named_at, format!("cannot read the folder {}: {error}", folder.display()));
+            let message = format!("cannot read the folder {}: {error}", folder.display());
+            findings.add(named_at, message, "a folder of patches that can be read");
             return None;
         }
     };
@@ -177,7 +186,7 @@ fn numbered_patches(folder: &Path, named_at: &Place, findings: &mut Findings) ->
     for name in &names {
         match number(name) {
             Some(0) if name == COVER_LETTER => {}
-            Some(number) if number == patches.len() + 1 => patches.push(folder.join(name)),
+            Some(number) if number == patches.len() + 1 => patches.push(name.clone()),
             Some(_) => {
                 let message = format!("`{name}` stands where number {:04} belongs", patches.len() + 1);
                 findings.add(&place, message, allowed);

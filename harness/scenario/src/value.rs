@@ -1,6 +1,6 @@
 //! Scalars of the kinds that the schema knows, with their units.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cmp::Reverse};
 
 use crate::{
     schema::{Kind, one_of},
@@ -138,12 +138,14 @@ pub(crate) fn suggestion(text: &str, words: &[&str]) -> String {
     if text.len() > 64 {
         return String::new();
     }
+    let common_start =
+        |word: &str| word.bytes().zip(text.bytes()).take_while(|(one, other)| one == other).count();
     words
         .iter()
-        .map(|word| (strsim::damerau_levenshtein(text, word), *word))
+        .map(|word| (strsim::damerau_levenshtein(text, word), Reverse(common_start(word)), *word))
         .min()
-        .filter(|(distance, word)| *distance <= 1 + word.len() / 4)
-        .map_or_else(String::new, |(_, word)| format!("; did you mean `{word}`?"))
+        .filter(|(distance, _, word)| *distance <= 1 + word.len() / 4)
+        .map_or_else(String::new, |(_, _, word)| format!("; did you mean `{word}`?"))
 }
 
 /// A text of the user's for a message: short, on one line.
@@ -252,6 +254,7 @@ mod tests {
     fn only_near_words_are_suggested() {
         let words = ["vcpus", "memory", "topology"];
         assert_eq!(suggestion("vcpu", &words), "; did you mean `vcpus`?");
+        assert_eq!(suggestion("vcpu", &["cpu", "vcpus"]), "; did you mean `vcpus`?");
         assert_eq!(suggestion("topolgy", &words), "; did you mean `topology`?");
         assert_eq!(suggestion("bananas", &words), "");
     }

@@ -1,0 +1,157 @@
+//! Plans of files that are right, with every default decided.
+
+use std::path::{Path, PathBuf};
+
+use plan::{Arm, Machine, QemuMachine, Topology};
+use scenario::{
+    Estimate, KernelWork, Known, Project, base, boots_needed, distinct_kernels, estimate, load, remarks,
+    series, series_file, to_yaml,
+};
+
+fn project() -> Project {
+    Project::at("tests/project")
+}
+
+/// `value` as YAML, without the path of this checkout.
+fn portable(value: &impl serde::Serialize) -> String {
+    let here = std::fs::canonicalize("tests").expect("tests run in the crate's folder");
+    let yaml = to_yaml(value).expect("plans can be written");
+    yaml.replace(here.to_str().expect("the checkout's path is UTF-8"), "TESTS")
+}
+
+#[track_caller]
+fn plan_of(name: &str) -> plan::Plan {
+    let path = PathBuf::from(format!("tests/good/{name}.yaml"));
+    load(&path, &project()).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn qemu(arm: &Arm) -> &QemuMachine {
+    match &arm.machine {
+        Machine::Qemu(qemu) => qemu,
+        Machine::Fake(_) => panic!("{} is fake", arm.name),
+    }
+}
+
+#[test]
+fn the_shortest_scenario_has_every_default() {
+    insta::assert_snapshot!(portable(&plan_of("shortest")));
+}
+
+#[test]
+fn a_scenario_that_uses_every_key() {
+    insta::assert_snapshot!(portable(&plan_of("everything")));
+}
+
+#[test]
+fn a_fake_machine_is_all_that_it_is() {
+    insta::assert_snapshot!(portable(&plan_of("fake")));
+}
+
+#[test]
+fn arms_merge_maps_and_replace_everything_else() {
+    let plan = plan_of("layers");
+    let [baseline, candidate] = plan.arms.as_slice() else { panic!("two arms") };
+
+    assert_eq!(baseline.cmdline, ["quiet"]);
+    assert_eq!(candidate.cmdline, ["nosmt"], "lists are replaced");
+    assert!(candidate.kernel.series.is_empty(), "an empty list replaces the scenario's series");
+    assert_eq!(baseline.kernel.series.len(), 1);
+
+    let options: Vec<String> = candidate.kernel.options.iter().map(ToString::to_string).collect();
+    assert_eq!(options, ["# CONFIG_PREEMPT is not set", "CONFIG_HZ=1000", "CONFIG_LOCALVERSION=\"-lab\""]);
+
+    let (base, mine) = (qemu(baseline), qemu(candidate));
+    assert_eq!((base.vcpus, mine.vcpus, mine.memory_mib), (2, 2, 1024));
+    assert_eq!(mine.knobs.sysctls.get("net.core.somaxconn").map(String::as_str), Some("64"));
+    assert_eq!(mine.knobs.sysctls.get("net.ipv4.tcp_sack").map(String::as_str), Some("0"));
+    let (Topology::TwoGuests { server: before, .. }, Topology::TwoGuests { server: after, .. }) =
+        (&base.topology, &mine.topology)
+    else {
+        panic!("two guests");
+    };
+    assert_eq!(before.model, after.model, "the rest of a nested map stays");
+    assert_ne!(before.iommu, after.iommu);
+}
+
+#[test]
+fn in_one_guest_a_nic_takes_the_other_ones_iommu() {
+    let plan = plan_of("one-guest");
+    let Topology::TwoNamespaces { server, client } = &qemu(&plan.arms[0]).topology else {
+        panic!("two namespaces")
+    };
+    assert_eq!(server.iommu, client.iommu);
+    assert_eq!(server.iommu.mode, plan::IommuMode::Lazy);
+}
+
+#[test]
+fn bases_of_every_kind() {
+    for name in project().bases() {
+        let base = base(&name, &project()).unwrap_or_else(|problems| panic!("{problems}"));
+        insta::assert_snapshot!(format!("base-{name}"), portable(&base));
+    }
+}
+
+#[test]
+fn series_are_found_by_name_and_by_path() {
+    let (by_name, file) = series("hooks", "tree", &project()).unwrap();
+    assert_eq!(file.title.as_deref(), Some("net: hooks"));
+    let (by_path, _) = series("tests/project/patches/hooks", "tree", &project()).unwrap();
+    assert_eq!(by_name, by_path);
+    let names: Vec<_> = by_name.patches.iter().map(|patch| patch.path.file_name().unwrap()).collect();
+    assert_eq!(names, ["0001-one.patch", "0002-two.patch"], "the cover letter is not applied");
+    assert!(by_name.patches.iter().all(|patch| patch.path.is_absolute() && patch.sha256.len() == 64));
+}
+
+#[test]
+fn a_folder_of_patches_needs_no_series_file() {
+    let (series, file) = series("tests/project/loose", "any-base", &project()).unwrap();
+    assert_eq!((series.patches.len(), file.bases), (1, None));
+}
+
+#[test]
+fn a_series_can_be_looked_at_without_a_base() {
+    let bases: Vec<String> = series_file("flat", &project()).unwrap().bases.unwrap().into_keys().collect();
+    assert_eq!(bases, ["other-tree", "tree"]);
+}
+
+#[test]
+fn a_project_is_found_from_a_file_in_it() {
+    let from_file = Project::containing(Path::new("tests/project/scripts/fake.json")).unwrap();
+    assert_eq!(from_file.root, Path::new("tests/project"));
+    let nowhere = tempfile::tempdir().unwrap();
+    let problems = Project::containing(&nowhere.path().join("x.yaml")).unwrap_err();
+    assert!(problems.to_string().contains("is in no project"), "{problems}");
+}
+
+#[test]
+fn remarks_say_what_a_plan_is_and_cannot_show() {
+    let of = |name: &str| format!("{name}:\n{}\n", remarks(&plan_of(name)).join("\n"));
+    insta::assert_snapshot!(["shortest", "fake", "layers", "everything"].map(of).join("\n"));
+}
+
+#[test]
+fn an_estimate_counts_each_kernel_once_and_nothing_that_is_cached() {
+    let plan = plan_of("everything");
+    let kernels = distinct_kernels(&plan).len();
+    assert_eq!((plan.arms.len(), kernels), (3, 2), "two arms share a kernel");
+
+    let blind: Estimate = estimate(&plan, &Known::default());
+    assert_eq!(blind.steps.len(), kernels + 2, "each kernel, the timed boots and the traced boots");
+    let known = Known { kernels: vec![KernelWork::Cached, KernelWork::Takes(7.0)], boot_seconds: Some(1.0) };
+    let warm = estimate(&plan, &known);
+    assert_eq!(warm.steps[0].seconds, 7.0, "{:?}", warm.steps);
+    assert_eq!(warm.steps.len(), kernels - 1 + 2);
+    assert!(warm.seconds < blind.seconds && warm.bytes < blind.bytes);
+}
+
+#[test]
+fn as_many_boots_as_are_needed_are_enough() {
+    let text = std::fs::read_to_string("tests/good/gated.yaml").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gated.yaml");
+    let needed = boots_needed(0.05, 2);
+    for (boots, enough) in [(needed - 1, false), (needed, true)] {
+        std::fs::write(&path, text.replace("boots: 7", &format!("boots: {boots}"))).unwrap();
+        assert_eq!(load(&path, &project()).is_ok(), enough, "{boots} boots");
+    }
+}

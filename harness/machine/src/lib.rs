@@ -1,1 +1,33 @@
-//! Machines that boot a kernel: QEMU, and a fake one for tests; sessions to their agents.
+//! Machines that boot a kernel: guests of QEMU, and a fake one for tests of everything around it.
+//!
+//! A [`Boot`] goes in; a [`Running`] machine comes out, or the crash that kept it from running. What runs on it goes
+//! through [`Session`], the client half of `guest-image/protocol`.
+//!
+//! Invariant: knows neither workloads nor statistics. A kernel that crashes is a value ([`BootEnd::Crashed`]); an
+//! error of this crate says nothing about the kernel.
+
+#![deny(missing_docs)]
+
+mod boot;
+mod console;
+mod error;
+mod errors;
+mod facts;
+mod fake;
+mod guest;
+mod helper;
+mod host;
+mod kvm;
+mod network;
+mod process;
+mod qemu;
+mod running;
+mod session;
+
+pub use boot::{Boot, BootEnd, BootFiles, boot};
+pub use error::{MachineError, SessionError};
+pub use helper::helper;
+pub use host::Host;
+pub use qemu::Qemu;
+pub use running::{Endpoint, Running};
+pub use session::{Executed, FileReadings, GuestCommand, RunningCommand, Session};

@@ -1,0 +1,68 @@
+//! From a description to a machine that runs.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use measure::CrashReport;
+use subprocess::Supervisor;
+
+use crate::{Host, MachineError, Running, fake, qemu};
+
+/// What a machine boots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootFiles {
+    /// An uncompressed ELF with a PVH note, or a bzImage.
+    pub kernel: PathBuf,
+    /// With the agent as its `/init`.
+    pub initramfs: PathBuf,
+    /// A read-only image that the agent makes its root.
+    pub root_disk: PathBuf,
+}
+
+/// A machine that is to boot.
+#[derive(Clone, Copy, Debug)]
+pub struct Boot<'a> {
+    /// Its shape.
+    pub machine: &'a plan::Machine,
+    /// The arm's kernel parameters, after those that the machine itself needs.
+    pub cmdline: &'a [String],
+    /// What boots.
+    pub files: &'a BootFiles,
+    /// An existing folder for console and error logs: `GUEST.console.log`, `GUEST.stderr.log`.
+    pub folder: &'a Path,
+    /// An existing folder with a short path that the guests' user can pass through; sockets go into a private folder in
+    /// it, for as long as the machine is there.
+    pub runtime: &'a Path,
+    /// Longest time from power-on until every agent has answered.
+    pub deadline: Duration,
+    /// Whether trace windows will be asked for.
+    pub traced: bool,
+    /// Starts and ends the guests' processes.
+    pub supervisor: &'a Supervisor,
+    /// What the host can do.
+    pub host: &'a Host,
+}
+
+/// How a boot ended.
+#[derive(Debug)]
+pub enum BootEnd {
+    /// Every agent answers, and the network between the two ends passes packets.
+    Up(Box<Running>),
+    /// A kernel crashed, hung or stopped before that.
+    Crashed(CrashReport),
+    /// A guest cannot be what was asked for: it says that it has no such sysctl, or it shows no such NIC.
+    NotTestable(String),
+}
+
+/// Boots a machine. Whatever comes back, no process is left that does not belong to a [`Running`] in it.
+///
+/// # Errors
+/// If the host fails; never because of the kernel.
+pub async fn boot(boot: Boot<'_>) -> Result<BootEnd, MachineError> {
+    match boot.machine {
+        plan::Machine::Qemu(machine) => qemu::boot(&boot, machine).await,
+        plan::Machine::Fake(machine) => fake::boot(&boot, machine).await,
+    }
+}

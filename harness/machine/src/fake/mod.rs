@@ -1,0 +1,74 @@
+//! A fake machine: everything around a machine is real (the process under its supervisor, the socket, the protocol,
+//! the console), only the guest is a script.
+
+mod numbers;
+mod script;
+mod serve;
+
+pub(crate) use serve::serve;
+
+use std::time::Instant;
+
+use plan::FakeMachine;
+use subprocess::{RunAs, Tool};
+
+use crate::{
+    Boot, BootEnd, MachineError,
+    guest::{Guest, Trouble, ready},
+    helper, network,
+    process::{Process, Socket, socket_folder},
+    running,
+};
+
+/// Boots a fake machine.
+pub(crate) async fn boot(boot: &Boot<'_>, machine: &FakeMachine) -> Result<BootEnd, MachineError> {
+    // Read here as well: a script with a mistake is to be told in words, not by a process that fails.
+    script::Script::load(&machine.script)
+        .map_err(|message| MachineError::Script { path: machine.script.clone(), message })?;
+    let sockets = socket_folder(boot.runtime)?;
+    let agent = Socket::listen(sockets.path(), "guest.agent")?;
+    let Some((program, arguments)) = boot.host.helper.split_first() else {
+        return Err(MachineError::NoHelper);
+    };
+    let tool = Tool::new(program)
+        .args(arguments)
+        .arg(helper::FAKE)
+        .arg(&machine.script)
+        .arg(&boot.files.kernel)
+        .arg(agent.path())
+        // Names the trial, so that its noise is its own and is the same when the trial is repeated.
+        .arg(boot.folder.file_name().unwrap_or_default())
+        .run_as(RunAs::Caller);
+    let began = Instant::now();
+    let process = Process::start("guest", tool, boot.folder, boot.supervisor).await?;
+    let deadline = began + boot.deadline;
+    let connected = async {
+        tokio::select! {
+            biased;
+            fate = process.ended() => Err(crate::guest::of_fate(&process, fate)),
+            stream = agent.accept() => ready(&process, stream?, deadline).await,
+        }
+    };
+    match connected.await {
+        Ok((session, greeting)) => {
+            let guest = Guest { process, session, greeting, monitor: None, iommu: false };
+            let booted = running::Booted {
+                guests: vec![guest],
+                layout: network::Layout::Loopback,
+                execution: "fake",
+                took: began.elapsed(),
+                traced: boot.traced,
+                folder: sockets,
+            };
+            running::bring_up(booted, &plan::Knobs::default()).await
+        }
+        Err(trouble) => {
+            process.kill().await?;
+            match trouble {
+                Trouble::Crashed(report) => Ok(BootEnd::Crashed(report)),
+                Trouble::NotTestable(message) => Ok(BootEnd::NotTestable(message)),
+                Trouble::Failed(error) => Err(error),
+            }
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The network inside the guests: interfaces up, addresses, namespaces, sysctls; and the proof that packets pass.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::{Duration, Instant},
+};
+
+use measure::Sides;
+use protocol::HowEnded;
+
+use crate::{
+    Executed, GuestCommand,
+    facts::GuestNic,
+    guest::{Guest, Trouble, of_session_error},
+};
+
+/// From TEST-NET-1 (RFC 5737): these addresses are nobody's, and exist inside guests only.
+const SERVER_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const CLIENT_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+const PREFIX: u8 = 24;
+
+/// An emulated e1000e takes about two seconds to bring its link up; under load more.
+const CARRIER_DEADLINE: Duration = Duration::from_secs(30);
+/// Between two looks at the carrier.
+const CARRIER_INTERVAL: Duration = Duration::from_millis(20);
+/// With a carrier on both sides the first ping passes, or the second if its address was being resolved.
+const REACH_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Where server and client are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Layout {
+    /// Both on the loopback device of one guest.
+    Loopback,
+    /// Each with a NIC, joined by a wire.
+    Wired { server: Place, client: Place },
+}
+
+/// Where one end is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// Index of its guest.
+    pub(crate) guest: usize,
+    pub(crate) netns: Option<&'static str>,
+    /// The hardware address of its NIC.
+    pub(crate) mac: &'static str,
+    pub(crate) mtu: u32,
+}
+
+/// An end that is set up.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    pub(crate) guest: usize,
+    pub(crate) netns: Option<&'static str>,
+    pub(crate) address: IpAddr,
+    pub(crate) interface: String,
+    pub(crate) iommu: String,
+}
+
+impl Layout {
+    /// Hardware addresses of the NICs in one guest, server before client.
+    pub(crate) fn macs(&self, guest: usize) -> Vec<&'static str> {
+        self.places().into_iter().filter(|place| place.guest == guest).map(|place| place.mac).collect()
+    }
+
+    fn places(&self) -> Vec<Place> {
+        match *self {
+            Self::Loopback => vec![],
+            Self::Wired { server, client } => vec![server, client],
+        }
+    }
+
+    /// Namespaces of one guest, the agent's own first.
+    fn namespaces(&self, guest: usize) -> Vec<Option<&'static str>> {
+        let mut namespaces = vec![None];
+        for place in self.places() {
+            if place.guest == guest && place.netns.is_some() {
+                namespaces.push(place.netns);
+            }
+        }
+        namespaces
+    }
+
+    /// What the two ends have in common.
+    pub(crate) fn sides(&self) -> Sides {
+        match self {
+            Self::Loopback => Sides::OneNamespace,
+            Self::Wired { server, client } if server.guest == client.guest => Sides::TwoNamespaces,
+            Self::Wired { .. } => Sides::TwoGuests,
+        }
+    }
+}
+
+/// Sets up both ends. `nics` are each guest's, in the order of [`Layout::macs`].
+pub(crate) async fn set_up(
+    guests: &[Guest],
+    layout: &Layout,
+    nics: &[Vec<GuestNic>],
+) -> Result<(End, End), Trouble> {
+    let (server, client) = match *layout {
+        Layout::Loopback => {
+            let end = End {
+                guest: 0,
+                netns: None,
+                address: Ipv4Addr::LOCALHOST.into(),
+                interface: "lo".into(),
+                iommu: "none".into(),
+            };
+            return Ok((end.clone(), end));
+        }
+        Layout::Wired { server, client } => (server, client),
+    };
+    let server_nic = &nics[server.guest][0];
+    let client_nic = nics[client.guest].last().expect("every NIC was found by its address");
+    tokio::try_join!(
+        set_up_end(guests, server, server_nic, SERVER_ADDRESS),
+        set_up_end(guests, client, client_nic, CLIENT_ADDRESS),
+    )
+}
+
+async fn set_up_end(
+    guests: &[Guest],
+    place: Place,
+    nic: &GuestNic,
+    address: Ipv4Addr,
+) -> Result<End, Trouble> {
+    let guest = &guests[place.guest];
+    let GuestNic { interface, iommu } = nic;
+    if let Some(netns) = place.netns {
+        ip(guest, None, &format!("netns add {netns}\nlink set dev {interface} netns {netns}\n")).await?;
+    }
+    let mut batch = format!(
+        "link set dev {interface} mtu {} up\naddress add {address}/{PREFIX} dev {interface}\n",
+        place.mtu
+    );
+    if place.netns.is_some() {
+        batch.push_str("link set dev lo up\n");
+    }
+    ip(guest, place.netns, &batch).await?;
+    Ok(End {
+        guest: place.guest,
+        netns: place.netns,
+        address: address.into(),
+        interface: interface.clone(),
+        iommu: iommu.clone(),
+    })
+}
+
+/// Runs `ip -batch` with these commands. What the kernel refuses makes the machine not testable.
+async fn ip(guest: &Guest, netns: Option<&str>, batch: &str) -> Result<(), Trouble> {
+    let command = GuestCommand::new("ip").args(["-batch", "-"]).netns(netns).stdin(batch);
+    let executed = exec(guest, command).await?;
+    if executed.how == HowEnded::Exited(0) {
+        return Ok(());
+    }
+    let asked = batch.trim().replace('\n', "; ");
+    Err(refused(guest, &format!("ip: {asked}"), &executed))
+}
+
+/// Applies sysctls in every namespace that has them.
+pub(crate) async fn set_knobs(guests: &[Guest], layout: &Layout, knobs: &plan::Knobs) -> Result<(), Trouble> {
+    for (index, guest) in guests.iter().enumerate() {
+        for (key, value) in &knobs.sysctls {
+            let mut taken = false;
+            for netns in layout.namespaces(index) {
+                taken |= set_sysctl(guest, netns, key, value).await?;
+            }
+            if !taken {
+                let message = format!("guest `{}` has no sysctl `{key}`", guest.process.name());
+                return Err(Trouble::NotTestable(message));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sets a sysctl in one namespace. `false` if it is not there.
+async fn set_sysctl(guest: &Guest, netns: Option<&str>, key: &str, value: &str) -> Result<bool, Trouble> {
+    let path = sysctl_path(key);
+    // `tee` says which file it could not open and why, in the kernel's words; it exists in every busybox.
+    let command = GuestCommand::new("busybox").args(["tee", &path]).netns(netns).stdin(value);
+    let executed = exec(guest, command).await?;
+    if executed.how == HowEnded::Exited(0) {
+        return Ok(true);
+    }
+    if String::from_utf8_lossy(&executed.stderr).contains("No such file or directory") {
+        return Ok(false);
+    }
+    Err(refused(guest, &format!("setting {key} to `{value}`"), &executed))
+}
+
+/// `net.ipv4.tcp_rmem` or `net/ipv4/conf/eth0.1/forwarding`, as sysctl(8) reads them.
+fn sysctl_path(key: &str) -> String {
+    let path = if key.contains('/') { key.to_owned() } else { key.replace('.', "/") };
+    format!("/proc/sys/{path}")
+}
+
+/// Waits until both ends have a carrier, and then until a ping passes.
+pub(crate) async fn await_reachable(
+    guests: &[Guest],
+    layout: &Layout,
+    server: &End,
+    client: &End,
+) -> Result<(), Trouble> {
+    if matches!(layout, Layout::Loopback) {
+        return Ok(());
+    }
+    tokio::try_join!(await_carrier(guests, server), await_carrier(guests, client))?;
+    let deadline = Instant::now() + REACH_DEADLINE;
+    loop {
+        let ping =
+            GuestCommand::new("busybox").args(["ping", "-c", "1", "-W", "1", &server.address.to_string()]);
+        let executed = exec(&guests[client.guest], ping.netns(client.netns)).await?;
+        if executed.how == HowEnded::Exited(0) {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            let what = format!("the server did not answer a ping within {} s", REACH_DEADLINE.as_secs());
+            return Err(refused(&guests[client.guest], &what, &executed));
+        }
+    }
+}
+
+async fn await_carrier(guests: &[Guest], end: &End) -> Result<(), Trouble> {
+    let guest = &guests[end.guest];
+    let path = format!("/sys/class/net/{}/carrier", end.interface);
+    let deadline = Instant::now() + CARRIER_DEADLINE;
+    let mut interval = tokio::time::interval(CARRIER_INTERVAL);
+    loop {
+        interval.tick().await;
+        if carrier(guest, end, &path).await? {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            let message = format!(
+                "guest `{}`: the link of {} did not come up within {} s",
+                guest.process.name(),
+                end.interface,
+                CARRIER_DEADLINE.as_secs()
+            );
+            return Err(Trouble::NotTestable(message));
+        }
+    }
+}
+
+async fn carrier(guest: &Guest, end: &End, path: &str) -> Result<bool, Trouble> {
+    let patterns = [path.to_owned()];
+    let files = match end.netns {
+        None => guest.session.read(&patterns, 16).await,
+        // /sys shows the devices of one namespace: look from within it.
+        Some(_) => {
+            let command = GuestCommand::new("busybox").arg("true").netns(end.netns).snapshot(patterns);
+            guest.session.exec(command).await.map(|executed| executed.before)
+        }
+    };
+    match files {
+        Ok(files) => Ok(files.get(path).is_some_and(|content| content.as_deref() == Ok(b"1\n".as_slice()))),
+        Err(error) => Err(of_session_error(&guest.process, error).await),
+    }
+}
+
+async fn exec(guest: &Guest, command: GuestCommand) -> Result<Executed, Trouble> {
+    match guest.session.exec(command).await {
+        Ok(executed) => Ok(executed),
+        Err(error) => Err(of_session_error(&guest.process, error).await),
+    }
+}
+
+/// The guest's own words on what it could not do.
+fn refused(guest: &Guest, what: &str, executed: &Executed) -> Trouble {
+    let said = if executed.stderr.is_empty() { &executed.stdout } else { &executed.stderr };
+    let said = crate::console::plain(said, 500);
+    Trouble::NotTestable(format!("guest `{}`: {what}: {said}", guest.process.name()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sysctls_are_written_with_dots_or_with_slashes() {
+        assert_eq!(sysctl_path("net.ipv4.tcp_rmem"), "/proc/sys/net/ipv4/tcp_rmem");
+        assert_eq!(
+            sysctl_path("net/ipv4/conf/eth0.1/forwarding"),
+            "/proc/sys/net/ipv4/conf/eth0.1/forwarding"
+        );
+    }
+
+    #[test]
+    fn a_layout_knows_what_is_in_which_guest() {
+        let place = |guest, netns, mac| Place { guest, netns, mac, mtu: 1500 };
+        let guests = Layout::Wired { server: place(0, None, "a"), client: place(1, None, "b") };
+        assert_eq!((guests.macs(0), guests.macs(1)), (vec!["a"], vec!["b"]));
+        assert_eq!(guests.namespaces(1), [None]);
+        assert_eq!(guests.sides(), Sides::TwoGuests);
+        let namespaces = Layout::Wired { server: place(0, Some("s"), "a"), client: place(0, Some("c"), "b") };
+        assert_eq!(namespaces.macs(0), ["a", "b"]);
+        assert_eq!(namespaces.namespaces(0), [None, Some("s"), Some("c")]);
+        assert_eq!(namespaces.sides(), Sides::TwoNamespaces);
+        assert_eq!(Layout::Loopback.sides(), Sides::OneNamespace);
+    }
+}

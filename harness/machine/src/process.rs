@@ -1,0 +1,326 @@
+//! The process that a guest lives in: its console, its standard error, its socket to the agent, and its end.
+
+use std::{
+    os::{fd::OwnedFd, unix::fs::PermissionsExt},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use measure::{CrashKind, CrashReport};
+use subprocess::{Child, Ended, Stdio, Stream, Supervisor, Tool, sandbox_ids};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::{oneshot, watch},
+};
+
+use crate::{
+    MachineError,
+    console::{Console, Found, Seen},
+    errors::ErrorStream,
+};
+
+/// How long the supervisor may take to end a process tree.
+const END_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What a process wrote before its end is in the pipe already; this only bounds a reader that is starved.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// QEMU ends itself with these words when a guest jumps to where there is no memory: the kernel's doing.
+const GUEST_JUMPED_AWAY: &str = "Trying to execute code outside RAM or ROM";
+
+/// How it is with a guest, as far as it can be seen from outside.
+#[derive(Clone, Debug)]
+pub(crate) enum Fate {
+    /// It runs.
+    Runs,
+    /// It powered off, as it was asked to.
+    Off,
+    /// The kernel crashed. The process may still be there.
+    Crashed(CrashReport),
+    /// The process failed for a reason that is not the guest's.
+    Failed(Arc<MachineError>),
+}
+
+/// A guest's process. Dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Process {
+    name: String,
+    child: Child,
+    fate: watch::Receiver<Fate>,
+    /// Set once the supervisor has reported that it, and all it started, are gone.
+    gone: watch::Receiver<bool>,
+    seen: watch::Receiver<Seen>,
+    /// Set before the guest is asked to power off: its end is then no crash.
+    leaving: Arc<AtomicBool>,
+    errors: ErrorStream,
+}
+
+impl Process {
+    /// Starts `tool`: its standard output is the console, kept in `folder/NAME.console.log`, and what it says on its
+    /// standard error is kept in `folder/NAME.stderr.log`.
+    pub(crate) async fn start(
+        name: &str,
+        tool: Tool,
+        folder: &Path,
+        supervisor: &Supervisor,
+    ) -> Result<Self, MachineError> {
+        let (console, console_end) = Console::create(&folder.join(format!("{name}.console.log")))?;
+        let (errors, errors_end) = ErrorStream::create(&folder.join(format!("{name}.stderr.log")))?;
+        let child = start(name, tool, console_end, errors_end, supervisor.clone()).await?;
+        let (exited, exit) = oneshot::channel();
+        child.on_exit(move |ended| {
+            // Nobody listens any more if the machine was dropped: then its end is of no interest.
+            let _ = exited.send(ended);
+        });
+
+        let (seen_sender, seen) = watch::channel(Seen::default());
+        let following = tokio::spawn(console.follow(seen_sender));
+        let (fate_sender, fate) = watch::channel(Fate::Runs);
+        let (gone_sender, gone) = watch::channel(false);
+        let leaving = Arc::new(AtomicBool::new(false));
+        let watcher = Watcher {
+            name: name.to_owned(),
+            seen: seen.clone(),
+            leaving: Arc::clone(&leaving),
+            errors: errors.clone(),
+        };
+        tokio::spawn(async move {
+            let (fate, exit) = watcher.until_decided(exit, following).await;
+            fate_sender.send_replace(fate);
+            if let Some(exit) = exit {
+                // The sender is dropped without a word only if the supervisor's reader is gone, and all children with it.
+                let _ = exit.await;
+            }
+            gone_sender.send_replace(true);
+        });
+        Ok(Self { name: name.to_owned(), child, fate, gone, seen, leaving, errors })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn errors(&self) -> &ErrorStream {
+        &self.errors
+    }
+
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.seen.borrow().warnings.clone()
+    }
+
+    /// Resolves once the guest no longer runs, with its fate: never [`Fate::Runs`].
+    pub(crate) async fn ended(&self) -> Fate {
+        let mut fate = self.fate.clone();
+        match fate.wait_for(|fate| !matches!(fate, Fate::Runs)).await {
+            Ok(fate) => fate.clone(),
+            // The watching task ends only after it has decided; this is the runtime being shut down.
+            Err(_closed) => Fate::Failed(Arc::new(MachineError::DoesNotEnd {
+                guest: self.name.clone(),
+                after: Duration::ZERO,
+            })),
+        }
+    }
+
+    /// The end of this guest as an answer to something that failed because of it.
+    pub(crate) async fn crash(&self) -> Result<CrashReport, MachineError> {
+        match self.ended().await {
+            Fate::Crashed(report) => Ok(report),
+            Fate::Failed(error) => Err(MachineError::Shared(error)),
+            Fate::Off | Fate::Runs => Ok(self.report(CrashKind::Stopped, "the guest powered off".into())),
+        }
+    }
+
+    /// A report of this guest with what its console shows last.
+    pub(crate) fn report(&self, kind: CrashKind, title: String) -> CrashReport {
+        CrashReport { kind, guest: self.name.clone(), title, excerpt: self.seen.borrow().tail.clone() }
+    }
+
+    /// From now on, its end is no crash.
+    pub(crate) fn will_leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+
+    /// Kills it, and waits until it and all it started are gone.
+    pub(crate) async fn kill(&self) -> Result<(), MachineError> {
+        self.will_leave();
+        self.child
+            .kill()
+            .map_err(|source| MachineError::Start { guest: self.name.clone(), source: Box::new(source) })?;
+        let mut gone = self.gone.clone();
+        let ended = tokio::time::timeout(END_DEADLINE, gone.wait_for(|gone| *gone)).await.is_ok();
+        if ended {
+            Ok(())
+        } else {
+            Err(MachineError::DoesNotEnd { guest: self.name.clone(), after: END_DEADLINE })
+        }
+    }
+}
+
+async fn start(
+    name: &str,
+    tool: Tool,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+    supervisor: Supervisor,
+) -> Result<Child, MachineError> {
+    let stdio = Stdio { stdin: Stream::Null, stdout: Stream::Fd(stdout), stderr: Stream::Fd(stderr) };
+    // The supervisor answers in milliseconds, but it is another process: not on a thread of the runtime.
+    let started = tokio::task::spawn_blocking(move || tool.start(&supervisor, stdio)).await;
+    started
+        .expect("starting a child does not panic, and the runtime is not shut down while a machine boots")
+        .map_err(|source| MachineError::Start { guest: name.to_owned(), source: Box::new(source) })
+}
+
+type Exit = oneshot::Receiver<Result<Ended, subprocess::ToolError>>;
+
+/// Decides what became of a guest.
+struct Watcher {
+    name: String,
+    seen: watch::Receiver<Seen>,
+    leaving: Arc<AtomicBool>,
+    errors: ErrorStream,
+}
+
+impl Watcher {
+    /// Waits for a crash on the console or the end of the process, whichever is first. Gives the exit back if the
+    /// process has not ended yet.
+    async fn until_decided(
+        &self,
+        mut exit: Exit,
+        following: tokio::task::JoinHandle<Result<(), MachineError>>,
+    ) -> (Fate, Option<Exit>) {
+        let mut seen = self.seen.clone();
+        let crash = async {
+            let found =
+                seen.wait_for(|seen| seen.crash.is_some()).await.ok().and_then(|seen| seen.crash.clone());
+            match found {
+                Some(found) => found,
+                // The console has ended without a crash; the exit will tell.
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            found = crash => (Fate::Crashed(self.crashed(found)), Some(exit)),
+            ended = &mut exit => (self.of_exit(ended, following).await, None),
+        }
+    }
+
+    async fn of_exit(
+        &self,
+        ended: Result<Result<Ended, subprocess::ToolError>, oneshot::error::RecvError>,
+        following: tokio::task::JoinHandle<Result<(), MachineError>>,
+    ) -> Fate {
+        let failed = |error| Fate::Failed(Arc::new(error));
+        let how = match ended {
+            Ok(Ok(how)) => how,
+            Ok(Err(source)) => {
+                return failed(MachineError::Start { guest: self.name.clone(), source: Box::new(source) });
+            }
+            Err(_unreported) => {
+                return failed(MachineError::DoesNotEnd { guest: self.name.clone(), after: Duration::ZERO });
+            }
+        };
+        // What it wrote last must be read before it is judged.
+        match tokio::time::timeout(DRAIN_DEADLINE, following).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => return failed(error),
+            Ok(Err(_)) | Err(_) => {
+                let awaited = format!("the end of the console of guest `{}`", self.name);
+                return failed(MachineError::Deadline { awaited, after: DRAIN_DEADLINE });
+            }
+        }
+        let stderr = self.errors.drained(DRAIN_DEADLINE).await;
+        let seen = self.seen.borrow().clone();
+        let left = self.leaving.load(Ordering::Acquire);
+        match (seen.crash, how) {
+            (Some(found), _) => Fate::Crashed(self.crashed(found)),
+            (None, Ended::Exited(0)) if left => Fate::Off,
+            (None, Ended::Signalled(_)) if left => Fate::Off,
+            (None, Ended::Exited(0)) => Fate::Crashed(CrashReport {
+                kind: CrashKind::Stopped,
+                guest: self.name.clone(),
+                title: "the machine stopped by itself: a triple fault, a reset or a power-off".into(),
+                excerpt: seen.tail,
+            }),
+            (None, _) if stderr.contains(GUEST_JUMPED_AWAY) => Fate::Crashed(CrashReport {
+                kind: CrashKind::Stopped,
+                guest: self.name.clone(),
+                title: "the guest jumped to an address without memory, and QEMU gave up".into(),
+                excerpt: format!("{}\n{stderr}", seen.tail),
+            }),
+            (None, how) => failed(MachineError::ProcessEnded { guest: self.name.clone(), how, stderr }),
+        }
+    }
+
+    fn crashed(&self, found: Found) -> CrashReport {
+        CrashReport { kind: found.kind, guest: self.name.clone(), title: found.title, excerpt: found.excerpt }
+    }
+}
+
+/// A unix socket that one process will connect to.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Socket {
+    /// Listens in `folder`, which only we and the guests' user can enter.
+    pub(crate) fn listen(folder: &Path, name: &str) -> Result<Self, MachineError> {
+        let path = socket_path(folder, name)?;
+        let failed =
+            |source| MachineError::Io { action: "listening on the socket", path: path.clone(), source };
+        let listener = UnixListener::bind(&path).map_err(failed)?;
+        give_to_sandbox(&path).map_err(failed)?;
+        Ok(Self { listener, path })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits for the one connection.
+    pub(crate) async fn accept(self) -> Result<UnixStream, MachineError> {
+        let (stream, _address) = self.listener.accept().await.map_err(|source| MachineError::Io {
+            action: "accepting a connection on the socket",
+            path: self.path.clone(),
+            source,
+        })?;
+        Ok(stream)
+    }
+}
+
+/// Bytes of a unix socket's path without its terminating zero.
+const SOCKET_PATH: usize = 107;
+
+pub(crate) fn socket_path(folder: &Path, name: &str) -> Result<PathBuf, MachineError> {
+    let path = folder.join(name);
+    if path.as_os_str().len() > SOCKET_PATH {
+        return Err(MachineError::SocketPath { path });
+    }
+    Ok(path)
+}
+
+/// A folder in `runtime` that only we and the user that guests run as can enter; it vanishes with the value.
+pub(crate) fn socket_folder(runtime: &Path) -> Result<tempfile::TempDir, MachineError> {
+    let failed =
+        |source| MachineError::Io { action: "making a private folder in", path: runtime.to_owned(), source };
+    let folder = tempfile::Builder::new()
+        .prefix("m")
+        .permissions(std::fs::Permissions::from_mode(0o700))
+        .tempdir_in(runtime)
+        .map_err(failed)?;
+    give_to_sandbox(folder.path()).map_err(failed)?;
+    Ok(folder)
+}
+
+fn give_to_sandbox(path: &Path) -> std::io::Result<()> {
+    if let Some((uid, gid)) = sandbox_ids() {
+        nix::unistd::chown(path, Some(uid), Some(gid))?;
+    }
+    Ok(())
+}

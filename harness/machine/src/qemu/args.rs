@@ -1,0 +1,257 @@
+//! From a machine to QEMU's argument list: pure, so that the list can be read in a snapshot.
+
+use std::{ffi::OsString, path::Path};
+
+use plan::{CpuModel, Iommu, IommuMode, Nic, NicModel, QemuMachine, Topology};
+
+use crate::BootFiles;
+
+/// How a guest is executed, decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Execution {
+    Kvm,
+    Tcg,
+}
+
+impl Execution {
+    /// As it is recorded.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+        }
+    }
+}
+
+/// Which of a machine's guests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The server of two guests.
+    Server,
+    /// The client of two guests.
+    Client,
+    /// The only guest.
+    Only,
+}
+
+impl Role {
+    /// The guest's name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Client => "client",
+            Self::Only => "guest",
+        }
+    }
+}
+
+/// One guest of a machine, with everything decided.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GuestSpec<'a> {
+    pub(crate) machine: &'a QemuMachine,
+    pub(crate) role: Role,
+    pub(crate) execution: Execution,
+    /// The arm's kernel parameters.
+    pub(crate) cmdline: &'a [String],
+    pub(crate) files: &'a BootFiles,
+    pub(crate) sockets: Sockets<'a>,
+}
+
+/// Unix sockets by their paths.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sockets<'a> {
+    /// We listen; the agent's port.
+    pub(crate) agent: &'a Path,
+    /// We listen; QMP.
+    pub(crate) monitor: &'a Path,
+    /// The server's QEMU listens, the client's connects.
+    pub(crate) wire: &'a Path,
+}
+
+/// Addresses of the NICs' hardware, from QEMU's own range; how the guest's interfaces are found again.
+pub(crate) const SERVER_MAC: &str = "52:54:00:00:00:01";
+/// See [`SERVER_MAC`].
+pub(crate) const CLIENT_MAC: &str = "52:54:00:00:00:02";
+
+/// A NIC in one guest.
+struct Plugged<'a> {
+    id: &'static str,
+    mac: &'static str,
+    nic: &'a Nic,
+}
+
+impl<'a> GuestSpec<'a> {
+    fn nics(&self) -> Vec<Plugged<'a>> {
+        match (&self.machine.topology, self.role) {
+            (Topology::Loopback, _) => vec![],
+            (Topology::TwoNamespaces { server, client }, _) => vec![
+                Plugged { id: "server", mac: SERVER_MAC, nic: server },
+                Plugged { id: "client", mac: CLIENT_MAC, nic: client },
+            ],
+            (Topology::TwoGuests { client, .. }, Role::Client) => {
+                vec![Plugged { id: "client", mac: CLIENT_MAC, nic: client }]
+            }
+            (Topology::TwoGuests { server, .. }, _) => {
+                vec![Plugged { id: "server", mac: SERVER_MAC, nic: server }]
+            }
+        }
+    }
+
+    /// The IOMMU of this guest. All NICs of one guest name the same one.
+    pub(crate) fn iommu(&self) -> Option<Iommu> {
+        self.nics().first().map(|plugged| plugged.nic.iommu).filter(|iommu| iommu.mode != IommuMode::None)
+    }
+
+    /// The kernel's command line: what the machine needs, then what the arm adds.
+    pub(crate) fn kernel_parameters(&self) -> String {
+        let mut words: Vec<&str> = vec![
+            "console=ttyS0",
+            // A panic ends the machine at once (QEMU has -no-reboot), and an oops is a panic: nothing that is measured
+            // after it would mean anything.
+            "panic=-1",
+            "oops=panic",
+            "assay.root=/dev/vda",
+        ];
+        words.extend(match self.iommu().map(|iommu| iommu.mode) {
+            None | Some(IommuMode::None) => &[][..],
+            Some(IommuMode::Off) => &["intel_iommu=off"],
+            Some(IommuMode::Pt) => &["intel_iommu=on", "iommu=pt"],
+            Some(IommuMode::Lazy) => &["intel_iommu=on", "iommu.passthrough=0", "iommu.strict=0"],
+            Some(IommuMode::Strict) => &["intel_iommu=on", "iommu.passthrough=0", "iommu.strict=1"],
+        });
+        words.extend(self.cmdline.iter().map(String::as_str));
+        words.join(" ")
+    }
+
+    /// QEMU's arguments.
+    pub(crate) fn arguments(&self) -> Vec<OsString> {
+        let mut list = List::default();
+        self.platform(&mut list);
+        self.boot(&mut list);
+        self.channels(&mut list);
+        for (index, plugged) in self.nics().into_iter().enumerate() {
+            self.nic(&mut list, index, &plugged);
+        }
+        list.0
+    }
+
+    fn platform(&self, list: &mut List) {
+        list.flag("-nodefaults").flag("-no-user-config").flag("-no-reboot").option("-display", "none");
+        list.option("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+        list.option("-name", self.role.name());
+        // Interrupt remapping needs the I/O APIC in QEMU and not in KVM.
+        list.option(
+            "-machine",
+            match self.execution {
+                Execution::Kvm => "q35,usb=off,vmport=off,kernel-irqchip=split",
+                Execution::Tcg => "q35,usb=off,vmport=off",
+            },
+        );
+        list.option("-accel", self.execution.name());
+        list.option(
+            "-cpu",
+            match self.machine.cpu {
+                CpuModel::Max => "max",
+                CpuModel::Host => "host",
+            },
+        );
+        list.option("-smp", self.machine.vcpus.to_string());
+        list.option("-m", format!("{}M", self.machine.memory_mib));
+        if let Some(iommu) = self.iommu() {
+            let caching = if iommu.caching_mode { ",caching-mode=on" } else { "" };
+            // Before every other device: those that come first would not be behind it.
+            list.option("-device", format!("intel-iommu,intremap=on{caching}"));
+        }
+    }
+
+    fn boot(&self, list: &mut List) {
+        list.option("-kernel", &self.files.kernel);
+        list.option("-initrd", &self.files.initramfs);
+        list.option("-append", self.kernel_parameters());
+        let file = option_path("file.filename=", &self.files.root_disk);
+        list.option("-blockdev", joined("driver=raw,node-name=root,read-only=on,file.driver=file,", &file));
+        list.option("-device", "virtio-blk-pci,drive=root,addr=0x4,disable-legacy=on");
+    }
+
+    fn channels(&self, list: &mut List) {
+        // The console: QEMU's standard output. `signal=off` leaves Ctrl-C to the supervisor.
+        list.option("-chardev", "stdio,id=console,signal=off").option("-serial", "chardev:console");
+        for (id, path) in [("monitor", self.sockets.monitor), ("agent", self.sockets.agent)] {
+            let path = option_path("path=", path);
+            list.option("-chardev", joined(&format!("socket,id={id},server=off,"), &path));
+        }
+        list.option("-qmp", "chardev:monitor");
+        list.option("-device", "virtio-serial-pci,addr=0x5,disable-legacy=on,max_ports=2");
+        list.option("-device", format!("virtserialport,chardev=agent,name={}", protocol::PORT_NAME));
+        list.option("-device", "virtio-rng-pci,addr=0x6,disable-legacy=on");
+    }
+
+    fn nic(&self, list: &mut List, index: usize, plugged: &Plugged<'_>) {
+        let Plugged { id, mac, nic } = plugged;
+        let netdev = match (&self.machine.topology, self.role) {
+            (Topology::TwoNamespaces { .. } | Topology::Loopback, _) => {
+                OsString::from(format!("hubport,id={id},hubid=0"))
+            }
+            (Topology::TwoGuests { .. }, role) => {
+                let server = if role == Role::Client { "off" } else { "on" };
+                let path = option_path("addr.path=", self.sockets.wire);
+                joined(&format!("stream,id={id},server={server},addr.type=unix,"), &path)
+            }
+        };
+        list.option("-netdev", netdev);
+        let slot = index + 2;
+        match nic.model {
+            NicModel::VirtioNet => {
+                // Without `iommu_platform` the device would read and write around the IOMMU.
+                let behind = if self.iommu().is_some() { ",iommu_platform=on" } else { "" };
+                list.option(
+                    "-device",
+                    format!("virtio-net-pci,netdev={id},mac={mac},addr={slot:#x},disable-legacy=on{behind},romfile="),
+                );
+            }
+            NicModel::Igb | NicModel::E1000e => {
+                let model = if nic.model == NicModel::Igb { "igb" } else { "e1000e" };
+                // A root port each: igb's virtual functions would take other slots' numbers.
+                list.option("-device", format!("pcie-root-port,id=port-{id},chassis={slot},addr={slot:#x}"));
+                list.option("-device", format!("{model},netdev={id},mac={mac},bus=port-{id},romfile="));
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct List(Vec<OsString>);
+
+impl List {
+    fn flag(&mut self, flag: &str) -> &mut Self {
+        self.0.push(flag.into());
+        self
+    }
+
+    fn option(&mut self, name: &str, value: impl Into<OsString>) -> &mut Self {
+        self.0.extend([name.into(), value.into()]);
+        self
+    }
+}
+
+/// `key` and a path in which commas are doubled: QEMU would otherwise end the option there.
+fn option_path(key: &str, path: &Path) -> OsString {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let mut option = key.as_bytes().to_vec();
+    for &byte in path.as_os_str().as_bytes() {
+        option.push(byte);
+        if byte == b',' {
+            option.push(byte);
+        }
+    }
+    OsString::from_vec(option)
+}
+
+fn joined(first: &str, second: &OsString) -> OsString {
+    let mut joined = OsString::from(first);
+    joined.push(second);
+    joined
+}
+
+#[cfg(test)]
+mod tests;

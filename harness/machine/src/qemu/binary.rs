@@ -1,0 +1,124 @@
+//! Which QEMU, and how it is called.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use subprocess::{Supervisor, Tool};
+
+use crate::MachineError;
+
+/// `igb` came with 8.0 and its fixes with 8.1; `-netdev stream` came with 7.2.
+const NEEDED: &str = "8.1";
+const PROGRAM: &str = "qemu-system-x86_64";
+const VERSION_DEADLINE: Duration = Duration::from_secs(20);
+
+/// A QEMU that runs here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Qemu {
+    program: PathBuf,
+    /// What comes before every other argument: the loader's own, and where the firmware is.
+    first: Vec<OsString>,
+    version: String,
+}
+
+impl Qemu {
+    /// The one on the search path.
+    ///
+    /// # Errors
+    /// If there is none, or an older one than is needed.
+    pub fn system(supervisor: &Supervisor) -> Result<Self, MachineError> {
+        Self::of(PROGRAM.into(), vec![], supervisor)
+    }
+
+    /// The one of a tool root: unpacked packages, run through their own loader and libraries, so that it does not matter
+    /// which distribution the host has.
+    ///
+    /// # Errors
+    /// If there is none, or an older one than is needed.
+    pub fn in_root(root: &Path, supervisor: &Supervisor) -> Result<Self, MachineError> {
+        let (program, first) = through_loader(root);
+        Self::of(program, first, supervisor)
+    }
+
+    fn of(program: PathBuf, first: Vec<OsString>, supervisor: &Supervisor) -> Result<Self, MachineError> {
+        let output = Tool::new(&program)
+            .args(&first)
+            .arg("--version")
+            .deadline(VERSION_DEADLINE)
+            .run(supervisor)
+            .map_err(|source| MachineError::Qemu { program: program.clone(), source: Box::new(source) })?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let Some(version) = version(&said) else {
+            return Err(MachineError::QemuVersion {
+                program,
+                said: said.lines().next().unwrap_or_default().to_owned(),
+            });
+        };
+        if numbers(version) < numbers(NEEDED) {
+            return Err(MachineError::QemuTooOld { program, found: version.to_owned(), needed: NEEDED });
+        }
+        let version = version.to_owned();
+        Ok(Self { program, first, version })
+    }
+
+    /// Its version, such as `11.1.3`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The command, without the arguments that describe a machine.
+    pub(super) fn tool(&self) -> Tool {
+        Tool::new(&self.program).args(&self.first)
+    }
+}
+
+fn through_loader(root: &Path) -> (PathBuf, Vec<OsString>) {
+    let libraries = root.join("usr/lib/x86_64-linux-gnu");
+    let mut library_path = libraries.clone().into_os_string();
+    library_path.push(":");
+    library_path.push(libraries.join("qemu"));
+    let mut first = vec!["--library-path".into(), library_path, root.join("usr/bin").join(PROGRAM).into()];
+    for data in ["usr/share/qemu", "usr/share/seabios"] {
+        first.extend(["-L".into(), root.join(data).into_os_string()]);
+    }
+    (root.join("usr/lib64/ld-linux-x86-64.so.2"), first)
+}
+
+/// The version in `QEMU emulator version 11.1.3 (Debian 1:11.1.3+ds-1~bpo13+1)`.
+fn version(said: &str) -> Option<&str> {
+    let rest = said.strip_prefix("QEMU emulator version ")?;
+    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+    Some(rest[..end].trim_end_matches('.')).filter(|version| version.contains('.'))
+}
+
+fn numbers(version: &str) -> Vec<u32> {
+    version.split('.').map(|number| number.parse().unwrap_or(0)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_from_what_qemu_says() {
+        assert_eq!(
+            version("QEMU emulator version 11.1.3 (Debian 1:11.1.3+ds-1~bpo13+1)\nCopyright"),
+            Some("11.1.3")
+        );
+        assert_eq!(version("QEMU emulator version 8.1.0\n"), Some("8.1.0"));
+        assert_eq!(version("QEMU emulator version x"), None);
+        assert_eq!(version("bash: no such"), None);
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert!(numbers("10.0.2") > numbers(NEEDED));
+        assert!(numbers("8.1.0") >= numbers(NEEDED));
+        assert!(numbers("8.0.5") < numbers(NEEDED));
+        assert!(numbers("7.2.22") < numbers(NEEDED));
+    }
+}

@@ -1,0 +1,241 @@
+//! Starting guests, and waiting for their agents.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use measure::CrashKind;
+use plan::{Accel, CpuModel, QemuMachine, Topology};
+use subprocess::RunAs;
+
+use super::{
+    Qemu,
+    args::{CLIENT_MAC, Execution, GuestSpec, Role, SERVER_MAC, Sockets},
+    monitor::Monitor,
+};
+use crate::{
+    Boot, BootEnd, Host, MachineError,
+    guest::{Guest, Trouble, of_fate, ready},
+    network::{Layout, Place},
+    process::{Process, Socket, socket_folder, socket_path},
+    running,
+};
+
+/// QEMU makes its devices and answers its monitor in a fraction of a second; this bounds a host that swaps.
+const MONITOR_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Boots the guests of a machine.
+pub(crate) async fn boot(boot: &Boot<'_>, machine: &QemuMachine) -> Result<BootEnd, MachineError> {
+    let qemu = boot.host.qemu.as_ref().ok_or(MachineError::NoQemu)?;
+    let execution = choose(machine, boot.host)?;
+    let sockets = socket_folder(boot.runtime)?;
+    let began = Instant::now();
+    let mut starting =
+        Starting { boot, machine, qemu, execution, sockets: sockets.path(), guests: Vec::new() };
+    let started = match starting.start_all().await {
+        Ok(()) => starting.all_ready(began + boot.deadline).await,
+        Err(trouble) => Err(trouble),
+    };
+    let took = began.elapsed();
+    match started {
+        Ok(ready) => {
+            let guests = starting.guests.into_iter().zip(ready);
+            let guests = guests.map(|(guest, (session, greeting))| Guest {
+                process: guest.process,
+                session,
+                greeting,
+                monitor: Some(guest.monitor),
+                iommu: guest.iommu,
+            });
+            let booted = running::Booted {
+                guests: guests.collect(),
+                layout: layout(&machine.topology),
+                execution: execution.name(),
+                took,
+                traced: boot.traced,
+                folder: sockets,
+            };
+            running::bring_up(booted, &machine.knobs).await
+        }
+        Err(trouble) => {
+            for guest in &starting.guests {
+                guest.process.kill().await?;
+            }
+            match trouble {
+                Trouble::Crashed(report) => Ok(BootEnd::Crashed(report)),
+                Trouble::NotTestable(message) => Ok(BootEnd::NotTestable(message)),
+                Trouble::Failed(error) => Err(error),
+            }
+        }
+    }
+}
+
+/// Settles how instructions are executed.
+fn choose(machine: &QemuMachine, host: &Host) -> Result<Execution, MachineError> {
+    let execution = match (machine.accel, &host.kvm) {
+        (Accel::Tcg, _) | (Accel::Auto, Err(_)) => Execution::Tcg,
+        (Accel::Auto | Accel::Kvm, Ok(())) => Execution::Kvm,
+        (Accel::Kvm, Err(why)) => return Err(MachineError::NoKvm { why: why.clone() }),
+    };
+    if machine.cpu == CpuModel::Host && execution == Execution::Tcg {
+        let why = host.kvm.as_ref().err().cloned().unwrap_or_else(|| "the plan says so".into());
+        return Err(MachineError::HostCpuWithoutKvm { why });
+    }
+    Ok(execution)
+}
+
+/// Where server and client are.
+fn layout(topology: &Topology) -> Layout {
+    match topology {
+        Topology::Loopback => Layout::Loopback,
+        Topology::TwoNamespaces { server, client } => Layout::Wired {
+            server: Place { guest: 0, netns: Some("server"), mac: SERVER_MAC, mtu: server.mtu },
+            client: Place { guest: 0, netns: Some("client"), mac: CLIENT_MAC, mtu: client.mtu },
+        },
+        Topology::TwoGuests { server, client } => Layout::Wired {
+            server: Place { guest: 0, netns: None, mac: SERVER_MAC, mtu: server.mtu },
+            client: Place { guest: 1, netns: None, mac: CLIENT_MAC, mtu: client.mtu },
+        },
+    }
+}
+
+/// A guest whose QEMU has made its devices.
+struct Started {
+    process: Process,
+    monitor: Monitor,
+    agent: tokio::sync::Mutex<Option<Socket>>,
+    iommu: bool,
+}
+
+struct Starting<'a> {
+    boot: &'a Boot<'a>,
+    machine: &'a QemuMachine,
+    qemu: &'a Qemu,
+    execution: Execution,
+    sockets: &'a Path,
+    guests: Vec<Started>,
+}
+
+impl Starting<'_> {
+    /// The server's QEMU first: when its monitor answers, it listens on the wire that the client's connects to. The two
+    /// kernels then boot side by side.
+    async fn start_all(&mut self) -> Result<(), Trouble> {
+        let roles: &[Role] = match self.machine.topology {
+            Topology::TwoGuests { .. } => &[Role::Server, Role::Client],
+            Topology::Loopback | Topology::TwoNamespaces { .. } => &[Role::Only],
+        };
+        for &role in roles {
+            let started = self.start(role).await?;
+            self.guests.push(started);
+        }
+        Ok(())
+    }
+
+    async fn start(&self, role: Role) -> Result<Started, Trouble> {
+        let name = role.name();
+        let agent = Socket::listen(self.sockets, &format!("{name}.agent"))?;
+        let monitor = Socket::listen(self.sockets, &format!("{name}.qmp"))?;
+        let wire = socket_path(self.sockets, "wire")?;
+        let spec = GuestSpec {
+            machine: self.machine,
+            role,
+            execution: self.execution,
+            cmdline: self.boot.cmdline,
+            files: self.boot.files,
+            sockets: Sockets { agent: agent.path(), monitor: monitor.path(), wire: &wire },
+        };
+        let iommu = spec.iommu().is_some();
+        let tool = self.qemu.tool().args(spec.arguments()).run_as(RunAs::Unprivileged);
+        let process = Process::start(name, tool, self.boot.folder, self.boot.supervisor).await?;
+        let connecting = async { Monitor::establish(name, monitor.accept().await?).await };
+        let monitor = tokio::select! {
+            biased;
+            fate = process.ended() => Err(of_fate(&process, fate)),
+            connected = tokio::time::timeout(MONITOR_DEADLINE, connecting) => match connected {
+                Ok(connected) => connected.map_err(Trouble::Failed),
+                Err(_elapsed) => Err(Trouble::Failed(MachineError::Deadline {
+                    awaited: format!("the monitor of guest `{name}`"),
+                    after: MONITOR_DEADLINE,
+                })),
+            },
+        };
+        match monitor {
+            Ok(monitor) => {
+                Ok(Started { process, monitor, agent: tokio::sync::Mutex::new(Some(agent)), iommu })
+            }
+            Err(trouble) => {
+                // A monitor that broke mostly means that the process is on its way out, with the better words.
+                let trouble =
+                    match (trouble, tokio::time::timeout(Duration::from_secs(2), process.ended()).await) {
+                        (Trouble::Failed(MachineError::Monitor { .. }), Ok(fate)) => of_fate(&process, fate),
+                        (trouble, _) => trouble,
+                    };
+                process.kill().await?;
+                Err(trouble)
+            }
+        }
+    }
+
+    /// Waits for all agents. The first guest that does not come up ends the wait.
+    async fn all_ready(&self, deadline: Instant) -> Result<Vec<Ready>, Trouble> {
+        match self.guests.as_slice() {
+            [only] => Ok(vec![only.ready(deadline).await?]),
+            [server, client] => {
+                let (server, client) = tokio::try_join!(server.ready(deadline), client.ready(deadline))?;
+                Ok(vec![server, client])
+            }
+            _ => unreachable!("a machine has one guest or two"),
+        }
+    }
+}
+
+type Ready = (crate::Session, crate::session::Greeting);
+
+impl Started {
+    async fn ready(&self, deadline: Instant) -> Result<Ready, Trouble> {
+        let socket = self.agent.lock().await.take().expect("an agent is awaited once");
+        // QEMU connected while it made its devices, so this does not wait for the guest.
+        let accepting = tokio::time::timeout_at(deadline.into(), socket.accept());
+        let Ok(stream) = accepting.await else {
+            let title = "the machine did not begin to boot before the boot deadline".into();
+            return Err(Trouble::Crashed(self.process.report(CrashKind::BootHang, title)));
+        };
+        ready(&self.process, stream?, deadline).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(accel: Accel, cpu: CpuModel) -> QemuMachine {
+        QemuMachine {
+            accel,
+            cpu,
+            vcpus: 1,
+            memory_mib: 256,
+            topology: Topology::Loopback,
+            knobs: plan::Knobs::default(),
+        }
+    }
+
+    fn host(kvm: Result<(), &str>) -> Host {
+        Host { kvm: kvm.map_err(str::to_owned), qemu: None, helper: vec![] }
+    }
+
+    #[test]
+    fn kvm_is_chosen_where_it_works_and_never_silently_given_up_when_it_was_asked_for() {
+        let works = host(Ok(()));
+        let broken = host(Err("no vmx"));
+        assert_eq!(choose(&machine(Accel::Auto, CpuModel::Max), &works).unwrap(), Execution::Kvm);
+        assert_eq!(choose(&machine(Accel::Auto, CpuModel::Max), &broken).unwrap(), Execution::Tcg);
+        assert_eq!(choose(&machine(Accel::Tcg, CpuModel::Max), &works).unwrap(), Execution::Tcg);
+        let refused = choose(&machine(Accel::Kvm, CpuModel::Max), &broken).unwrap_err();
+        assert!(refused.to_string().contains("no vmx"), "{refused}");
+        assert!(matches!(
+            choose(&machine(Accel::Auto, CpuModel::Host), &broken),
+            Err(MachineError::HostCpuWithoutKvm { .. })
+        ));
+    }
+}

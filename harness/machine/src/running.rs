@@ -1,0 +1,294 @@
+//! A machine that runs: its two ends, its facts, its end.
+
+use std::{net::IpAddr, time::Duration};
+
+use measure::{CrashKind, CrashReport, GuestFacts, Sides, TraceCounts};
+
+use crate::{
+    BootEnd, GuestCommand, MachineError, Session, facts,
+    guest::{Guest, Trouble, of_session_error},
+    network::{self, End, Layout},
+    process::Fate,
+    qemu,
+};
+
+/// A machine whose agents answer and whose network passes packets. Dropping it kills its guests without waiting; the
+/// normal way out is [`Running::power_off`].
+#[derive(Debug)]
+pub struct Running {
+    // Field order is drop order: the guests are gone before the folder of their sockets.
+    guests: Vec<Guest>,
+    facts: Vec<(String, GuestFacts)>,
+    server: End,
+    client: End,
+    sides: Sides,
+    took: Duration,
+    traced: bool,
+    _folder: tempfile::TempDir,
+}
+
+/// One end of the network.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint<'a> {
+    /// To the agent of its guest.
+    pub session: &'a Session,
+    /// The network namespace that it is in, if it is not the agent's own.
+    pub netns: Option<&'a str>,
+    /// Where the other end reaches it.
+    pub address: IpAddr,
+    /// The guest's name: `server`, `client`, or `guest` if there is only one.
+    pub guest: &'a str,
+    /// Its network interface.
+    pub interface: &'a str,
+    /// The type of its interface's IOMMU group as the guest really has it: `DMA`, `DMA-FQ`, `identity`, or `none`.
+    pub iommu: &'a str,
+}
+
+impl Endpoint<'_> {
+    /// A command that will run at this end: in its namespace.
+    #[must_use]
+    pub fn command(&self, program: impl Into<String>) -> GuestCommand {
+        GuestCommand::new(program).netns(self.netns)
+    }
+}
+
+/// Guests whose agents answer, before anything was set up in them.
+pub(crate) struct Booted {
+    pub(crate) guests: Vec<Guest>,
+    pub(crate) layout: Layout,
+    /// `kvm`, `tcg` or `fake`.
+    pub(crate) execution: &'static str,
+    pub(crate) took: Duration,
+    pub(crate) traced: bool,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+/// Reads what the guests are, and sets up their network and knobs.
+pub(crate) async fn bring_up(booted: Booted, knobs: &plan::Knobs) -> Result<BootEnd, MachineError> {
+    let prepared = tokio::select! {
+        biased;
+        crashed = crashed(&booted.guests) => crashed.map_err(Trouble::Failed).and_then(|report| Err(Trouble::Crashed(report))),
+        prepared = prepare(&booted, knobs) => prepared,
+    };
+    match prepared {
+        Ok(Prepared { facts, server, client }) => {
+            let sides = booted.layout.sides();
+            Ok(BootEnd::Up(Box::new(Running {
+                guests: booted.guests,
+                facts,
+                server,
+                client,
+                sides,
+                took: booted.took,
+                traced: booted.traced,
+                _folder: booted.folder,
+            })))
+        }
+        Err(trouble) => {
+            for guest in &booted.guests {
+                guest.process.kill().await?;
+            }
+            match trouble {
+                Trouble::Crashed(report) => Ok(BootEnd::Crashed(report)),
+                Trouble::NotTestable(message) => Ok(BootEnd::NotTestable(message)),
+                Trouble::Failed(error) => Err(error),
+            }
+        }
+    }
+}
+
+struct Prepared {
+    facts: Vec<(String, GuestFacts)>,
+    server: End,
+    client: End,
+}
+
+async fn prepare(booted: &Booted, knobs: &plan::Knobs) -> Result<Prepared, Trouble> {
+    let mut facts = Vec::new();
+    let mut nics = Vec::new();
+    for (index, guest) in booted.guests.iter().enumerate() {
+        let wanted = booted.layout.macs(index);
+        let (guest_facts, guest_nics) = facts::read(guest, &wanted, booted.execution).await?;
+        facts.push((guest.process.name().to_owned(), guest_facts));
+        nics.push(guest_nics);
+    }
+    let (server, client) = network::set_up(&booted.guests, &booted.layout, &nics).await?;
+    network::set_knobs(&booted.guests, &booted.layout, knobs).await?;
+    network::await_reachable(&booted.guests, &booted.layout, &server, &client).await?;
+    Ok(Prepared { facts, server, client })
+}
+
+/// The first guest that ends while it should run.
+async fn crashed(guests: &[Guest]) -> Result<CrashReport, MachineError> {
+    match guests {
+        [only] => only.process.crash().await,
+        [first, second] => tokio::select! {
+            crashed = first.process.crash() => crashed,
+            crashed = second.process.crash() => crashed,
+        },
+        _ => unreachable!("a machine has one guest or two"),
+    }
+}
+
+impl Running {
+    /// The end that serves.
+    #[must_use]
+    pub fn server(&self) -> Endpoint<'_> {
+        self.endpoint(&self.server)
+    }
+
+    /// The end that connects.
+    #[must_use]
+    pub fn client(&self) -> Endpoint<'_> {
+        self.endpoint(&self.client)
+    }
+
+    fn endpoint<'a>(&'a self, end: &'a End) -> Endpoint<'a> {
+        let guest = &self.guests[end.guest];
+        Endpoint {
+            session: &guest.session,
+            netns: end.netns,
+            address: end.address,
+            guest: guest.process.name(),
+            interface: &end.interface,
+            iommu: &end.iommu,
+        }
+    }
+
+    /// What the two ends have in common.
+    #[must_use]
+    pub fn sides(&self) -> Sides {
+        self.sides
+    }
+
+    /// Whether both ends are in one guest.
+    #[must_use]
+    pub fn shared_guest(&self) -> bool {
+        self.guests.len() == 1
+    }
+
+    /// What each guest says of itself, by its name.
+    #[must_use]
+    pub fn facts(&self) -> Vec<(String, GuestFacts)> {
+        self.facts.clone()
+    }
+
+    /// Seconds from power-on until every agent answered.
+    #[must_use]
+    pub fn boot_seconds(&self) -> f64 {
+        self.took.as_secs_f64()
+    }
+
+    /// Titles of warnings on the consoles (`WARNING: ...`), with the guest's name: no crash, but worth a word.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<(String, String)> {
+        let of = |guest: &Guest| {
+            let name = guest.process.name().to_owned();
+            guest.process.warnings().into_iter().map(move |title| (name.clone(), title)).collect::<Vec<_>>()
+        };
+        self.guests.iter().flat_map(of).collect()
+    }
+
+    /// Resolves when a guest panics, oopses, stalls or stops. May be awaited and given up any number of times.
+    ///
+    /// # Errors
+    /// If a guest's process fails for a reason that is not the guest's.
+    pub async fn crashed(&self) -> Result<CrashReport, MachineError> {
+        crashed(&self.guests).await
+    }
+
+    /// The report of a guest that lives, but stopped answering while `awaited` was awaited; or of its crash, if there
+    /// was one.
+    #[must_use]
+    pub fn hang(&self, guest: &str, awaited: &str) -> CrashReport {
+        let title = format!("the guest stopped answering: {awaited}");
+        match self.guests.iter().find(|candidate| candidate.process.name() == guest) {
+            Some(guest) => guest.process.report(CrashKind::Hang, title),
+            None => {
+                CrashReport { kind: CrashKind::Hang, guest: guest.to_owned(), title, excerpt: String::new() }
+            }
+        }
+    }
+
+    /// Begins to count QEMU's trace events in every guest.
+    ///
+    /// # Errors
+    /// If the machine was not booted for it, or a monitor fails.
+    pub async fn trace_window_start(&self) -> Result<(), MachineError> {
+        for (guest, monitor) in self.monitors()? {
+            qemu::trace_start(monitor, guest.process.errors()).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the window and gives the counts of each guest.
+    ///
+    /// # Errors
+    /// As for [`Running::trace_window_start`].
+    pub async fn trace_window_stop(&self) -> Result<TraceCounts, MachineError> {
+        let mut counts = TraceCounts::new();
+        for (guest, monitor) in self.monitors()? {
+            let trace = qemu::trace_stop(monitor, guest.process.errors(), guest.iommu).await?;
+            counts.insert(guest.process.name().to_owned(), trace);
+        }
+        Ok(counts)
+    }
+
+    fn monitors(&self) -> Result<Vec<(&Guest, &qemu::Monitor)>, MachineError> {
+        if !self.traced {
+            return Err(MachineError::NotTraced);
+        }
+        // A fake machine has no monitor, and so no counts.
+        Ok(self.guests.iter().filter_map(|guest| Some((guest, guest.monitor.as_ref()?))).collect())
+    }
+
+    /// Powers every guest off and waits until its process is gone; a guest that has not powered off within `deadline`
+    /// hangs, and is killed. The inner error is the kernel's: it crashed before, or on its way down.
+    ///
+    /// # Errors
+    /// If the host fails.
+    pub async fn power_off(self, deadline: Duration) -> Result<Result<(), CrashReport>, MachineError> {
+        match self.guests.as_slice() {
+            [only] => leave(only, deadline).await,
+            [first, second] => {
+                let (first, second) = tokio::try_join!(leave(first, deadline), leave(second, deadline))?;
+                Ok(first.and(second))
+            }
+            _ => unreachable!("a machine has one guest or two"),
+        }
+    }
+}
+
+/// Ends one guest, kindly if it can still be asked.
+async fn leave(guest: &Guest, deadline: Duration) -> Result<Result<(), CrashReport>, MachineError> {
+    let process = &guest.process;
+    process.will_leave();
+    let asked = async {
+        if let Err(error) = guest.session.power_off().await {
+            return Err(of_session_error(process, error).await);
+        }
+        Ok(process.ended().await)
+    };
+    let end = tokio::select! {
+        biased;
+        // It had crashed before, or crashes on its way down.
+        fate = process.ended() => Ok(fate),
+        fate = tokio::time::timeout(deadline, asked) => match fate {
+            Ok(fate) => fate,
+            Err(_elapsed) => {
+                let title = format!("the guest did not power off within {} s", deadline.as_secs());
+                Err(Trouble::Crashed(process.report(CrashKind::Hang, title)))
+            }
+        },
+    };
+    // Gone, whatever happened: the next trial must not share the host with a machine that is on its way out.
+    process.kill().await?;
+    match end {
+        Ok(Fate::Off) => Ok(Ok(())),
+        Ok(Fate::Crashed(report)) | Err(Trouble::Crashed(report)) => Ok(Err(report)),
+        Ok(Fate::Failed(error)) => Err(MachineError::Shared(error)),
+        Ok(Fate::Runs) => unreachable!("a guest that has ended does not run"),
+        Err(Trouble::NotTestable(message)) => unreachable!("powering off tests nothing: {message}"),
+        Err(Trouble::Failed(error)) => Err(error),
+    }
+}

@@ -1,0 +1,199 @@
+//! Commands in the guest.
+
+use std::{sync::Arc, time::Duration};
+
+use protocol::{CHUNK, Exec, HowEnded, ToAgent};
+
+use super::{
+    ANSWER_DEADLINE, FileReadings,
+    answer::End,
+    connection::{Connection, Request},
+};
+use crate::SessionError;
+
+/// The agent enforces a command's deadline; this is how much longer the host waits before it takes the guest for hung.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// A command to run in a guest.
+///
+/// Without a word to the contrary: the agent's own namespace, all cores, no input, no snapshots, 60 s, 16 MiB of output.
+#[derive(Clone, Debug)]
+pub struct GuestCommand {
+    exec: Exec,
+    deadline: Duration,
+    max_output: usize,
+}
+
+impl GuestCommand {
+    /// Runs `program`, which the agent looks up in its `PATH`.
+    #[must_use]
+    pub fn new(program: impl Into<String>) -> Self {
+        Self {
+            exec: Exec { argv: vec![program.into()], ..Exec::default() },
+            deadline: Duration::from_secs(60),
+            max_output: 16 * 1024 * 1024,
+        }
+    }
+
+    /// One more argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.exec.argv.push(arg.into());
+        self
+    }
+
+    /// More arguments.
+    #[must_use]
+    pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.exec.argv.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// One more variable in its environment.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.exec.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// In this network namespace, or in the agent's own.
+    #[must_use]
+    pub fn netns(mut self, netns: Option<&str>) -> Self {
+        self.exec.netns = netns.map(str::to_owned);
+        self
+    }
+
+    /// On these cores only.
+    #[must_use]
+    pub fn cpus(mut self, cpus: &[u32]) -> Self {
+        self.exec.cpus = cpus.to_vec();
+        self
+    }
+
+    /// With this standard input, at most [`CHUNK`] bytes.
+    #[must_use]
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.exec.stdin = bytes.into();
+        self
+    }
+
+    /// Files to read immediately before and immediately after, within the namespace; patterns as for
+    /// [`super::Session::read`].
+    #[must_use]
+    pub fn snapshot<S: Into<String>>(mut self, patterns: impl IntoIterator<Item = S>) -> Self {
+        self.exec.snapshot.extend(patterns.into_iter().map(Into::into));
+        self
+    }
+
+    /// The agent kills it, with all its children, when this has passed.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Most bytes of output and snapshots together; more is an error.
+    #[must_use]
+    pub fn max_output(mut self, bytes: usize) -> Self {
+        self.max_output = bytes;
+        self
+    }
+
+    /// Program and arguments, for messages.
+    #[must_use]
+    pub fn argv(&self) -> &[String] {
+        &self.exec.argv
+    }
+}
+
+/// A command that has ended, with all that came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executed {
+    /// How it ended.
+    pub how: HowEnded,
+    /// Its standard output, complete.
+    pub stdout: Vec<u8>,
+    /// Its standard error, complete.
+    pub stderr: Vec<u8>,
+    /// Between its start and its end by the guest's clock.
+    pub elapsed: Duration,
+    /// The snapshot files immediately before.
+    pub before: FileReadings,
+    /// The snapshot files immediately after.
+    pub after: FileReadings,
+}
+
+/// A command that runs in the guest. Dropping this does not end it: its deadline in the guest does, or the machine.
+#[derive(Debug)]
+pub struct RunningCommand {
+    request: Request,
+    pid: u32,
+    deadline: Duration,
+}
+
+pub(super) async fn start(
+    connection: &Arc<Connection>,
+    command: GuestCommand,
+) -> Result<RunningCommand, SessionError> {
+    let GuestCommand { mut exec, deadline, max_output } = command;
+    let what = format!("`{}`", exec.argv.join(" "));
+    if exec.stdin.len() > CHUNK {
+        let message =
+            format!("{} bytes of input ({CHUNK} are allowed; put a file instead)", exec.stdin.len());
+        return Err(SessionError::Request { request: what, message });
+    }
+    exec.deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+    let request = connection.request(&what, max_output, |id| ToAgent::Exec(id, exec)).await?;
+    let pid = request.started(ANSWER_DEADLINE).await?;
+    Ok(RunningCommand { request, pid, deadline })
+}
+
+impl RunningCommand {
+    /// Its process id in the guest.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Sends a signal to its process group.
+    ///
+    /// # Errors
+    /// [`SessionError::Guest`] if it has ended; otherwise if the guest is gone or does not answer in time.
+    pub async fn kill(&self, signal: i32) -> Result<(), SessionError> {
+        let what = format!("sending signal {signal} to {}", self.request.what());
+        let target = self.request.id();
+        let connection = self.request.connection();
+        let request = connection.request(&what, 4096, |id| ToAgent::Kill(id, target, signal)).await?;
+        request.done(ANSWER_DEADLINE).await?;
+        Ok(())
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// If it wrote too much (it is then killed), or if the guest is gone or does not answer in time.
+    pub async fn wait(self) -> Result<Executed, SessionError> {
+        match self.request.end(self.deadline + GRACE).await {
+            Ok(End::Command { how, elapsed }) => {
+                let answer = self.request.take();
+                Ok(Executed {
+                    how,
+                    stdout: answer.stdout,
+                    stderr: answer.stderr,
+                    elapsed,
+                    before: answer.before,
+                    after: answer.after,
+                })
+            }
+            Ok(other) => Err(SessionError::Protocol {
+                message: format!("it answered {} with {other:?}", self.request.what()),
+            }),
+            Err(error @ SessionError::TooMuch { .. }) => {
+                // Whether this succeeds or not, the error that counts is the first one.
+                drop(self.kill(nix::libc::SIGKILL).await);
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The client half of `guest-image/protocol`: many requests at once over one byte stream.
+
+mod answer;
+mod command;
+mod connection;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use protocol::{CHUNK, FromAgent, Listen, ToAgent, Transport};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use command::{Executed, GuestCommand, RunningCommand};
+
+use crate::SessionError;
+use answer::End;
+use connection::Connection;
+
+/// Path to what was read, or why it could not be read.
+pub type FileReadings = BTreeMap<String, Result<Vec<u8>, String>>;
+
+/// How long the agent may take over a request that does not itself wait. Generous: a guest under TCG on a busy host
+/// is slow, and a guest that lives answers in milliseconds.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Most bytes that a `read` or a kernel log may bring back.
+const READ_LIMIT: usize = 64 * 1024 * 1024;
+
+/// What the agent said of itself when it came up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Greeting {
+    /// `uname -r`.
+    pub(crate) release: String,
+}
+
+/// A conversation with the agent of one guest. Requests may be made from many tasks at once.
+#[derive(Debug)]
+pub struct Session {
+    connection: Arc<Connection>,
+}
+
+impl Session {
+    /// Takes over a connected stream and waits for the agent to say that it is ready.
+    ///
+    /// The caller bounds the wait: an agent that never speaks is a boot that hangs.
+    pub(crate) async fn establish(
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+    ) -> Result<(Self, Greeting), SessionError> {
+        let (mut reader, writer) = tokio::io::split(stream);
+        let first = connection::read_message(&mut reader)
+            .await
+            .map_err(|how| SessionError::Closed { awaited: "the agent's first message".into(), how })?;
+        let FromAgent::Ready { version, release, uptime_ns: _ } = first else {
+            return Err(SessionError::Protocol {
+                message: "its first message was not that it is ready".into(),
+            });
+        };
+        if version != protocol::VERSION {
+            let message = format!(
+                "it speaks version {version} and not {}: the guest image is stale",
+                protocol::VERSION
+            );
+            return Err(SessionError::Protocol { message });
+        }
+        Ok((Self { connection: Connection::open(reader, writer) }, Greeting { release }))
+    }
+
+    /// Runs a command to its end. Any exit status is `Ok`.
+    ///
+    /// # Errors
+    /// If the guest cannot start it, if it writes too much, or if the guest is gone or does not answer in time.
+    pub async fn exec(&self, command: GuestCommand) -> Result<Executed, SessionError> {
+        self.start(command).await?.wait().await
+    }
+
+    /// Starts a command; returns once the guest has said that it runs.
+    ///
+    /// # Errors
+    /// As for [`Session::exec`].
+    pub async fn start(&self, command: GuestCommand) -> Result<RunningCommand, SessionError> {
+        command::start(&self.connection, command).await
+    }
+
+    /// Writes a file in the guest. It appears under its name when it is complete.
+    ///
+    /// # Errors
+    /// If the guest cannot write it, is gone, or does not answer in time.
+    pub async fn put(&self, path: &str, mode: u32, bytes: &[u8]) -> Result<(), SessionError> {
+        let parts = bytes.len().div_ceil(CHUNK).max(1);
+        for part in 0..parts {
+            let start = part * CHUNK;
+            let end = (start + CHUNK).min(bytes.len());
+            let request = format!("writing `{path}`");
+            let answer = self.connection.request(&request, READ_LIMIT, |id| ToAgent::Put {
+                id,
+                path: path.to_owned(),
+                mode,
+                offset: start as u64,
+                bytes: bytes[start..end].to_vec(),
+                last: part + 1 == parts,
+            });
+            answer.await?.done(ANSWER_DEADLINE).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads files. Each pattern is an absolute path in which `*` matches within one component; a pattern that matches
+    /// nothing is in the result as unreadable. At most `limit` bytes of each file.
+    ///
+    /// # Errors
+    /// If the guest is gone or does not answer in time. A file that cannot be read is in the result, with the reason.
+    pub async fn read(&self, patterns: &[String], limit: u32) -> Result<FileReadings, SessionError> {
+        let request = format!("reading {}", patterns.join(", "));
+        let message = |id| ToAgent::Read { id, patterns: patterns.to_vec(), limit };
+        let answer = self.connection.request(&request, READ_LIMIT, message);
+        Ok(answer.await?.done(ANSWER_DEADLINE).await?.now)
+    }
+
+    /// The kernel's log since boot, as `/dev/kmsg` gives it.
+    ///
+    /// # Errors
+    /// As for [`Session::read`].
+    pub async fn kernel_log(&self) -> Result<Vec<u8>, SessionError> {
+        let answer = self.connection.request("reading the kernel's log", READ_LIMIT, ToAgent::KernelLog);
+        Ok(answer.await?.done(ANSWER_DEADLINE).await?.stdout)
+    }
+
+    /// Waits until something listens on a port, without connecting to it.
+    ///
+    /// # Errors
+    /// [`SessionError::Guest`] when the deadline passes, otherwise as for [`Session::read`].
+    pub async fn wait_listening(
+        &self,
+        netns: Option<&str>,
+        transport: Transport,
+        port: u16,
+        deadline: Duration,
+    ) -> Result<(), SessionError> {
+        let listen = Listen {
+            netns: netns.map(str::to_owned),
+            transport,
+            port,
+            deadline_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
+        };
+        let request = format!("waiting for a listener on port {port}");
+        let answer = self.connection.request(&request, READ_LIMIT, |id| ToAgent::WaitListening(id, listen));
+        answer.await?.done(deadline + ANSWER_DEADLINE).await?;
+        Ok(())
+    }
+
+    /// Asks the guest to power off. That it will is seen from outside: there is no answer.
+    ///
+    /// # Errors
+    /// If the agent refuses, or is gone before the request could be made.
+    pub(crate) async fn power_off(&self) -> Result<(), SessionError> {
+        let answer = self.connection.request("powering off", READ_LIMIT, ToAgent::PowerOff).await?;
+        match answer.end(ANSWER_DEADLINE).await {
+            // The machine's end is the answer.
+            Ok(End::Done) | Err(SessionError::Closed { .. }) => Ok(()),
+            Ok(_) => Err(SessionError::Protocol { message: "it answered a power-off like a command".into() }),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,10 @@ impl Block {
     pub fn both(baseline: f64, candidate: f64) -> Self {
         Self { baseline: Some(baseline), candidate: Some(candidate) }
     }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.baseline.is_some() && self.candidate.is_some()
+    }
 }
 
 /// A side of a comparison.
@@ -141,7 +145,7 @@ impl Differences {
 }
 
 /// The values of the blocks that have both, after a check of all values.
-pub(crate) fn complete(blocks: &[Block]) -> Result<Vec<(f64, f64)>, StatsError> {
+fn complete(blocks: &[Block]) -> Result<Vec<(f64, f64)>, StatsError> {
     for (block, values) in blocks.iter().enumerate() {
         for (side, value) in [(Side::Baseline, values.baseline), (Side::Candidate, values.candidate)] {
             if let Some(value) = value.filter(|value| !value.is_finite()) {

@@ -2,10 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Block, Differences, Effect, NotComparable, SignFlips, StatsError, Summary, benjamini_hochberg, block,
-    summarise,
-};
+use crate::{Block, Differences, Effect, NotComparable, SignFlips, StatsError, benjamini_hochberg};
 
 /// Exploratory intervals have 95 % confidence, each for itself.
 const LEVEL: f64 = 0.025;
@@ -27,10 +24,6 @@ pub struct Exploration {
     pub used: usize,
     /// Blocks that lack a value of one arm or of both.
     pub left_out: usize,
-    /// The baseline's values in the used blocks.
-    pub baseline: Option<Summary>,
-    /// The candidate's values in the used blocks.
-    pub candidate: Option<Summary>,
 }
 
 /// Explores comparisons together: each entry holds the blocks of one comparison. In the order of the input.
@@ -48,22 +41,19 @@ pub fn explore(comparisons: &[Vec<Block>], seed: u64) -> Result<Vec<Exploration>
 }
 
 fn look(blocks: &[Block], seed: u64) -> Result<Exploration, StatsError> {
-    let pairs = block::complete(blocks)?;
-    let (baseline, candidate): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
     let differences = Differences::relative_or_absolute(blocks)?;
     let tested = differences.map(|differences| {
         let flips = SignFlips::new(&differences.values, seed);
-        (Effect::new(&differences, &flips, LEVEL), flips.p_equal(0.0))
+        (Effect::new(&differences, flips.interval(LEVEL), LEVEL), flips.p_equal(0.0))
     });
+    let left_out = blocks.iter().filter(|block| !block.is_complete()).count();
     Ok(Exploration {
         effect: tested.ok().map(|(effect, _)| effect),
         not_comparable: tested.err(),
         p: tested.ok().map(|(_, p)| p),
         q: None,
-        used: pairs.len(),
-        left_out: blocks.len() - pairs.len(),
-        baseline: summarise(&baseline)?,
-        candidate: summarise(&candidate)?,
+        used: blocks.len() - left_out,
+        left_out,
     })
 }
 
@@ -99,6 +89,5 @@ mod tests {
         let exploration = explore(&[vec![Block::both(0.0, 0.0); 9]], 0).unwrap().remove(0);
         let effect = exploration.effect.unwrap();
         assert_eq!((exploration.p, effect.estimate), (Some(1.0), 0.0));
-        assert_eq!(exploration.baseline.unwrap().variation, None);
     }
 }

@@ -25,6 +25,7 @@
 mod block;
 mod explore;
 mod gate;
+mod judge;
 mod multiplicity;
 mod resolution;
 mod signflip;
@@ -32,7 +33,8 @@ mod summary;
 
 pub use block::{Block, Differences, NotComparable, Scale, Side};
 pub use explore::{Exploration, explore};
-pub use gate::{Better, Claim, Comparison, Effect, Judgement, Note, Verdict, judge};
+pub use gate::{Better, Claim, Comparison, Effect, Judgement, Note, Verdict};
+pub use judge::judge;
 pub use multiplicity::{HolmStep, benjamini_hochberg, holm};
 pub use resolution::{boots_needed, smallest_p};
 pub use signflip::{Interval, SignFlips};

@@ -1,0 +1,268 @@
+//! Verdicts on the few comparisons that were named beforehand.
+//!
+//! Each comparison allows three claims, each of which refutes one null hypothesis about the relative change `c` of the
+//! candidate against the baseline, with the margin `m` of its gate:
+//!
+//! | claim | null hypothesis | p-value |
+//! |---|---|---|
+//! | worse (more is better) | `c >= -m` | sign flips around `ln(1 - m)` |
+//! | better (more is better) | `c <= +m` | sign flips around `ln(1 + m)` |
+//! | same | `c <= -m` or `c >= +m` | the larger of the two one-sided tests (Schuirmann 1987) |
+//!
+//! *Multiplicity.* Holm's procedure runs over all comparisons, once for each kind of claim. The hypotheses of each kind are
+//! fixed before the data, so Holm's theorem applies as it stands and for any dependence between metrics and arms: with
+//! level `alpha`, the probability that any `worse` is false is at most `alpha`, and so for any `better` and for any `same`.
+//! (One procedure over each comparison's best claim would spend less, but picks its hypotheses by looking at the data, and
+//! is then not known to control directional errors under dependence: Shaffer 1980, Ann. Statist. 8:1342; Finner 1999, Ann. Statist. 27:274.)
+//! On identical arms, `worse` and `better` are both false; each has probability at most `alpha`, and far less once the
+//! margin exceeds what the data can resolve. A comparison can carry one claim only: any two of its three p-values
+//! sum to more than one, and levels are below one half.
+//!
+//! *The adjusted interval.* A claim that Holm accepts as the k-th of m was held to `alpha / (m - k + 1)`; the interval
+//! shown with it is the one at that one-sided level, of confidence `1 - 2 alpha / (m - k + 1)`. It lies wholly beyond the margin, or
+//! wholly inside, exactly when the claim is accepted. What is certain of all accepted claims together is the claims, not these
+//! intervals (Guilbaud 2008, Biom. J. 50:678). A comparison without a claim shows the interval at the level at which the
+//! procedures stopped, the lowest of the three. Its ends are simultaneous bounds with the claims of their direction
+//! (Strassburger and Bretz 2008, Statist. Med. 27:4914), so that notes on which claims they exclude hold as well.
+
+use crate::{
+    Better, Block, Claim, Comparison, Differences, Effect, HolmStep, Interval, Judgement, NotComparable,
+    Note, SignFlips, StatsError, Verdict, boots_needed, holm,
+};
+
+/// Judges all gated comparisons of a run together, at family-wise level `alpha`. In the order of the input.
+///
+/// A comparison without data counts in the family as one that shows nothing.
+///
+/// # Errors
+/// A value that is not finite, a level that is not between 0 and 0.5, a margin that is not between 0 and 1.
+pub fn judge(comparisons: &[Comparison], alpha: f64, seed: u64) -> Result<Vec<Judgement>, StatsError> {
+    if !(alpha > 0.0 && alpha < 0.5) {
+        return Err(StatsError::BadLevel { alpha });
+    }
+    for (comparison, Comparison { margin, .. }) in comparisons.iter().enumerate() {
+        if !(*margin > 0.0 && *margin < 1.0) {
+            return Err(StatsError::BadMargin { comparison, margin: *margin });
+        }
+    }
+    let tested = comparisons.iter().map(|c| Tested::new(c, seed)).collect::<Result<Vec<_>, _>>()?;
+    let families = Claim::ALL.map(|claim| {
+        let p: Vec<f64> = tested.iter().map(|t| t.p(claim)).collect();
+        holm(&p, alpha)
+    });
+    let needed = boots_needed(alpha, u32::try_from(comparisons.len()).unwrap_or(u32::MAX));
+    let judged = comparisons.iter().zip(&tested).enumerate().map(|(index, (comparison, tested))| {
+        let steps = Claim::ALL.iter().zip(&families).map(|(claim, family)| (*claim, family[index])).collect();
+        conclude(&comparison.blocks, tested, &Steps(steps), needed)
+    });
+    Ok(judged.collect())
+}
+
+/// Holm's step of each claim on one comparison.
+struct Steps(Vec<(Claim, HolmStep)>);
+
+impl Steps {
+    fn accepted(&self) -> Option<(Claim, HolmStep)> {
+        self.0.iter().copied().find(|(_, step)| step.rejected)
+    }
+
+    /// The claim with the smallest adjusted p-value.
+    fn closest(&self) -> (Claim, HolmStep) {
+        let closest = self.0.iter().copied().min_by(|a, b| a.1.adjusted.total_cmp(&b.1.adjusted));
+        closest.expect("there are three claims")
+    }
+
+    /// The lowest level at which a family stopped: its interval is in no claim's region.
+    fn lowest_level(&self) -> f64 {
+        self.0.iter().map(|(_, step)| step.level).fold(f64::INFINITY, f64::min)
+    }
+}
+
+/// A comparison's differences and sign flips, or why there are none.
+struct Tested {
+    data: Result<(Differences, SignFlips), NotComparable>,
+    better: Better,
+    margin: Interval,
+}
+
+impl Tested {
+    fn new(comparison: &Comparison, seed: u64) -> Result<Self, StatsError> {
+        let differences = Differences::relative(&comparison.blocks)?;
+        let data = differences.map(|differences| {
+            let flips = SignFlips::new(&differences.values, seed);
+            (differences, flips)
+        });
+        let margin = Interval { low: (-comparison.margin).ln_1p(), high: comparison.margin.ln_1p() };
+        Ok(Self { data, better: comparison.better, margin })
+    }
+
+    fn p(&self, claim: Claim) -> f64 {
+        let Ok((_, flips)) = &self.data else { return 1.0 };
+        match (claim, self.better) {
+            (Claim::Same, _) => flips.p_above(self.margin.low).max(flips.p_below(self.margin.high)),
+            (Claim::Worse, Better::Higher) | (Claim::Better, Better::Lower) => flips.p_below(self.margin.low),
+            (Claim::Better, Better::Higher) | (Claim::Worse, Better::Lower) => {
+                flips.p_above(self.margin.high)
+            }
+        }
+    }
+}
+
+fn conclude(blocks: &[Block], tested: &Tested, steps: &Steps, needed: Option<u32>) -> Judgement {
+    let (claim, step) = steps.accepted().unwrap_or_else(|| steps.closest());
+    let level = if step.rejected { step.level } else { steps.lowest_level() };
+    let verdict = if step.rejected { claim.verdict() } else { Verdict::Unclear };
+    let used = blocks.iter().filter(|block| block.is_complete()).count();
+    let mut judgement = Judgement {
+        verdict,
+        effect: None,
+        claim,
+        p: step.adjusted,
+        smallest_shown: None,
+        notes: Vec::new(),
+        used,
+        left_out: blocks.len() - used,
+    };
+    match &tested.data {
+        Err(why) => judgement.notes.push(Note::NotComparable { why: *why }),
+        Ok((differences, flips)) => {
+            let interval = flips.interval(level);
+            judgement.effect = Some(Effect::new(differences, interval, level));
+            match interval {
+                _ if verdict != Verdict::Unclear => {}
+                None => judgement.notes.push(Note::TooFewBlocks { used, needed }),
+                Some(interval) => {
+                    let half_width = (interval.high - interval.low) / 2.0;
+                    judgement.smallest_shown = Some((half_width + tested.margin.high).exp_m1());
+                    judgement.notes.extend(excluded(interval, tested.margin, tested.better));
+                }
+            }
+        }
+    }
+    judgement
+}
+
+/// Which direction an interval excludes that decides nothing.
+fn excluded(interval: Interval, margin: Interval, better: Better) -> Option<Note> {
+    let not_lower = interval.low > margin.low;
+    let not_higher = interval.high < margin.high;
+    match (not_lower, not_higher, better) {
+        (true, false, Better::Higher) | (false, true, Better::Lower) => Some(Note::NotWorse),
+        (true, false, Better::Lower) | (false, true, Better::Higher) => Some(Note::NotBetter),
+        (true, true, _) | (false, false, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Blocks whose candidate differs by these relative changes.
+    fn changed(changes: &[f64]) -> Vec<Block> {
+        changes.iter().map(|change| Block::both(200.0, 200.0 * (1.0 + change))).collect()
+    }
+
+    fn one(blocks: Vec<Block>, better: Better, margin: f64) -> Judgement {
+        judge(&[Comparison { blocks, better, margin }], 0.05, 1).unwrap().remove(0)
+    }
+
+    #[test]
+    fn an_interval_beyond_the_margin_is_worse_or_better_by_direction() {
+        let changes = [0.051, 0.048, 0.055, 0.049, 0.052];
+        let judgement = one(changed(&changes), Better::Higher, 0.02);
+        assert_eq!((judgement.verdict, judgement.p), (Verdict::Better, 1.0 / 32.0));
+        assert_eq!(judgement.smallest_shown, None);
+        assert_eq!(one(changed(&changes), Better::Lower, 0.02).verdict, Verdict::Worse);
+        let down = changes.map(|change| -change);
+        assert_eq!(one(changed(&down), Better::Higher, 0.02).verdict, Verdict::Worse);
+        assert_eq!(one(changed(&down), Better::Lower, 0.02).verdict, Verdict::Better);
+    }
+
+    #[test]
+    fn an_interval_inside_the_margin_is_same_even_if_it_excludes_zero() {
+        let judgement = one(changed(&[0.004, 0.006, 0.005, 0.005, 0.004]), Better::Higher, 0.02);
+        assert_eq!(judgement.verdict, Verdict::Same);
+        let effect = judgement.effect.unwrap();
+        assert!((effect.confidence - 0.9).abs() < 1e-12);
+        assert!(effect.interval.unwrap().low > 0.0);
+    }
+
+    #[test]
+    fn an_interval_across_the_margin_is_unclear_and_says_what_it_excludes() {
+        let changes = [0.001, 0.03, 0.012, 0.025, 0.018];
+        let judgement = one(changed(&changes), Better::Higher, 0.02);
+        assert_eq!((judgement.verdict, judgement.notes), (Verdict::Unclear, vec![Note::NotWorse]));
+        assert_eq!(one(changed(&changes), Better::Lower, 0.02).notes, [Note::NotBetter]);
+        let wide = one(changed(&[-0.09, 0.08, 0.01, -0.03, 0.05]), Better::Higher, 0.02);
+        assert_eq!((wide.verdict, wide.notes), (Verdict::Unclear, vec![]));
+    }
+
+    #[test]
+    fn the_smallest_effect_shown_would_have_been_decided() {
+        let changes = [0.001, 0.03, 0.012, 0.025, 0.018];
+        let judgement = one(changed(&changes), Better::Higher, 0.02);
+        // Five blocks at 0.05: the interval is the range of the data.
+        let half_width = (1.03_f64.ln() - 1.001_f64.ln()) / 2.0;
+        let expected = (half_width + 1.02_f64.ln()).exp_m1();
+        let smallest = judgement.smallest_shown.unwrap();
+        assert!((smallest - expected).abs() < 1e-9, "{smallest} {expected}");
+        // Move the interval's centre there: just beyond is better, just short of it is not.
+        let interval = judgement.effect.unwrap().interval.unwrap();
+        let centre = f64::midpoint(interval.low.ln_1p(), interval.high.ln_1p());
+        for (factor, verdict) in [(1.0001, Verdict::Better), (0.9999, Verdict::Unclear)] {
+            let shift = smallest.ln_1p() * factor - centre;
+            let moved: Vec<f64> = changes.iter().map(|c| (c.ln_1p() + shift).exp_m1()).collect();
+            assert_eq!(one(changed(&moved), Better::Higher, 0.02).verdict, verdict, "factor {factor}");
+        }
+    }
+
+    #[test]
+    fn too_few_blocks_decide_nothing_and_say_how_many_it_takes() {
+        let judgement = one(changed(&[0.5, 0.5, 0.5, 0.5]), Better::Higher, 0.02);
+        assert_eq!(judgement.verdict, Verdict::Unclear);
+        assert_eq!(judgement.notes, [Note::TooFewBlocks { used: 4, needed: Some(5) }]);
+        assert_eq!((judgement.effect.unwrap().interval, judgement.smallest_shown), (None, None));
+    }
+
+    #[test]
+    fn crashed_boots_are_counted_and_left_out() {
+        let mut blocks = changed(&[0.0; 6]);
+        blocks[2].candidate = None;
+        let judgement = one(blocks, Better::Higher, 0.02);
+        assert_eq!((judgement.used, judgement.left_out, judgement.verdict), (5, 1, Verdict::Same));
+    }
+
+    #[test]
+    fn no_data_and_values_of_zero_are_unclear_with_the_reason() {
+        let judgement = one(vec![], Better::Higher, 0.02);
+        assert_eq!(judgement.notes, [Note::NotComparable { why: NotComparable::NoBlocks }]);
+        assert_eq!((judgement.verdict, judgement.p, judgement.effect), (Verdict::Unclear, 1.0, None));
+        let judgement = one(vec![Block::both(0.0, 1.0); 6], Better::Higher, 0.02);
+        assert_eq!(judgement.notes, [Note::NotComparable { why: NotComparable::NotPositive { blocks: 6 } }]);
+    }
+
+    #[test]
+    fn holm_gives_the_second_claim_more_room() {
+        // Six blocks: the smallest p is 1/64, below 0.05 / 3. Five blocks: 1/32 passes at 0.05 / 1 only.
+        let six = Comparison { blocks: changed(&[0.1; 6]), better: Better::Higher, margin: 0.02 };
+        let five = Comparison { blocks: changed(&[0.1; 5]), better: Better::Higher, margin: 0.02 };
+        let judged = judge(&[five.clone(), six.clone(), six.clone()], 0.05, 1).unwrap();
+        assert!(judged.iter().all(|judgement| judgement.verdict == Verdict::Better));
+        assert!((judged[0].effect.unwrap().confidence - 0.9).abs() < 1e-12);
+        assert!((judged[1].effect.unwrap().confidence - (1.0 - 0.1 / 3.0)).abs() < 1e-12);
+        // The first to fail ends it: five blocks are then held to 0.05 / 2.
+        let judged = judge(&[five.clone(), six, five], 0.05, 1).unwrap();
+        let verdicts: Vec<_> = judged.iter().map(|judgement| judgement.verdict).collect();
+        assert_eq!(verdicts, [Verdict::Unclear, Verdict::Better, Verdict::Unclear]);
+    }
+
+    #[test]
+    fn refuses_levels_and_margins_that_mean_nothing() {
+        let comparison = |margin| Comparison { blocks: changed(&[0.0; 6]), better: Better::Higher, margin };
+        assert_eq!(judge(&[comparison(0.1)], 0.5, 0), Err(StatsError::BadLevel { alpha: 0.5 }));
+        assert!(matches!(judge(&[comparison(0.1)], f64::NAN, 0), Err(StatsError::BadLevel { .. })));
+        let error = judge(&[comparison(0.1), comparison(0.0)], 0.05, 0).unwrap_err();
+        assert_eq!(error.to_string(), "margin 0 of comparison 1 is not between 0 and 1");
+        assert_eq!(judge(&[], 0.05, 0), Ok(vec![]));
+    }
+}

@@ -150,6 +150,10 @@ metrics! {
     DROP_RATE = "drop-rate", Percent, Lower, NetAroundTcp, "side";
     /// Segments that the sending side received for each 4 KiB page of payload that it sent.
     ACKS_PER_PAGE = "acks-per-page", PerPage, Lower, NetAroundBulk, "side";
+    /// Retransmission timeouts of all sockets, `TCPTimeouts` of `/proc/net/netstat`.
+    TCP_TIMEOUTS = "tcp-timeouts", Count, Lower, NetAroundTcp, "side";
+    /// Segments that sockets could not take: backlog or receive queue full, window closed, `/proc/net/netstat`.
+    SOCKET_DROPS = "socket-drops", Count, Lower, NetAroundTcp, "side";
     /// Packets dropped because a core's backlog was full, `/proc/net/softnet_stat`.
     SOFTNET_DROPS = "softnet-drops", Count, Lower, Net, "side";
     /// Times that a core's receive poll ended with work left, `/proc/net/softnet_stat`.

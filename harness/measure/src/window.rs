@@ -39,12 +39,13 @@ pub enum Traffic {
 }
 
 /// Bytes of payload that receiving applications took within the whole window, warm-up and connection set-up included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Zero where nothing was to be sent; nothing where the tool does not account for all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Payload {
     /// Sent by the client.
-    pub client_to_server: u64,
+    pub client_to_server: Option<u64>,
     /// Sent by the server.
-    pub server_to_client: u64,
+    pub server_to_client: Option<u64>,
 }
 
 /// Everything that `collect` reduces to samples.

@@ -1,1 +1,22 @@
 //! What runs on the machines, and pure parsers of what comes back.
+//!
+//! A [`plan::Workload`] and two [`machine::Endpoint`]s go in, an [`Outcome`] comes out: samples, the tools' own output,
+//! and the [`measure::Window`] that `collect` reduces. Which arguments run on which side, and what their output means,
+//! are pure functions in [`iperf3`] and [`sockperf`]; only [`run`] talks to guests.
+//!
+//! Samples carry neither the workload's name nor anything about the machine: the runner adds those dimensions.
+//!
+//! Invariant: knows neither how machines boot nor what collectors make of a window.
+
+#![deny(missing_docs)]
+
+mod drive;
+mod error;
+mod findings;
+pub mod iperf3;
+mod recipe;
+pub mod sockperf;
+
+pub use drive::{Outcome, run};
+pub use error::{Failure, ParseError, WorkloadError};
+pub use findings::Findings;

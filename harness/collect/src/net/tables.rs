@@ -1,0 +1,126 @@
+//! The formats of `/proc/net`.
+
+use std::collections::BTreeMap;
+
+use crate::files::{grown, number};
+
+/// One table of `/proc/net/snmp` or `/proc/net/netstat`: a line of names and a line of values, both after its prefix.
+#[derive(Debug)]
+pub(super) struct Counters {
+    table: String,
+    values: BTreeMap<String, String>,
+}
+
+impl Counters {
+    pub(super) fn parse(text: &str, table: &str) -> Result<Self, String> {
+        let prefix = format!("{table}:");
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix(&prefix));
+        let (Some(names), Some(values)) = (lines.next(), lines.next()) else {
+            return Err(format!("it has no table `{table}`"));
+        };
+        let names: Vec<&str> = names.split_ascii_whitespace().collect();
+        let values: Vec<&str> = values.split_ascii_whitespace().collect();
+        if names.len() != values.len() {
+            return Err(format!("table `{table}` has {} names and {} values", names.len(), values.len()));
+        }
+        let values =
+            names.iter().zip(values).map(|(name, value)| ((*name).to_owned(), value.to_owned())).collect();
+        Ok(Self { table: table.to_owned(), values })
+    }
+
+    /// A counter by its name in the kernel. Names come and go with kernels.
+    pub(super) fn get(&self, name: &str) -> Result<u64, String> {
+        let value = self.values.get(name);
+        // Parsed only now, since some values of these tables are negative by design (`MaxConn`).
+        number(value.ok_or_else(|| format!("this kernel has no `{name}` in table `{}`", self.table))?)
+    }
+}
+
+/// Packets that an interface dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Drops {
+    receive: u64,
+    transmit: u64,
+}
+
+/// `/proc/net/dev`: two lines of headings, then a line for each interface with eight columns of reception (the fourth
+/// are drops) and eight of transmission.
+#[derive(Debug)]
+pub(super) struct Interfaces(BTreeMap<String, Drops>);
+
+impl Interfaces {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let mut interfaces = BTreeMap::new();
+        for line in text.lines().skip(2) {
+            // The name may stand right before the first number.
+            let (name, columns) =
+                line.rsplit_once(':').ok_or_else(|| format!("`{line}` names no interface"))?;
+            let columns: Vec<&str> = columns.split_ascii_whitespace().collect();
+            let &[_, _, _, receive, _, _, _, _, _, _, _, transmit, _, _, _, _] = columns.as_slice() else {
+                return Err(format!("interface {} has {} columns, not 16", name.trim(), columns.len()));
+            };
+            let drops = Drops { receive: number(receive)?, transmit: number(transmit)? };
+            interfaces.insert(name.trim().to_owned(), drops);
+        }
+        if interfaces.is_empty() { Err("it names no interface".to_owned()) } else { Ok(Self(interfaces)) }
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// What an interface dropped, in both directions, from this reading to a later one.
+    pub(super) fn drops_until(&self, later: &Self, name: &str) -> Result<u64, String> {
+        let drops = |reading: &Self| {
+            reading.0.get(name).copied().ok_or_else(|| format!("there is no interface {name}"))
+        };
+        let (before, after) = (drops(self)?, drops(later)?);
+        let received = grown("the count of receive drops", before.receive, after.receive)?;
+        let transmitted = grown("the count of transmit drops", before.transmit, after.transmit)?;
+        Ok(received.saturating_add(transmitted))
+    }
+}
+
+/// `/proc/net/softnet_stat`: a line of hexadecimal columns for each core that is online; the first are packets
+/// processed, packets dropped and polls squeezed, the thirteenth (since 5.10) is the core's number
+/// (`net/core/net-procfs.c`).
+#[derive(Debug)]
+pub(super) struct Softnet(BTreeMap<u64, (u64, u64)>);
+
+/// Position of the core's number in a line.
+const CORE_COLUMN: usize = 12;
+
+impl Softnet {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let mut cores = BTreeMap::new();
+        for (row, line) in (0_u64..).zip(text.lines()) {
+            let columns = line
+                .split_ascii_whitespace()
+                .map(|word| {
+                    u64::from_str_radix(word, 16).map_err(|_| format!("`{word}` is no hexadecimal number"))
+                })
+                .collect::<Result<Vec<u64>, String>>()?;
+            let [_, drops, squeezes, ..] = columns[..] else {
+                return Err(format!("line {} has {} columns, of at least 3", row + 1, columns.len()));
+            };
+            let core = columns.get(CORE_COLUMN).copied().unwrap_or(row);
+            if cores.insert(core, (drops, squeezes)).is_some() {
+                return Err(format!("core {core} is there twice"));
+            }
+        }
+        if cores.is_empty() { Err("it names no core".to_owned()) } else { Ok(Self(cores)) }
+    }
+
+    /// Drops and squeezes from this reading to a later one, over all cores.
+    pub(super) fn until(&self, later: &Self) -> Result<(u64, u64), String> {
+        if !self.0.keys().eq(later.0.keys()) {
+            return Err("cores came or went during the workload".to_owned());
+        }
+        let (mut drops, mut squeezes) = (0, 0);
+        for (before, after) in self.0.values().zip(later.0.values()) {
+            drops += grown("the drops of a core", before.0, after.0)?;
+            squeezes += grown("the squeezes of a core", before.1, after.1)?;
+        }
+        Ok((drops, squeezes))
+    }
+}

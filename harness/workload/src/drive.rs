@@ -1,0 +1,162 @@
+//! Runs a workload on two endpoints.
+
+use std::time::Duration;
+
+use machine::{Endpoint, Executed, RunningCommand, SessionError};
+use measure::{RawFile, Sample, SideFiles, Sides, Window};
+use plan::Workload;
+use protocol::HowEnded;
+
+use crate::{ParseError, WorkloadError, recipe::Recipe};
+
+/// How long a server may take until it listens.
+pub(crate) const LISTEN_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What came of a workload that ran to its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The numbers, without the dimension `workload`.
+    pub samples: Vec<Sample>,
+    /// What the tool's output does not tell, and why.
+    pub unavailable: Vec<String>,
+    /// The tools' own output and the files of the window, as they were read.
+    pub raw: Vec<RawFile>,
+    /// What `collect` reduces.
+    pub window: Window,
+}
+
+/// Runs `workload` between two endpoints of a running machine.
+///
+/// The files that `snapshots` names are read on both sides immediately before the client starts and immediately after
+/// it has ended, while the server is idle; where both sides are one namespace, once.
+///
+/// # Errors
+/// [`WorkloadError::Failed`] if a tool fails in a guest that lives; [`WorkloadError::Session`] if an agent cannot be
+/// talked to, as when its guest has crashed. Every wait has a deadline.
+pub async fn run(
+    workload: &Workload,
+    server: &Endpoint<'_>,
+    client: &Endpoint<'_>,
+    sides: Sides,
+    snapshots: &[String],
+) -> Result<Outcome, WorkloadError> {
+    let recipe = Recipe::new(workload, server);
+    let lost = |endpoint: &Endpoint<'_>, doing| {
+        let guest = endpoint.guest.to_owned();
+        move |source| WorkloadError::Session { workload: workload.name.clone(), guest, doing, source }
+    };
+
+    let serving = server
+        .session
+        .start(recipe.server_command(server))
+        .await
+        .map_err(lost(server, "starting the server"))?;
+    let listening =
+        await_listener(&recipe, server).await.map_err(lost(server, "waiting until the server listens"))?;
+    if let Err(refusal) = listening {
+        let served = stop(serving, &recipe).await.map_err(lost(server, "stopping the server"))?;
+        let message = format!("{refusal}; the server: {}", last_words(&served));
+        return Err(recipe.failure(message, recipe.tool_output("server", &served)));
+    }
+
+    let idle = observe(server, sides, snapshots).await.map_err(lost(server, "reading the server's files"))?;
+    let executed = client
+        .session
+        .exec(recipe.client_command(client).snapshot(snapshots))
+        .await
+        .map_err(lost(client, "running the client"))?;
+    let done = observe(server, sides, snapshots).await.map_err(lost(server, "reading the server's files"))?;
+
+    let completed = executed.how == HowEnded::Exited(0);
+    let served = if completed && recipe.server_ends_after(&executed.stdout) {
+        serving.wait().await.map_err(lost(server, "waiting for the server's end"))?
+    } else {
+        stop(serving, &recipe).await.map_err(lost(server, "stopping the server"))?
+    };
+
+    let mut raw = recipe.tool_output("client", &executed);
+    raw.extend(recipe.tool_output("server", &served));
+    let findings = match recipe.parse(&executed.stdout, &served.stdout) {
+        Ok(findings) if completed => findings,
+        Ok(_) => return Err(recipe.failure(last_words(&executed), raw)),
+        // A tool that was killed has no words of its own.
+        Err(error @ (ParseError::Incomplete { .. } | ParseError::Json { .. })) if !completed => {
+            return Err(recipe.failure(format!("{} ({})", last_words(&executed), chain(&error)), raw));
+        }
+        Err(error) => return Err(recipe.failure(chain(&error), raw)),
+    };
+    let window = Window {
+        sides,
+        // Of each observation the reading that lies on the window's side: the command in between is outside.
+        server: SideFiles { before: idle.after, after: done.before },
+        client: SideFiles { before: executed.before, after: executed.after },
+        elapsed: executed.elapsed,
+        traffic: findings.traffic,
+        trace: None,
+    };
+    raw.extend(recipe.window_files(&window));
+    Ok(Outcome { samples: findings.samples, unavailable: findings.unavailable, raw, window })
+}
+
+/// Waits until the server listens. The inner error is the guest's: nothing listened in time.
+async fn await_listener(
+    recipe: &Recipe<'_>,
+    server: &Endpoint<'_>,
+) -> Result<Result<(), String>, SessionError> {
+    let waited =
+        server.session.wait_listening(server.netns, recipe.transport, recipe.port, LISTEN_DEADLINE).await;
+    match waited {
+        Ok(()) => Ok(Ok(())),
+        Err(error @ SessionError::Guest { .. }) => Ok(Err(chain(&error))),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads the server's files in its namespace, twice, around a command that does nothing: a plain read of the protocol is
+/// not done within a namespace.
+async fn observe(
+    server: &Endpoint<'_>,
+    sides: Sides,
+    snapshots: &[String],
+) -> Result<SideFiles, SessionError> {
+    if sides == Sides::OneNamespace || snapshots.is_empty() {
+        return Ok(SideFiles::default());
+    }
+    let executed = server.session.exec(server.command("true").snapshot(snapshots)).await?;
+    Ok(SideFiles { before: executed.before, after: executed.after })
+}
+
+/// Makes the server report and end. Its deadline in the guest bounds the wait.
+async fn stop(running: RunningCommand, recipe: &Recipe<'_>) -> Result<Executed, SessionError> {
+    match running.kill(recipe.stop_signal).await {
+        // It may have ended by itself meanwhile.
+        Ok(()) | Err(SessionError::Guest { .. }) => running.wait().await,
+        Err(error) => Err(error),
+    }
+}
+
+/// How a tool ended, and the last that it wrote.
+fn last_words(executed: &Executed) -> String {
+    let how = match executed.how {
+        HowEnded::Exited(status) => format!("exit status {status}"),
+        HowEnded::Signalled(signal) => format!("killed by signal {signal}"),
+        HowEnded::DeadlinePassed => format!("not done after {} s", executed.elapsed.as_secs()),
+    };
+    let written = if executed.stderr.is_empty() { &executed.stdout } else { &executed.stderr };
+    let text = String::from_utf8_lossy(written);
+    match text.lines().rev().find(|line| !line.trim().is_empty()) {
+        Some(line) => format!("{how}: {}", line.trim()),
+        None => how,
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    text
+}

@@ -1,0 +1,130 @@
+//! What is to be done for a workload, decided before anything runs.
+
+use std::time::Duration;
+
+use machine::{Endpoint, Executed, GuestCommand};
+use measure::{RawFile, Window};
+use plan::{Workload, WorkloadKind};
+use protocol::Transport;
+
+use crate::{Failure, Findings, ParseError, WorkloadError, drive::LISTEN_DEADLINE, iperf3, sockperf};
+
+/// Added to what a workload takes by its parameters: starting up, connecting and reporting under TCG on a busy host.
+const SLACK: Duration = Duration::from_secs(60);
+
+/// Most bytes that a tool may write, its snapshots included. iperf3 with 128 flows that reports ten times a second
+/// writes 4 MiB in ten seconds.
+const MAX_OUTPUT: usize = 64 * 1024 * 1024;
+
+/// Everything about a workload that does not depend on how it goes.
+pub(crate) struct Recipe<'a> {
+    workload: &'a Workload,
+    server: Vec<String>,
+    client: Vec<String>,
+    tool: &'static str,
+    /// Suffix of files that hold the tool's output.
+    extension: &'static str,
+    pub(crate) port: u16,
+    pub(crate) transport: Transport,
+    /// For the client.
+    deadline: Duration,
+    /// Makes the server report and end.
+    pub(crate) stop_signal: i32,
+}
+
+impl<'a> Recipe<'a> {
+    pub(crate) fn new(workload: &'a Workload, server: &Endpoint<'_>) -> Self {
+        match &workload.kind {
+            WorkloadKind::Iperf3(params) => Self {
+                workload,
+                server: iperf3::server_argv(params),
+                client: iperf3::client_argv(params, server.address),
+                tool: "iperf3",
+                extension: "json",
+                port: iperf3::PORT,
+                transport: Transport::Tcp,
+                deadline: iperf3::duration(params) + SLACK,
+                stop_signal: SIGTERM,
+            },
+            WorkloadKind::Sockperf(params) => Self {
+                workload,
+                server: sockperf::server_argv(params, server.address),
+                client: sockperf::client_argv(params, server.address),
+                tool: "sockperf",
+                extension: "txt",
+                port: sockperf::PORT,
+                transport: match params.transport {
+                    plan::Transport::Tcp => Transport::Tcp,
+                    plan::Transport::Udp => Transport::Udp,
+                },
+                deadline: sockperf::duration(params) + SLACK,
+                stop_signal: SIGINT,
+            },
+        }
+    }
+
+    pub(crate) fn parse(&self, client: &[u8], server: &[u8]) -> Result<Findings, ParseError> {
+        match &self.workload.kind {
+            WorkloadKind::Iperf3(params) => iperf3::parse(params, client, server),
+            WorkloadKind::Sockperf(params) => sockperf::parse(params, client),
+        }
+    }
+
+    /// Whether the server ends by itself, given what the client wrote: iperf3's does, if the client came to its end.
+    pub(crate) fn server_ends_after(&self, client: &[u8]) -> bool {
+        match &self.workload.kind {
+            WorkloadKind::Iperf3(_) => iperf3::is_complete(client),
+            WorkloadKind::Sockperf(_) => false,
+        }
+    }
+
+    pub(crate) fn server_command(&self, server: &Endpoint<'_>) -> GuestCommand {
+        // It outlives the client by the wait for it and its own start.
+        let deadline = self.deadline + LISTEN_DEADLINE + SLACK;
+        server.command(&self.server[0]).args(&self.server[1..]).deadline(deadline).max_output(MAX_OUTPUT)
+    }
+
+    pub(crate) fn client_command(&self, client: &Endpoint<'_>) -> GuestCommand {
+        client.command(&self.client[0]).args(&self.client[1..]).deadline(self.deadline).max_output(MAX_OUTPUT)
+    }
+
+    pub(crate) fn failure(&self, message: String, raw: Vec<RawFile>) -> WorkloadError {
+        WorkloadError::Failed(Box::new(Failure { workload: self.workload.name.clone(), message, raw }))
+    }
+
+    /// What a tool wrote, as `tcp.iperf3-client.json` and, if there is any, `tcp.iperf3-client.stderr`.
+    pub(crate) fn tool_output(&self, side: &str, executed: &Executed) -> Vec<RawFile> {
+        let Self { workload, tool, extension, .. } = self;
+        let name = |suffix: &str| format!("{}.{tool}-{side}.{suffix}", workload.name);
+        let mut files = vec![RawFile { name: name(extension), bytes: executed.stdout.clone() }];
+        if !executed.stderr.is_empty() {
+            files.push(RawFile { name: name("stderr"), bytes: executed.stderr.clone() });
+        }
+        files
+    }
+
+    /// The files of the window, as `tcp.client-before.proc-stat`.
+    pub(crate) fn window_files(&self, window: &Window) -> Vec<RawFile> {
+        let readings = [
+            ("client-before", &window.client.before),
+            ("client-after", &window.client.after),
+            ("server-before", &window.server.before),
+            ("server-after", &window.server.after),
+        ];
+        let mut files = Vec::new();
+        for (moment, contents) in readings {
+            for (path, content) in contents {
+                if let Ok(bytes) = content {
+                    let file = path.trim_start_matches('/').replace('/', "-");
+                    let name = format!("{}.{moment}.{file}", self.workload.name);
+                    files.push(RawFile { name, bytes: bytes.clone() });
+                }
+            }
+        }
+        files
+    }
+}
+
+/// Signal numbers of x86-64 and every other architecture of interest; the guest's, so not from the host's headers.
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;

@@ -20,7 +20,7 @@ const NIC_INTERVAL: Duration = Duration::from_millis(20);
 
 const CMDLINE: &str = "/proc/cmdline";
 const VULNERABILITIES: &str = "/sys/devices/system/cpu/vulnerabilities/";
-const NET: &str = "/sys/class/net/";
+const PCI: &str = "/sys/bus/pci/devices/";
 
 /// A NIC as the guest sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,10 +39,11 @@ pub(crate) async fn read(
     let patterns = [
         CMDLINE.to_owned(),
         format!("{VULNERABILITIES}*"),
-        format!("{NET}*/address"),
-        format!("{NET}*/device/iommu_group/type"),
-        // A virtio interface's device is a child of the PCI function that has the group.
-        format!("{NET}*/device/../iommu_group/type"),
+        // Interfaces by their PCI functions, which have the IOMMU groups; between a function and a virtio interface
+        // there is a virtio device.
+        format!("{PCI}*/net/*/address"),
+        format!("{PCI}*/virtio*/net/*/address"),
+        format!("{PCI}*/iommu_group/type"),
     ];
     let deadline = Instant::now() + NIC_DEADLINE;
     let mut interval = tokio::time::interval(NIC_INTERVAL);
@@ -96,16 +97,23 @@ fn mitigations(files: &FileReadings) -> BTreeMap<String, String> {
 /// The NICs with these addresses, or the first address that no interface has.
 fn nics<'a>(files: &FileReadings, macs: &[&'a str]) -> Result<Vec<GuestNic>, &'a str> {
     let find = |mac: &'a str| {
-        let interface = files.keys().find_map(|path| {
-            let interface = path.strip_prefix(NET)?.strip_suffix("/address")?;
-            (text(files, path)? == mac).then(|| interface.to_owned())
-        });
-        let interface = interface.ok_or(mac)?;
-        let group = |device: &str| text(files, &format!("{NET}{interface}/{device}/iommu_group/type"));
-        let iommu = group("device").or_else(|| group("device/..")).unwrap_or_else(|| "none".into());
-        Ok(GuestNic { interface, iommu })
+        let (function, interface) = files
+            .keys()
+            .filter(|path| text(files, path).as_deref() == Some(mac))
+            .find_map(|path| function_and_interface(path))
+            .ok_or(mac)?;
+        let iommu =
+            text(files, &format!("{PCI}{function}/iommu_group/type")).unwrap_or_else(|| "none".into());
+        Ok(GuestNic { interface: interface.to_owned(), iommu })
     };
     macs.iter().map(|mac| find(mac)).collect()
+}
+
+/// The PCI function and the interface in the path of an `address`.
+fn function_and_interface(path: &str) -> Option<(&str, &str)> {
+    let (function, rest) = path.strip_prefix(PCI)?.split_once('/')?;
+    let (_, interface) = rest.strip_suffix("/address")?.rsplit_once("net/")?;
+    Some((function, interface))
 }
 
 #[cfg(test)]
@@ -119,15 +127,13 @@ mod tests {
     #[test]
     fn nics_are_found_by_address_with_the_mode_they_really_have() {
         let mut seen = files(&[
-            ("/sys/class/net/lo/address", "00:00:00:00:00:00\n"),
-            ("/sys/class/net/eth0/address", "52:54:00:00:00:02\n"),
-            ("/sys/class/net/eth1/address", "52:54:00:00:00:01\n"),
-            ("/sys/class/net/eth0/device/../iommu_group/type", "identity\n"),
-            ("/sys/class/net/eth1/device/iommu_group/type", "DMA-FQ\n"),
-            // The root port above eth1's device has a group of its own.
-            ("/sys/class/net/eth1/device/../iommu_group/type", "DMA\n"),
+            ("/sys/bus/pci/devices/0000:00:02.0/virtio0/net/eth0/address", "52:54:00:00:00:02\n"),
+            ("/sys/bus/pci/devices/0000:01:00.0/net/eth1/address", "52:54:00:00:00:01\n"),
+            ("/sys/bus/pci/devices/0000:00:02.0/iommu_group/type", "identity\n"),
+            ("/sys/bus/pci/devices/0000:00:03.0/iommu_group/type", "DMA\n"),
+            ("/sys/bus/pci/devices/0000:01:00.0/iommu_group/type", "DMA-FQ\n"),
         ]);
-        seen.insert("/sys/class/net/lo/device/iommu_group/type".into(), Err("nothing matches".into()));
+        seen.insert("/sys/bus/pci/devices/*/x".into(), Err("nothing matches".into()));
         let found = nics(&seen, &["52:54:00:00:00:01", "52:54:00:00:00:02"]).unwrap();
         let expected = [("eth1", "DMA-FQ"), ("eth0", "identity")];
         assert_eq!(
@@ -139,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_nic_without_a_group_has_no_iommu() {
-        let seen = files(&[("/sys/class/net/eth0/address", "52:54:00:00:00:01\n")]);
+        let seen = files(&[("/sys/bus/pci/devices/0000:01:00.0/net/eth0/address", "52:54:00:00:00:01\n")]);
         assert_eq!(nics(&seen, &["52:54:00:00:00:01"]).unwrap()[0].iommu, "none");
     }
 

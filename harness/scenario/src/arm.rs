@@ -37,6 +37,7 @@ const MACHINES_OWN: &[(&str, &str)] = &[
     ("iommu.passthrough", "machine.server.iommu instead"),
     ("iommu.strict", "machine.server.iommu instead"),
     ("maxcpus", "machine.vcpus instead"),
+    ("oops", "leave it out: an oops ends the trial"),
     ("mem", "machine.memory instead"),
     ("nr_cpus", "machine.vcpus instead"),
     ("panic", "leave it out: a panic ends the trial"),
@@ -252,6 +253,14 @@ fn cmdline(layers: &Layers<'_, '_>, findings: &mut Findings) -> Option<Vec<Strin
             // The kernel takes `-` and `_` in parameters for the same.
             let name =
                 parameter.split_once("=").map_or(parameter.as_str(), |(name, _)| name).replace("-", "_");
+            if name.starts_with("assay.") {
+                findings.add(
+                    &item.place,
+                    format!("`{name}` is for the agent"),
+                    "the kernel's own parameters",
+                );
+                return None;
+            }
             if let Some((_, instead)) = MACHINES_OWN.iter().find(|(own, _)| *own == name) {
                 findings.add(&item.place, format!("`{name}` is set by the machine itself"), *instead);
                 return None;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use measure::{Better, MetricDef, YieldedBy, metric};
 use plan::{
-    Arm, Collector, Expectation, Gate, Iperf3Direction, MetricSelector, SockperfMode, Transport, Workload,
-    WorkloadKind,
+    Arm, Collector, Expectation, Gate, MetricSelector, SockperfMode, Transport, Workload, WorkloadKind,
 };
 
 use crate::{
+    dimension,
     fields::{Fields, items, text_of},
     problem::{Findings, Place},
     schema::{self, NAME, one_of},
@@ -178,6 +178,7 @@ fn collector_of(source: YieldedBy) -> Option<Collector> {
 /// The keys of a gate that name dimensions.
 const DIMENSIONS: &[&str] = &["percentile", "direction", "side", "core", "flow", "interface"];
 
+/// The dimensions that a gate names. It names each of which one boot yields several values, and none that is not there.
 fn dims(
     fields: &Fields<'_>,
     metric: Option<&MetricDef>,
@@ -190,65 +191,62 @@ fn dims(
     for &key in DIMENSIONS {
         let is_word = matches!(schema::GATE.key(key).kind, schema::Kind::Choice(_));
         let value = if is_word { fields.word(key, findings) } else { fields.text(key, findings) };
-        let allowed = format!("{key}: {}", schema::GATE.key(key).kind.allowed());
-        match (fields.given(key), metric) {
-            (Some(node), Some(metric)) if !metric.dims.contains(&key) => {
-                let known =
-                    if metric.dims.is_empty() { "no such key".to_owned() } else { one_of(metric.dims) };
-                findings.add(&node.place, format!("`{}` has no {key}", metric.name), known);
-                clean = false;
+        let given = fields.given(key);
+        clean &= given.is_some() == value.is_some();
+        if let (Some(metric), Some(workload)) = (metric, workload)
+            && let Err((message, allowed)) = check(key, value.as_deref(), metric, workload, surroundings)
+        {
+            // A value of the wrong form has been told.
+            if given.is_none() || value.is_some() {
+                findings.add(given.map_or(fields.place(), |node| &node.place), message, allowed);
             }
-            (Some(node), _) => match value {
-                Some(value) if is_absent_side(key, &value, metric, surroundings) => {
-                    let message = format!("no arm has the cores of the side `{value}`");
-                    findings.add(&node.place, message, "guest with one guest, server or client with two");
-                    clean = false;
-                }
-                Some(value) => drop(dims.insert(key.to_owned(), value)),
-                None => clean = false,
-            },
-            (None, Some(metric))
-                if metric.dims.contains(&key) && is_plural(key, metric, workload, surroundings) =>
-            {
-                let message = format!("`{}` has several samples in a boot, one for each {key}", metric.name);
-                findings.add(fields.place(), message, allowed);
-                clean = false;
-            }
-            (None, _) => {}
+            clean = false;
         }
+        dims.extend(value.map(|value| (key.to_owned(), value)));
     }
     clean.then_some(dims)
 }
 
-/// Whether `value` names a side whose cores are in no arm: two sides in one guest share its cores.
-fn is_absent_side(
+/// Whether a gate that gives `value` for the dimension `key` names one sample of each boot; if not, what is wrong and
+/// what is allowed.
+fn check(
     key: &str,
-    value: &str,
-    metric: Option<&MetricDef>,
-    surroundings: &Surroundings<'_>,
-) -> bool {
-    let of_cores = key == "side" && metric.is_some_and(|metric| metric.yielded_by == YieldedBy::Cpu);
-    let guests = if value == "guest" { 1 } else { 2 };
-    let mut arms = surroundings.arms.iter().flatten().peekable();
-    of_cores && arms.peek().is_some() && !arms.any(|arm| arm.machine.guests() == guests)
-}
-
-/// Whether one boot yields samples of `metric` that differ in the dimension `key`.
-fn is_plural(
-    key: &str,
+    value: Option<&str>,
     metric: &MetricDef,
-    workload: Option<&Workload>,
+    workload: &Workload,
     surroundings: &Surroundings<'_>,
-) -> bool {
-    let sends_both_ways = workload.is_some_and(|workload| {
-        matches!(&workload.kind, WorkloadKind::Iperf3(iperf3) if iperf3.direction == Iperf3Direction::Both)
-    });
-    let two_guests = surroundings.arms.iter().flatten().any(|arm| arm.machine.guests() == 2);
-    match (key, metric.yielded_by) {
-        ("direction", _) => sends_both_ways,
-        // Both sides yield these; the others come from the side that sends, or has the IOMMU.
-        ("side", YieldedBy::Cpu | YieldedBy::Net) => two_guests,
-        ("side", _) => sends_both_ways,
-        _ => true,
+) -> Result<(), (String, String)> {
+    let name = metric.name;
+    if !metric.dims.contains(&key) {
+        let known = if metric.dims.is_empty() { "no such key".to_owned() } else { one_of(metric.dims) };
+        return if value.is_none() { Ok(()) } else { Err((format!("`{name}` has no {key}"), known)) };
+    }
+    // Where an arm has problems of its own, what it yields is not known.
+    let arms = surroundings.arms.iter().map(Option::as_ref).collect::<Option<Vec<&Arm>>>();
+    let values = arms.and_then(|arms| dimension::values(key, metric, workload, &arms));
+    let Some(values) = values else {
+        let allowed = format!("{key}: {}", schema::GATE.key(key).kind.allowed());
+        return match value {
+            None if surroundings.arms.iter().all(Option::is_some) => {
+                Err((format!("`{name}` has several samples in a boot, one for each {key}"), allowed))
+            }
+            _ => Ok(()),
+        };
+    };
+    let words: Vec<&str> = values.iter().map(String::as_str).collect();
+    match (value, words.as_slice()) {
+        (_, []) => {
+            let message = format!("`{name}` of this workload has no {key} that all arms share");
+            Err((message, "another metric, workload or topology".to_owned()))
+        }
+        (None, [_]) => Ok(()),
+        (None, _) => {
+            let message = format!("`{name}` has several samples in a boot, one for each {key}");
+            Err((message, format!("{key}: {}", one_of(&words))))
+        }
+        (Some(value), _) if words.contains(&value) => Ok(()),
+        (Some(value), _) => {
+            Err((format!("`{name}` of this workload has no {key} `{value}` in every arm"), one_of(&words)))
+        }
     }
 }

@@ -10,6 +10,7 @@
 
 mod arm;
 mod base;
+mod dimension;
 mod estimate;
 mod fields;
 mod gate;

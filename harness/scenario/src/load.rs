@@ -152,7 +152,13 @@ fn check_power(
     if comparisons == 0 {
         return;
     }
-    let needed = boots_needed(design.alpha, comparisons);
+    let Some(needed) = boots_needed(design.alpha, comparisons) else {
+        let message =
+            format!("no number of boots can decide {} at this level", counted(comparisons, "comparison"));
+        let smallest = (0.5_f64.powi(MAX_EXACT_BLOCKS) * f64::from(comparisons) * 1e6).ceil() / 1e6;
+        findings.add(&fields.place_of("alpha"), message, format!("alpha: at least {smallest:.6}"));
+        return;
+    };
     let traced = gates.iter().flatten().any(|gate| gate.traced);
     for (key, boots) in
         [("boots", Some(design.boots)), ("traced-boots", traced.then_some(design.traced_boots))]
@@ -175,15 +181,18 @@ fn counted(count: u32, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
+/// Beyond so many blocks sign flips are drawn instead of enumerated, and the smallest p no longer falls (`stats`).
+const MAX_EXACT_BLOCKS: i32 = 16;
+
 /// The fewest boots of each arm with which the most significant of so many one-sided comparisons can reach its threshold
 /// under Holm's procedure: the smallest p of a sign-flip permutation within n blocks is 1/2^n, and Holm's first threshold
 /// is alpha over the number of comparisons.
 ///
-/// At least 1, and at most 64 for an `alpha` that is not above 0.
+/// `None` if no number of boots will do.
 #[must_use]
-pub fn boots_needed(alpha: f64, comparisons: u32) -> u32 {
+pub fn boots_needed(alpha: f64, comparisons: u32) -> Option<u32> {
     let threshold = alpha / f64::from(comparisons.max(1));
-    (1..64).find(|&boots| 0.5_f64.powi(boots) <= threshold).map_or(64, i32::unsigned_abs)
+    (1..=MAX_EXACT_BLOCKS).find(|&boots| 0.5_f64.powi(boots) <= threshold).map(i32::unsigned_abs)
 }
 
 #[cfg(test)]
@@ -193,8 +202,8 @@ mod tests {
     #[test]
     fn more_comparisons_need_more_boots() {
         let needed = |comparisons| boots_needed(0.05, comparisons);
-        assert_eq!([needed(1), needed(2), needed(3), needed(12)], [5, 6, 6, 8]);
-        assert_eq!(boots_needed(0.0625, 1), 4, "a threshold that is reached exactly will do");
-        assert_eq!(boots_needed(0.0, 1), 64);
+        assert_eq!([1, 2, 3, 12].map(needed), [Some(5), Some(6), Some(6), Some(8)]);
+        assert_eq!(boots_needed(0.0625, 1), Some(4), "a threshold that is reached exactly will do");
+        assert_eq!(boots_needed(1e-6, 1), None);
     }
 }

@@ -149,7 +149,7 @@ fn as_many_boots_as_are_needed_are_enough() {
     let text = std::fs::read_to_string("tests/good/gated.yaml").unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gated.yaml");
-    let needed = boots_needed(0.05, 2);
+    let needed = boots_needed(0.05, 2).unwrap();
     for (boots, enough) in [(needed - 1, false), (needed, true)] {
         std::fs::write(&path, text.replace("boots: 7", &format!("boots: {boots}"))).unwrap();
         assert_eq!(load(&path, &project()).is_ok(), enough, "{boots} boots");

@@ -70,6 +70,18 @@ fn every_scenario_gives_a_plan() {
 }
 
 #[test]
+fn every_scenario_of_the_fake_machine_gives_a_plan() {
+    let project = Project::at(root().join("tests/fixtures/fake"));
+    let scenarios = stems(&project.root.join("scenarios"));
+    assert!(!scenarios.is_empty());
+    for name in scenarios {
+        let path = project.root.join(format!("scenarios/{name}.yaml"));
+        assert_eq!(Project::containing(&path).expect("it is in a project"), project, "{name}");
+        load(&path, &project).unwrap_or_else(|problems| panic!("{problems}"));
+    }
+}
+
+#[test]
 fn the_demo_as_a_plan() {
     let mut plan = load(&root().join("scenarios/iommu-hooks.yaml"), &Project::at(root()))
         .unwrap_or_else(|problems| panic!("{problems}"));

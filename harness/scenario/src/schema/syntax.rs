@@ -104,8 +104,7 @@ pub(super) const CORE: Syntax =
     Syntax { what: "the number of a core, or all", holds: |text| text == "all" || is_number(text) };
 
 /// The number of a flow.
-pub(super) const FLOW: Syntax =
-    Syntax { what: "the number of a flow, from 1", holds: |text| is_number(text) && text != "0" };
+pub(super) const FLOW: Syntax = Syntax { what: "the number of a flow, from 0", holds: is_number };
 
 /// A network interface; the kernel's IFNAMSIZ is 16 with its final NUL.
 pub(super) const INTERFACE: Syntax = Syntax {

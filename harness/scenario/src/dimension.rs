@@ -1,0 +1,129 @@
+//! Which samples of a metric one boot yields: the values of each dimension, by workload and machines.
+//!
+//! Follows what `workload` and `collect` write. A gate must choose one of several, and cannot choose what is not there.
+
+use measure::{MetricDef, YieldedBy, metric};
+use plan::{Arm, IommuMode, Iperf3Direction, Machine, QemuMachine, Topology, Workload, WorkloadKind};
+
+/// The values that the dimension `key` of `metric` has in every arm's samples around `workload`; `None` if they are not
+/// known before the boot.
+pub(crate) fn values(
+    key: &str,
+    metric: &MetricDef,
+    workload: &Workload,
+    arms: &[&Arm],
+) -> Option<Vec<String>> {
+    let numbers = |count: u32| (0..count).map(|number| number.to_string());
+    match key {
+        "percentile" => Some(owned(metric::PERCENTILES)),
+        "direction" => Some(owned(directions(&workload.kind))),
+        "side" => Some(sides(metric, &workload.kind, arms)),
+        "core" => {
+            let cores = arms.iter().filter_map(|arm| vcpus(&arm.machine)).min()?;
+            Some(["all".to_owned()].into_iter().chain(numbers(cores)).collect())
+        }
+        "flow" => Some(numbers(flows(&workload.kind)).collect()),
+        _ => None,
+    }
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn vcpus(machine: &Machine) -> Option<u32> {
+    match machine {
+        Machine::Qemu(qemu) => Some(qemu.vcpus),
+        Machine::Fake(_) => None,
+    }
+}
+
+fn flows(kind: &WorkloadKind) -> u32 {
+    match kind {
+        WorkloadKind::Iperf3(iperf3) => iperf3.flows,
+        WorkloadKind::Sockperf(_) => 1,
+    }
+}
+
+fn directions(kind: &WorkloadKind) -> &'static [&'static str] {
+    match kind {
+        WorkloadKind::Iperf3(iperf3) => match iperf3.direction {
+            Iperf3Direction::ClientToServer => &["client-to-server"],
+            Iperf3Direction::ServerToClient => &["server-to-client"],
+            Iperf3Direction::Both => metric::DIRECTIONS,
+        },
+        WorkloadKind::Sockperf(_) => &[],
+    }
+}
+
+/// The sides that yield `metric` in every arm.
+fn sides(metric: &MetricDef, kind: &WorkloadKind, arms: &[&Arm]) -> Vec<String> {
+    let in_every_arm =
+        |side: &&&str| arms.iter().all(|arm| sides_of(metric, kind, &arm.machine).contains(*side));
+    metric::SIDES.iter().filter(in_every_arm).map(|side| (*side).to_owned()).collect()
+}
+
+/// What the two sides of a machine have in common.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shared {
+    Nothing,
+    Kernel,
+    Namespace,
+}
+
+const BOTH: &[&str] = &["server", "client"];
+const GUEST: &[&str] = &["guest"];
+
+fn sides_of(metric: &MetricDef, kind: &WorkloadKind, machine: &Machine) -> Vec<&'static str> {
+    let shared = match machine {
+        Machine::Qemu(QemuMachine { topology: Topology::TwoGuests { .. }, .. }) => Shared::Nothing,
+        Machine::Qemu(QemuMachine { topology: Topology::TwoNamespaces { .. }, .. }) => Shared::Kernel,
+        Machine::Qemu(QemuMachine { topology: Topology::Loopback, .. }) | Machine::Fake(_) => {
+            Shared::Namespace
+        }
+    };
+    let by_kernel = if shared == Shared::Nothing { BOTH } else { GUEST };
+    let by_namespace = if shared == Shared::Namespace { GUEST } else { BOTH };
+    let senders = match kind {
+        // Counters of one namespace do not tell the two ends of a connection apart.
+        _ if shared == Shared::Namespace => &[][..],
+        WorkloadKind::Iperf3(iperf3) => match iperf3.direction {
+            Iperf3Direction::ClientToServer => &["client"],
+            Iperf3Direction::ServerToClient => &["server"],
+            Iperf3Direction::Both => BOTH,
+        },
+        WorkloadKind::Sockperf(_) => BOTH,
+    };
+    let chosen = match metric.yielded_by {
+        YieldedBy::Cpu => by_kernel,
+        YieldedBy::Net if metric.dims.contains(&"interface") => by_namespace,
+        YieldedBy::Net => by_kernel,
+        YieldedBy::NetAroundTcp if metric.name == metric::DROP_RATE.name => senders,
+        YieldedBy::NetAroundTcp => by_namespace,
+        // Where both send, what a side receives are not only acknowledgements.
+        YieldedBy::NetAroundBulk if senders.len() == 1 => senders,
+        YieldedBy::NetAroundBulk => &[],
+        YieldedBy::IotlbAroundBulk => return translating_sides(machine),
+        YieldedBy::Iperf3 | YieldedBy::Sockperf | YieldedBy::Boot => &[],
+    };
+    chosen.to_vec()
+}
+
+/// The guests that have an IOMMU.
+fn translating_sides(machine: &Machine) -> Vec<&'static str> {
+    match machine {
+        Machine::Qemu(QemuMachine { topology: Topology::TwoGuests { server, client }, .. }) => {
+            let nics = [("server", server), ("client", client)];
+            nics.into_iter()
+                .filter(|(_, nic)| nic.iommu.mode != IommuMode::None)
+                .map(|(side, _)| side)
+                .collect()
+        }
+        Machine::Qemu(QemuMachine { topology: Topology::TwoNamespaces { server, .. }, .. })
+            if server.iommu.mode != IommuMode::None =>
+        {
+            GUEST.to_vec()
+        }
+        Machine::Qemu(_) | Machine::Fake(_) => Vec::new(),
+    }
+}

@@ -50,12 +50,7 @@ pub enum Progress {
     /// The versions of the packages are looked up.
     Resolving,
     /// The packages are fetched.
-    Fetching {
-        /// How many.
-        packages: usize,
-        /// Their size in bytes; what was fetched before is in it.
-        bytes: u64,
-    },
+    Packages(debian::Event),
     /// The packages are unpacked and the image is written.
     Writing,
 }
@@ -85,14 +80,13 @@ pub(crate) fn obtain(
     progress(Progress::Resolving);
     let contents = packages.resolve(&request(recipe::PACKAGES, recipe::OMITTED))?;
     let tools = packages.resolve(&request(&[ErofsUtils::PACKAGE], &[]))?;
-    progress(Progress::Fetching {
-        packages: contents.len() + tools.len(),
-        bytes: contents.iter().chain(&tools).map(|package| package.bytes).sum(),
-    });
     let work = shelf.workplace(&recipe, &lock)?;
-    let tree = unpacked(packages, &contents, &work.path().join("tree"), supervisor)?;
-    let utils = ErofsUtils { root: unpacked(packages, &tools, &work.path().join("tools"), supervisor)? };
+    let mut fetch =
+        |wanted: &[Package]| packages.fetch(wanted, &mut |event| progress(Progress::Packages(event)));
+    let (contents_fetched, tools_fetched) = (fetch(&contents)?, fetch(&tools)?);
     progress(Progress::Writing);
+    let tree = unpacked(&contents_fetched, &work.path().join("tree"), supervisor)?;
+    let utils = ErofsUtils { root: unpacked(&tools_fetched, &work.path().join("tools"), supervisor)? };
     tree::finish(&tree, supervisor)?;
     let image = work.path().join("image");
     utils.make(&tree, &image, supervisor)?;
@@ -110,23 +104,16 @@ fn intact(shelf: &Shelf) -> Result<Option<RootDisk>, BootImageError> {
     }
 }
 
-fn unpacked(
-    packages: &Packages,
-    wanted: &[Package],
-    into: &Path,
-    supervisor: &Supervisor,
-) -> Result<PathBuf, BootImageError> {
-    let fetched = packages.fetch(wanted, &mut |_| {})?;
+fn unpacked(fetched: &[PathBuf], into: &Path, supervisor: &Supervisor) -> Result<PathBuf, BootImageError> {
     fs::create_dir(into).at("create", into)?;
-    debian::unpack(&fetched, into, supervisor)?;
+    debian::unpack(fetched, into, supervisor)?;
     Ok(into.to_owned())
 }
 
 fn request(names: &[&str], omitted: &[&str]) -> Request {
-    let wanted = |name: &&str| Wanted { name: (*name).to_owned(), version: None, suite: None };
     Request {
         suites: vec![recipe::SUITE.to_owned()],
-        packages: names.iter().map(wanted).collect(),
+        packages: names.iter().map(|&name| Wanted::new(name)).collect(),
         with_dependencies: true,
         recommends: false,
         omit: omitted.iter().map(|&name| name.to_owned()).collect(),

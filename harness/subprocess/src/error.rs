@@ -80,6 +80,13 @@ pub enum ToolError {
         #[source]
         source: io::Error,
     },
+    /// The file that its standard output goes to could not be created.
+    #[error("creating {}", path.display())]
+    OutputFile {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     /// Its log could not be written.
     #[error("writing the log {}", path.display())]
     Log {

@@ -38,6 +38,14 @@ pub(crate) fn to_end(tool: Tool, supervisor: &Supervisor) -> Result<Output, Tool
     let capture = |source| ToolError::Capture { argv: argv.clone(), source };
     let stdin = tool.stdin.open().map_err(|source| ToolError::Input { argv: argv.clone(), source })?;
     let (mut stdout, stdout_writer) = Captured::new(limit).map_err(capture)?;
+    let stdout_writer = match &tool.stdout_file {
+        Some(path) => {
+            let file =
+                File::create(path).map_err(|source| ToolError::OutputFile { path: path.clone(), source })?;
+            Stream::File(file)
+        }
+        None => stdout_writer,
+    };
     let (mut stderr, stderr_writer) = Captured::new(limit).map_err(capture)?;
 
     let started = Instant::now();

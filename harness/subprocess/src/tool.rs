@@ -72,7 +72,7 @@ pub enum Resource {
 /// A host command: what to run, with what, where, as whom, for how long.
 ///
 /// The environment is clean: `PATH` (the caller's, with the sbin folders added), `LC_ALL=C` and `TZ=UTC`, and what
-/// [`env`](Tool::env) and [`pass_env`](Tool::pass_env) add.
+/// [`env`](Tool::env) and [`pass_env`](Tool::pass_env) add. The file mode creation mask is 022.
 #[derive(Debug, Clone)]
 pub struct Tool {
     pub(crate) argv: Vec<OsString>,
@@ -82,6 +82,7 @@ pub struct Tool {
     limits: BTreeMap<Resource, u64>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) stdin: Input,
+    pub(crate) stdout_file: Option<PathBuf>,
     pub(crate) log: Option<PathBuf>,
     pub(crate) max_output: usize,
 }
@@ -97,6 +98,7 @@ impl Tool {
             limits: BTreeMap::new(),
             deadline: None,
             stdin: Input::Null,
+            stdout_file: None,
             log: None,
             max_output: DEFAULT_MAX_OUTPUT,
         }
@@ -144,6 +146,14 @@ impl Tool {
     #[must_use]
     pub fn stdin(mut self, input: Input) -> Tool {
         self.stdin = input;
+        self
+    }
+
+    /// Writes its standard output to this file, which is created or emptied, instead of keeping it: for output that is
+    /// a file's contents. [`Output::stdout`] stays empty. For [`run`](Tool::run) only.
+    #[must_use]
+    pub fn stdout_file(mut self, path: impl AsRef<Path>) -> Tool {
+        self.stdout_file = Some(path.as_ref().to_owned());
         self
     }
 

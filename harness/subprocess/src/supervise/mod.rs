@@ -19,6 +19,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::stat::{Mode, umask};
 
 use crate::wire::{self, PROTOCOL, Received, Receiver, Report, Request};
 use family::Family;
@@ -48,6 +49,8 @@ fn serve() -> io::Result<()> {
     keep_from_children()?;
     let signals = take_signals()?;
     prctl::set_child_subreaper(true)?;
+    // What children make has the same permissions whatever the harness's own mask: others may read it.
+    umask(Mode::from_bits_truncate(0o022));
     // Holds no folder busy, whatever the harness's own was.
     std::env::set_current_dir("/")?;
 

@@ -1,5 +1,6 @@
 //! What a command gets, and what comes back.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use crate::support::{SOON, sh, supervisor};
@@ -55,6 +56,19 @@ fn a_log_gets_everything_and_the_output_its_end() {
     let mut lines: Vec<&str> = text.lines().skip(1).collect();
     lines.sort_unstable();
     assert_eq!(lines, ["err 1", "err 2", "err 3", "out 1", "out 2", "out 3"]);
+}
+
+#[test]
+fn output_may_go_to_a_file_which_others_may_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("contents");
+    std::fs::write(&file, "more than what comes now").unwrap();
+    let output = sh("printf new; echo err >&2; touch made").in_dir(folder.path()).stdout_file(&file);
+    let output = output.run(&supervisor()).unwrap();
+    assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b""[..], &b"err\n"[..]));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "new");
+    let mode = std::fs::metadata(folder.path().join("made")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644);
 }
 
 #[test]

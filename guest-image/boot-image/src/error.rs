@@ -20,16 +20,6 @@ pub enum BootImageError {
         /// Why.
         source: io::Error,
     },
-    /// A cached image is not what was published.
-    #[error("{} is damaged: its SHA-256 is {found} and not {expected}; remove it to have it made again", path.display())]
-    Damaged {
-        /// The image.
-        path: PathBuf,
-        /// As published.
-        expected: String,
-        /// As read.
-        found: String,
-    },
     /// Another process holds the lock on an image for too long.
     #[error("another process makes {what}, and has not ended within {} s (it holds {})", after.as_secs(), lock.display())]
     Busy {

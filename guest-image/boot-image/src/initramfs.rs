@@ -78,11 +78,7 @@ fn lookup(
     if modules.is_some_and(|modules| !modules::unchanged(&modules.tree, &entry.modules)) {
         return Ok(None);
     }
-    match shelf.image(&entry.sha256, EXTENSION) {
-        Ok(path) => Ok(path.map(|path| Initramfs { path, sha256: entry.sha256 })),
-        Err(BootImageError::Damaged { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
+    Ok(shelf.image(&entry.sha256, EXTENSION)?.map(|path| Initramfs { path, sha256: entry.sha256 }))
 }
 
 fn recipe(agent: &[u8], modules: Option<&KernelModules>) -> Result<String, BootImageError> {

@@ -55,10 +55,10 @@ impl BootImages {
         initramfs::obtain(&self.shelf, agent, modules, &self.supervisor)
     }
 
-    /// The root disk, if it has been made. Reads it once to verify it; no network.
+    /// The root disk, if it has been made and is intact. Reads it once to verify it; no network.
     ///
     /// # Errors
-    /// [`BootImageError::Damaged`] if it is not what was published, or if the cache cannot be read.
+    /// If the cache cannot be read.
     pub fn lookup_root_disk(&self) -> Result<Option<RootDisk>, BootImageError> {
         root_disk::lookup(&self.shelf)
     }

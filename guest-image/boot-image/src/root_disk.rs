@@ -50,7 +50,12 @@ pub enum Progress {
     /// The versions of the packages are looked up.
     Resolving,
     /// The packages are fetched.
-    Packages(debian::Event),
+    Fetching {
+        /// How many.
+        packages: usize,
+        /// Their size in bytes; what was fetched before is in it.
+        bytes: u64,
+    },
     /// The packages are unpacked and the image is written.
     Writing,
 }
@@ -68,22 +73,25 @@ pub(crate) fn obtain(
     supervisor: &Supervisor,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<RootDisk, BootImageError> {
-    if let Some(found) = intact(shelf)? {
+    if let Some(found) = lookup(shelf)? {
         return Ok(found);
     }
     let recipe = recipe()?;
     let lock = shelf.lock(&recipe, "the guest's root disk")?;
     // Somebody else may have made it while we waited.
-    if let Some(found) = intact(shelf)? {
+    if let Some(found) = lookup(shelf)? {
         return Ok(found);
     }
     progress(Progress::Resolving);
     let contents = packages.resolve(&request(recipe::PACKAGES, recipe::OMITTED))?;
     let tools = packages.resolve(&request(&[ErofsUtils::PACKAGE], &[]))?;
     let work = shelf.workplace(&recipe, &lock)?;
-    let mut fetch =
-        |wanted: &[Package]| packages.fetch(wanted, &mut |event| progress(Progress::Packages(event)));
-    let (contents_fetched, tools_fetched) = (fetch(&contents)?, fetch(&tools)?);
+    progress(Progress::Fetching {
+        packages: contents.len() + tools.len(),
+        bytes: contents.iter().chain(&tools).map(|package| package.bytes).sum(),
+    });
+    let contents_fetched = packages.fetch(&contents, &mut |_| {})?;
+    let tools_fetched = packages.fetch(&tools, &mut |_| {})?;
     progress(Progress::Writing);
     let tree = unpacked(&contents_fetched, &work.path().join("tree"), supervisor)?;
     let utils = ErofsUtils { root: unpacked(&tools_fetched, &work.path().join("tools"), supervisor)? };
@@ -94,14 +102,6 @@ pub(crate) fn obtain(
     let packages = names_and_versions(&contents);
     shelf.record(&recipe, &Entry { sha256: sha256.clone(), packages: packages.clone() })?;
     Ok(RootDisk { path, sha256, packages })
-}
-
-/// A damaged image is made again; here, where that is possible.
-fn intact(shelf: &Shelf) -> Result<Option<RootDisk>, BootImageError> {
-    match lookup(shelf) {
-        Err(BootImageError::Damaged { .. }) => Ok(None),
-        other => other,
-    }
 }
 
 fn unpacked(fetched: &[PathBuf], into: &Path, supervisor: &Supervisor) -> Result<PathBuf, BootImageError> {

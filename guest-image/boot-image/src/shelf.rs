@@ -62,7 +62,8 @@ impl Shelf {
         }
     }
 
-    /// The image with this SHA-256, verified; none if it is not there.
+    /// The image with this SHA-256, verified; none if it is not there. One that is damaged is set aside under another
+    /// name, where it can be looked at, and counts as not there.
     pub(crate) fn image(&self, sha256: &str, extension: &str) -> Result<Option<PathBuf>, BootImageError> {
         let path = self.images.join(format!("{sha256}.{extension}"));
         let found = match File::open(&path) {
@@ -71,9 +72,12 @@ impl Shelf {
             Err(error) => return Err(error).at("open", &path),
         };
         if found == sha256 {
-            Ok(Some(path))
-        } else {
-            Err(BootImageError::Damaged { path, expected: sha256.to_owned(), found })
+            return Ok(Some(path));
+        }
+        match fs::rename(&path, path.with_extension(format!("{extension}.damaged"))) {
+            // Another process has found it as well.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            other => other.at("set aside", &path).map(|()| None),
         }
     }
 
@@ -218,13 +222,15 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_image_is_named_and_not_used() {
+    fn a_damaged_image_is_set_aside_and_not_used() {
         let room = tempfile::tempdir().unwrap();
         let shelf = Shelf::open(room.path()).unwrap();
         let (sha256, path) = with_image(&shelf, b"abc");
         fs::write(&path, b"abd").unwrap();
-        let end = shelf.image(&sha256, "img").unwrap_err().to_string();
-        assert!(end.contains(path.to_str().unwrap()) && end.contains("damaged"), "{end}");
+        assert_eq!(shelf.image(&sha256, "img").unwrap(), None);
+        assert!(!path.exists());
+        assert_eq!(fs::read(path.with_extension("img.damaged")).unwrap(), b"abd");
+        assert_eq!(with_image(&shelf, b"abc").1, path, "it can be made again");
     }
 
     #[test]

@@ -132,8 +132,10 @@ pub enum ConfigValue {
     Module,
     /// Not set.
     No,
-    /// A number or an unquoted word, as it stands after the `=`.
+    /// A decimal number.
     Number(i64),
+    /// A hexadecimal number. kconfig would read a decimal one as hexadecimal where an option is of type `hex`.
+    Hex(u64),
     /// A string, quoted in the file.
     Text(String),
 }
@@ -147,6 +149,7 @@ impl std::fmt::Display for ConfigOption {
             ConfigValue::Module => write!(f, "CONFIG_{name}=m"),
             ConfigValue::No => write!(f, "# CONFIG_{name} is not set"),
             ConfigValue::Number(value) => write!(f, "CONFIG_{name}={value}"),
+            ConfigValue::Hex(value) => write!(f, "CONFIG_{name}={value:#x}"),
             ConfigValue::Text(value) => {
                 write!(f, "CONFIG_{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
             }

@@ -212,7 +212,7 @@ fn options(
             match config_value(node) {
                 Ok(value) => Some(ConfigOption { name: name.clone(), value }),
                 Err(message) => {
-                    findings.add(&node.place, message, "y, m, n, a decimal number or a \"quoted text\"");
+                    findings.add(&node.place, message, "y, m, n, a number or a \"quoted text\"");
                     None
                 }
             }
@@ -231,16 +231,23 @@ fn config_value(node: &Node) -> Result<ConfigValue, String> {
             "y" => Ok(ConfigValue::Yes),
             "m" => Ok(ConfigValue::Module),
             "n" => Ok(ConfigValue::No),
-            // The plan has no hexadecimal values, and kconfig would read a decimal one as hexadecimal.
-            hex if hex.starts_with("0x") => {
-                Err(format!("`{}` is hexadecimal, which only a fragment of the base can set", printable(hex)))
-            }
-            number => match number.parse() {
-                Ok(number) => Ok(ConfigValue::Number(number)),
-                Err(_) => Err(format!("`{}` is no value of an option", printable(number))),
-            },
+            text => number(text).ok_or_else(|| format!("`{}` is no value of an option", printable(text))),
         },
         _ => Err(format!("{} is no value of an option", node.describe())),
+    }
+}
+
+/// `100`, `-1` or `0x64`.
+fn number(text: &str) -> Option<ConfigValue> {
+    let decimal =
+        |text: &str| text.chars().all(|c| c.is_ascii_digit()).then(|| text.parse::<i64>().ok()).flatten();
+    match (text.strip_prefix("0x"), text.strip_prefix('-')) {
+        (Some(digits), _) => {
+            let clean = digits.chars().all(|c| c.is_ascii_hexdigit());
+            clean.then(|| u64::from_str_radix(digits, 16).ok()).flatten().map(ConfigValue::Hex)
+        }
+        (None, Some(digits)) => decimal(digits).map(|number| ConfigValue::Number(-number)),
+        (None, None) => decimal(text).map(ConfigValue::Number),
     }
 }
 

@@ -58,7 +58,15 @@ fn arms_merge_maps_and_replace_everything_else() {
     assert_eq!(baseline.kernel.series.len(), 1);
 
     let options: Vec<String> = candidate.kernel.options.iter().map(ToString::to_string).collect();
-    assert_eq!(options, ["# CONFIG_PREEMPT is not set", "CONFIG_HZ=1000", "CONFIG_LOCALVERSION=\"-lab\""]);
+    assert_eq!(
+        options,
+        [
+            "# CONFIG_PREEMPT is not set",
+            "CONFIG_HZ=1000",
+            "CONFIG_PHYSICAL_START=0x1000000",
+            "CONFIG_LOCALVERSION=\"-lab\""
+        ]
+    );
 
     let (base, mine) = (qemu(baseline), qemu(candidate));
     assert_eq!((base.vcpus, mine.vcpus, mine.memory_mib), (2, 2, 1024));

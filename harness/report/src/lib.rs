@@ -1,1 +1,39 @@
-//! Terminal, markdown and JSON from one model.
+//! Terminal text, markdown and JSON from one model of a run.
+//!
+//! *Data in.* A plan, how its builds ended, and the records of its trials, as [`Evidence`]. [`assemble`] selects the samples
+//! that belong together, one value for each boot, has `stats` judge them, and yields a [`Model`].
+//! *Data out.* Strings, and the [`Outcome`] that decides the exit code.
+//!
+//! Invariant: no I/O, no clock, no terminal; a rendering shows what the model says and decides nothing.
+
+#![deny(missing_docs)]
+
+mod assemble;
+mod describe;
+mod explored;
+mod facts;
+mod findings;
+mod json;
+mod markdown;
+mod model;
+mod number;
+mod outcome;
+mod paint;
+mod plot;
+mod remarks;
+mod series;
+mod table;
+mod terminal;
+mod verdict;
+
+pub use assemble::{AssembleError, Evidence, assemble};
+pub use json::{Document, FORMAT, json};
+pub use markdown::markdown;
+pub use model::{
+    Arm, End, Gate, Host, Model, PlanSummary, Row, RowCandidate, RunSummary, SeriesKey, SeriesSummary, Trial,
+    Unavailable, WorkloadSummary,
+};
+pub use outcome::{Conclusion, Outcome, conclude, gate_outcome, overall};
+pub use paint::Colour;
+pub use remarks::remarks;
+pub use terminal::{Detail, Terminal, terminal};

@@ -1,0 +1,281 @@
+//! From a finished run to a [`Model`].
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use measure::{BuildEnd, TrialRecord, metric};
+use plan::Plan;
+use stats::{Better, Block, Comparison, StatsError, Summary, explore, judge, summarise};
+
+use crate::{
+    Arm, Gate, Host, Model, PlanSummary, Row, RowCandidate, RunSummary, SeriesKey, SeriesSummary, Trial,
+    Unavailable, WorkloadSummary, describe,
+    series::{SeriesSet, Values, definition},
+};
+
+/// All that a report is made from.
+#[derive(Clone, Debug)]
+pub struct Evidence<'a> {
+    /// What was to be done.
+    pub plan: &'a Plan,
+    /// How each arm's build ended, by arm.
+    pub builds: BTreeMap<String, BuildEnd>,
+    /// What was done, in any order.
+    pub trials: &'a [TrialRecord],
+    /// Where.
+    pub host: Host,
+    /// The run's name.
+    pub run: String,
+    /// Where it lies.
+    pub folder: Option<PathBuf>,
+    /// When it was started, RFC 3339.
+    pub started: String,
+    /// Version of the `assay` that ran it.
+    pub assay: String,
+    /// Whether every boot was made, or left out because its arm had failed before.
+    pub finished: bool,
+    /// Commands that repeat the run.
+    pub repeat: Vec<String>,
+    /// What should be read beside the result.
+    pub warnings: Vec<String>,
+}
+
+/// Why there can be no report: the run's records contradict themselves.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AssembleError {
+    /// A boot has two samples of one series.
+    #[error("trial {trial} has two values of {}", describe::label(series))]
+    TwoValues {
+        /// The trial's index.
+        trial: u32,
+        /// What it has twice.
+        series: Box<SeriesKey>,
+    },
+    /// A sample or a gate of a metric that this version does not have.
+    #[error("metric `{metric}` is not known to this version of assay")]
+    UnknownMetric {
+        /// Its name.
+        metric: String,
+    },
+    /// A gate on a metric that is neither better when higher nor when lower.
+    #[error("metric `{metric}` has no better direction, so no gate can be on it")]
+    NoDirection {
+        /// Its name.
+        metric: String,
+    },
+    /// The numbers cannot be analysed.
+    #[error("the samples cannot be compared")]
+    Stats {
+        /// Why not.
+        #[from]
+        source: StatsError,
+    },
+}
+
+/// Puts a run's records together, compares what can be compared, and judges the gates.
+///
+/// # Errors
+/// If the records contradict themselves.
+pub fn assemble(evidence: Evidence<'_>) -> Result<Model, AssembleError> {
+    let Evidence { plan, trials, .. } = evidence;
+    let set = SeriesSet::collect(trials)?;
+    let (gates, gated) = gates(plan, &set)?;
+    let explored = rows(plan, &set, &gated)?;
+    let arms: Vec<Arm> = plan.arms.iter().map(|arm| assemble_arm(arm, &evidence)).collect();
+    let arm_count = u32::try_from(arms.len()).unwrap_or(u32::MAX);
+    Ok(Model {
+        run: RunSummary {
+            boots_planned: (plan.design.boots + plan.design.traced_boots).saturating_mul(arm_count),
+            boots_made: u32::try_from(trials.len()).unwrap_or(u32::MAX),
+            build_seconds: evidence.builds.values().filter_map(image).map(|image| image.build_seconds).sum(),
+            trial_seconds: trials.iter().map(|trial| trial.took_seconds).sum(),
+            name: evidence.run,
+            folder: evidence.folder,
+            started: evidence.started,
+            assay: evidence.assay,
+            finished: evidence.finished,
+            repeat: evidence.repeat,
+        },
+        plan: plan_summary(plan),
+        host: evidence.host,
+        arms,
+        gates,
+        explored,
+        unavailable: unavailable(trials),
+        warnings: evidence.warnings,
+    })
+}
+
+fn image(build: &BuildEnd) -> Option<&measure::KernelImage> {
+    match build {
+        BuildEnd::Built(image) => Some(image),
+        BuildEnd::DoesNotApply(_) | BuildEnd::DoesNotCompile { .. } | BuildEnd::ConfigLost { .. } => None,
+    }
+}
+
+fn plan_summary(plan: &Plan) -> PlanSummary {
+    let workloads = plan.workloads.iter().map(|workload| WorkloadSummary {
+        name: workload.name.clone(),
+        runs: describe::workload(&workload.kind),
+    });
+    PlanSummary {
+        scenario: plan.name.clone(),
+        question: plan.question.clone(),
+        workloads: workloads.collect(),
+        boots: plan.design.boots,
+        traced_boots: plan.design.traced_boots,
+        alpha: plan.design.alpha,
+        seed: plan.design.seed,
+    }
+}
+
+fn assemble_arm(arm: &plan::Arm, evidence: &Evidence<'_>) -> Arm {
+    let mut records: Vec<_> = evidence.trials.iter().filter(|trial| trial.arm == arm.name).collect();
+    records.sort_by_key(|trial| trial.index);
+    let series = arm.kernel.series.iter();
+    Arm {
+        name: arm.name.clone(),
+        base: arm.kernel.base.name.clone(),
+        series: series.map(|s| SeriesSummary { name: s.name.clone(), patches: s.patches.len() }).collect(),
+        options: arm.kernel.options.iter().map(ToString::to_string).collect(),
+        cmdline: arm.cmdline.clone(),
+        machine: arm.machine.clone(),
+        build: evidence.builds.get(&arm.name).cloned(),
+        guests: records
+            .iter()
+            .find(|trial| !trial.facts.is_empty())
+            .map(|t| t.facts.clone())
+            .unwrap_or_default(),
+        trials: records
+            .iter()
+            .map(|t| Trial { index: t.index, block: t.block, traced: t.traced, end: (&t.end).into() })
+            .collect(),
+    }
+}
+
+/// The gates with their judgements, and the series that they took.
+fn gates(plan: &Plan, set: &SeriesSet) -> Result<(Vec<Gate>, Vec<SeriesKey>), AssembleError> {
+    let (mut asked, mut comparisons, mut gated) = (Vec::new(), Vec::new(), Vec::new());
+    for gate in &plan.gates {
+        let better = direction(definition(&gate.select.metric)?)?;
+        let selected = set.select(&gate.select);
+        gated.extend(selected.clone());
+        for arm in candidates(plan) {
+            let found = selected.clone().and_then(|key| set.blocks(&key, baseline(plan), &arm.name));
+            comparisons.push(Comparison {
+                blocks: found.clone().unwrap_or_default(),
+                better,
+                margin: gate.margin,
+            });
+            asked.push((gate, &arm.name, selected.clone().ok(), found.err()));
+        }
+    }
+    let judged = judge(&comparisons, plan.design.alpha, plan.design.seed)?;
+    let mut gates = Vec::with_capacity(judged.len());
+    for ((gate, arm, selected, refused), judgement) in asked.into_iter().zip(judged) {
+        let definition = definition(&gate.select.metric)?;
+        let series = selected.unwrap_or_else(|| SeriesKey {
+            workload: Some(gate.select.workload.clone()),
+            metric: gate.select.metric.clone(),
+            dims: gate.select.dims.clone(),
+        });
+        let (of_baseline, of_candidate) = (set.values(&series, baseline(plan)), set.values(&series, arm));
+        gates.push(Gate {
+            unit: definition.unit,
+            better: definition.better,
+            provenance: of_baseline.provenances.union(&of_candidate.provenances).copied().collect(),
+            baseline: summary(&of_baseline)?,
+            candidate: summary(&of_candidate)?,
+            series,
+            arm: arm.clone(),
+            margin: gate.margin,
+            expect: gate.expect,
+            refused,
+            judgement,
+        });
+    }
+    Ok((gates, gated))
+}
+
+fn direction(definition: &measure::MetricDef) -> Result<Better, AssembleError> {
+    match definition.better {
+        measure::Better::Higher => Ok(Better::Higher),
+        measure::Better::Lower => Ok(Better::Lower),
+        measure::Better::Neither => Err(AssembleError::NoDirection { metric: definition.name.to_owned() }),
+    }
+}
+
+/// Every series that no gate took, with all candidates explored together.
+fn rows(plan: &Plan, set: &SeriesSet, gated: &[SeriesKey]) -> Result<Vec<Row>, AssembleError> {
+    let mut keys: Vec<&SeriesKey> = set.keys().filter(|key| !gated.contains(key)).collect();
+    keys.sort_by_key(|key| (workload_position(plan, key), metric_position(key), percentile(key)));
+    let compare = |key: &&SeriesKey| -> Vec<Result<Vec<Block>, String>> {
+        candidates(plan).iter().map(|arm| set.blocks(key, baseline(plan), &arm.name)).collect()
+    };
+    let found: Vec<_> = keys.iter().map(compare).collect();
+    let comparisons: Vec<_> = found.iter().flatten().filter_map(|blocks| blocks.clone().ok()).collect();
+    let mut explored = explore(&comparisons, plan.design.seed)?.into_iter();
+    let mut rows = Vec::with_capacity(keys.len());
+    for (key, found) in keys.into_iter().zip(found) {
+        let definition = definition(&key.metric)?;
+        let of_baseline = set.values(key, baseline(plan));
+        let mut provenance = of_baseline.provenances.clone();
+        let mut compared = Vec::new();
+        for (arm, found) in candidates(plan).iter().zip(found) {
+            let values = set.values(key, &arm.name);
+            provenance.extend(&values.provenances);
+            let exploration = if found.is_ok() { explored.next() } else { None };
+            let (arm, refused) = (arm.name.clone(), found.err());
+            compared.push(RowCandidate { arm, values: summary(&values)?, exploration, refused });
+        }
+        rows.push(Row {
+            series: key.clone(),
+            unit: definition.unit,
+            better: definition.better,
+            provenance: provenance.into_iter().collect(),
+            baseline: summary(&of_baseline)?,
+            candidates: compared,
+        });
+    }
+    Ok(rows)
+}
+
+fn summary(values: &Values) -> Result<Option<Summary>, StatsError> {
+    summarise(&values.by_block.values().copied().collect::<Vec<_>>())
+}
+
+fn baseline(plan: &Plan) -> &str {
+    plan.baseline().map_or("", |arm| &arm.name)
+}
+
+fn candidates(plan: &Plan) -> &[plan::Arm] {
+    plan.arms.get(1..).unwrap_or_default()
+}
+
+/// What belongs to no workload comes last.
+fn workload_position(plan: &Plan, key: &SeriesKey) -> usize {
+    let of_key = |workload: &plan::Workload| Some(&workload.name) == key.workload.as_ref();
+    plan.workloads.iter().position(of_key).unwrap_or(usize::MAX)
+}
+
+fn metric_position(key: &SeriesKey) -> usize {
+    metric::ALL.iter().position(|metric| metric.name == key.metric).unwrap_or(usize::MAX)
+}
+
+/// `99.9` comes after `99`, and `max` last.
+fn percentile(key: &SeriesKey) -> usize {
+    let of = key.dims.get("percentile");
+    of.and_then(|of| metric::PERCENTILES.iter().position(|percentile| percentile == of)).unwrap_or(0)
+}
+
+/// The distinct reasons, in the order of their first appearance.
+fn unavailable(trials: &[TrialRecord]) -> Vec<Unavailable> {
+    let mut all: Vec<Unavailable> = Vec::new();
+    for reason in trials.iter().flat_map(|trial| &trial.unavailable) {
+        match all.iter_mut().find(|known| known.reason == *reason) {
+            Some(known) => known.boots += 1,
+            None => all.push(Unavailable { reason: reason.clone(), boots: 1 }),
+        }
+    }
+    all
+}

@@ -1,0 +1,208 @@
+//! Plans and keys in words.
+
+use measure::{CrashKind, Dims};
+use plan::{
+    Accel, Amount, CpuModel, Expectation, Iommu, IommuMode, Iperf3Direction, Machine, Nic, NicModel,
+    QemuMachine, SockperfMode, Topology, Transport, WorkloadKind,
+};
+
+use crate::{Arm, SeriesKey, number};
+
+/// A series as one reads it: `tcp throughput`, `rr latency p99.9`, `tcp cpu-busy server core 1`.
+pub(crate) fn label(key: &SeriesKey) -> String {
+    match &key.workload {
+        Some(workload) => format!("{workload} {}", metric(key)),
+        None => metric(key),
+    }
+}
+
+/// The same without the workload.
+pub(crate) fn metric(key: &SeriesKey) -> String {
+    let dims = dims(&key.dims);
+    if dims.is_empty() { key.metric.clone() } else { format!("{} {dims}", key.metric) }
+}
+
+fn dims(dims: &Dims) -> String {
+    let words = dims.iter().map(|(name, value)| match (name.as_str(), value.as_str()) {
+        ("percentile", "min" | "max") | ("direction" | "side" | "interface", _) => value.clone(),
+        ("percentile", _) => format!("p{value}"),
+        ("core", "all") => "all cores".to_owned(),
+        _ => format!("{name} {value}"),
+    });
+    // The side comes first, so that `server core 1` reads as it should; otherwise the order of the names.
+    let mut words: Vec<(bool, String)> = dims.keys().map(|name| name != "side").zip(words).collect();
+    words.sort_by_key(|(not_side, _)| *not_side);
+    words.into_iter().map(|(_, word)| word).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a series is one part of something that is also there as a whole: a core, a flow.
+pub(crate) fn is_part(key: &SeriesKey) -> bool {
+    key.dims.get("core").is_some_and(|core| core != "all") || key.dims.contains_key("flow")
+}
+
+/// A workload's tool and its parameters.
+pub(crate) fn workload(kind: &WorkloadKind) -> String {
+    match kind {
+        WorkloadKind::Iperf3(iperf3) => {
+            let direction = match iperf3.direction {
+                Iperf3Direction::ClientToServer => "client to server",
+                Iperf3Direction::ServerToClient => "server to client",
+                Iperf3Direction::Both => "both ways",
+            };
+            let amount = match iperf3.amount {
+                Amount::Seconds(seconds) => format!("{seconds} s"),
+                Amount::Bytes(bytes) => number::bytes(bytes),
+            };
+            let mut words = vec![
+                number::counted(iperf3.flows, "flow"),
+                direction.to_owned(),
+                format!("{amount} after {} s of warm-up", iperf3.warmup_s),
+                format!("{} per write", number::bytes(iperf3.message_bytes.into())),
+            ];
+            words.extend(iperf3.congestion.clone());
+            format!("iperf3 over TCP, {}", words.join(", "))
+        }
+        WorkloadKind::Sockperf(sockperf) => {
+            let mode = match sockperf.mode {
+                SockperfMode::PingPong => "ping-pong".to_owned(),
+                SockperfMode::UnderLoad { messages_per_second } => {
+                    format!("under load, {messages_per_second} messages per second")
+                }
+            };
+            let transport = match sockperf.transport {
+                Transport::Tcp => "TCP",
+                Transport::Udp => "UDP",
+            };
+            format!(
+                "sockperf {mode} over {transport}, messages of {} bytes, {} s",
+                sockperf.message_bytes, sockperf.seconds
+            )
+        }
+    }
+}
+
+/// A machine as it was asked for, one property a line.
+pub(crate) fn machine(machine: &Machine) -> Vec<String> {
+    let qemu = match machine {
+        Machine::Fake(_) => return vec!["fake: canned output of tools, no kernel ran".to_owned()],
+        Machine::Qemu(qemu) => qemu,
+    };
+    let mut lines = vec![guests(qemu)];
+    match &qemu.topology {
+        Topology::Loopback => lines.push("traffic over the loopback device".to_owned()),
+        Topology::TwoNamespaces { server, client } => {
+            lines.push("a network namespace for each side, joined by QEMU's hub".to_owned());
+            lines.extend([format!("server {}", nic(server)), format!("client {}", nic(client))]);
+        }
+        Topology::TwoGuests { server, client } => {
+            lines.extend([format!("server {}", nic(server)), format!("client {}", nic(client))]);
+        }
+    }
+    lines.extend(qemu.knobs.sysctls.iter().map(|(key, value)| format!("sysctl {key} = {value}")));
+    lines
+}
+
+fn guests(qemu: &QemuMachine) -> String {
+    let how_many = match qemu.topology {
+        Topology::TwoGuests { .. } => "two QEMU guests, each with",
+        Topology::Loopback | Topology::TwoNamespaces { .. } => "one QEMU guest with",
+    };
+    let cpu = match qemu.cpu {
+        CpuModel::Max => "max",
+        CpuModel::Host => "host",
+    };
+    let accel = match qemu.accel {
+        Accel::Auto => "auto",
+        Accel::Kvm => "kvm",
+        Accel::Tcg => "tcg",
+    };
+    let (cpus, memory) = (number::counted(qemu.vcpus, "vCPU"), qemu.memory_mib);
+    format!("{how_many} {cpus} (-cpu {cpu}), {memory} MiB; accel asked for: {accel}")
+}
+
+fn nic(nic: &Nic) -> String {
+    let model = match nic.model {
+        NicModel::VirtioNet => "virtio-net",
+        NicModel::Igb => "igb",
+        NicModel::E1000e => "e1000e",
+    };
+    format!("{model}, mtu {}, {}", nic.mtu, iommu(nic.iommu))
+}
+
+fn iommu(iommu: Iommu) -> String {
+    let mode = match iommu.mode {
+        IommuMode::None => return "no IOMMU".to_owned(),
+        IommuMode::Off => "IOMMU off",
+        IommuMode::Pt => "IOMMU passthrough",
+        IommuMode::Lazy => "IOMMU lazy",
+        IommuMode::Strict => "IOMMU strict",
+    };
+    let caching = if iommu.caching_mode { " with caching mode" } else { "" };
+    format!("{mode}{caching}")
+}
+
+/// What an arm is: base, series, options, parameters.
+pub(crate) fn arm(arm: &Arm) -> String {
+    let mut text = arm.base.clone();
+    for series in &arm.series {
+        text.push_str(&format!(" + {} ({})", series.name, number::counted(series.patches, "patch")));
+    }
+    for option in &arm.options {
+        text.push_str(&format!(", {option}"));
+    }
+    if !arm.cmdline.is_empty() {
+        text.push_str(&format!(", command line: {}", arm.cmdline.join(" ")));
+    }
+    text
+}
+
+/// What a gate asks for.
+pub(crate) fn expectation(expect: Expectation) -> &'static str {
+    match expect {
+        Expectation::NotWorse => "not worse",
+        Expectation::Same => "same",
+        Expectation::Better => "better",
+    }
+}
+
+/// A crash by its kind.
+pub(crate) fn crash(kind: CrashKind) -> &'static str {
+    match kind {
+        CrashKind::Panic => "panic",
+        CrashKind::Oops => "oops",
+        CrashKind::Stall => "stall",
+        CrashKind::BootHang => "hang at boot",
+        CrashKind::Hang => "hang",
+        CrashKind::Stopped => "unexpected stop",
+        CrashKind::AgentDied => "death of PID 1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(workload: Option<&str>, metric: &str, dims: &[(&str, &str)]) -> SeriesKey {
+        let dims = dims.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        SeriesKey { workload: workload.map(Into::into), metric: metric.into(), dims }
+    }
+
+    #[test]
+    fn labels_read_like_speech() {
+        let labels = [
+            label(&key(Some("rr"), "latency", &[("percentile", "99.9")])),
+            label(&key(Some("rr"), "latency", &[("percentile", "max")])),
+            label(&key(Some("tcp"), "cpu-busy", &[("core", "1"), ("side", "server")])),
+            label(&key(Some("tcp"), "cpu-busy", &[("core", "all"), ("side", "server")])),
+            label(&key(None, "boot-time", &[])),
+        ];
+        let expected = [
+            "rr latency p99.9",
+            "rr latency max",
+            "tcp cpu-busy server core 1",
+            "tcp cpu-busy server all cores",
+            "boot-time",
+        ];
+        assert_eq!(labels, expected);
+    }
+}

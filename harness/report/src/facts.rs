@@ -1,0 +1,122 @@
+//! The facts that a reviewer needs, as named lines: once for all arms where they agree, else for each arm.
+
+use crate::{
+    Arm, Host, Model, describe, number,
+    remarks::{image, mitigations, short},
+};
+
+/// A named line.
+pub(crate) type Fact = (String, String);
+
+/// Everything about where and how it was measured.
+pub(crate) fn facts(model: &Model) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    for arm in &model.arms {
+        facts.push((format!("arm {}", arm.name), kernel(arm)));
+    }
+    let (all, up): (Vec<&Arm>, Vec<&Arm>) =
+        (model.arms.iter().collect(), model.arms.iter().filter(|arm| !arm.guests.is_empty()).collect());
+    facts.extend(agreed(&all, "machine", |arm| describe::machine(&arm.machine).join("; ")));
+    if up.is_empty() {
+        facts.push(("guests".to_owned(), "unavailable: none came up".to_owned()));
+    }
+    facts.extend(agreed(&up, "ran under", |arm| each_guest(arm, |facts| facts.accel.clone())));
+    facts.extend(agreed(&up, "mitigations", |arm| each_guest(arm, mitigations)));
+    facts.extend(agreed(&up, "iommu", iommu));
+    for workload in &model.plan.workloads {
+        facts.push((format!("workload {}", workload.name), workload.runs.clone()));
+    }
+    facts.push(("design".to_owned(), design(model)));
+    facts.push(("host".to_owned(), host(&model.host)));
+    facts.push(("QEMU".to_owned(), recorded(model.host.qemu.as_deref())));
+    facts.push(("run".to_owned(), format!("{} by assay {}", model.run.name, model.run.assay)));
+    facts.push(("time".to_owned(), time(model)));
+    facts
+}
+
+/// One line if all these arms agree, otherwise one for each.
+fn agreed(arms: &[&Arm], name: &str, of: impl Fn(&Arm) -> String) -> Vec<Fact> {
+    let lines: Vec<(&Arm, String)> = arms.iter().map(|arm| (*arm, of(arm))).collect();
+    match lines.as_slice() {
+        [] => Vec::new(),
+        [(_, first), rest @ ..] if rest.iter().all(|(_, line)| line == first) => {
+            vec![(name.to_owned(), first.clone())]
+        }
+        all => all.iter().map(|(arm, line)| (format!("{name} of {}", arm.name), line.clone())).collect(),
+    }
+}
+
+/// A fact of each guest; once if the guests agree.
+fn each_guest(arm: &Arm, of: impl Fn(&measure::GuestFacts) -> String) -> String {
+    let lines: Vec<(&String, String)> = arm.guests.iter().map(|(name, facts)| (name, of(facts))).collect();
+    match lines.as_slice() {
+        [] => String::new(),
+        [(_, first), rest @ ..] if rest.iter().all(|(_, line)| line == first) => first.clone(),
+        all => all.iter().map(|(name, line)| format!("{name}: {line}")).collect::<Vec<_>>().join("; "),
+    }
+}
+
+/// The IOMMU modes that interfaces really had.
+fn iommu(arm: &Arm) -> String {
+    let mut modes = Vec::new();
+    for (guest, facts) in &arm.guests {
+        for (interface, kind) in &facts.iommu {
+            modes.push(format!("{guest} {interface} {kind}"));
+        }
+    }
+    if modes.is_empty() { "unavailable: no guest reported an interface".to_owned() } else { modes.join(", ") }
+}
+
+fn kernel(arm: &Arm) -> String {
+    let mut text = describe::arm(arm);
+    if let Some(image) = image(arm) {
+        text.push_str(&format!(
+            "; source {}, release {}, image {}",
+            image.source_version,
+            image.release,
+            short(&image.image_sha256)
+        ));
+        if !image.toolchain.is_empty() {
+            text.push_str(&format!(", {}", image.toolchain));
+        }
+    }
+    text
+}
+
+fn design(model: &Model) -> String {
+    let plan = &model.plan;
+    let mut text = format!(
+        "{} of each arm in randomised blocks, seed {}",
+        number::counted(plan.boots, "boot"),
+        plan.seed
+    );
+    if plan.traced_boots > 0 {
+        text.push_str(&format!(", and {} with tracing", plan.traced_boots));
+    }
+    if !model.gates.is_empty() {
+        text.push_str(&format!("; family-wise level {} (Holm)", plan.alpha));
+    }
+    text
+}
+
+fn host(host: &Host) -> String {
+    let cpus = host.cpus.map_or_else(|| recorded(None), |cpus| number::counted(cpus, "CPU"));
+    let memory = host.memory_mib.map_or_else(|| recorded(None), |memory| format!("{memory} MiB"));
+    let (cpu, kernel) = (recorded(host.cpu.as_deref()), recorded(host.kernel.as_deref()));
+    format!("{cpu}, {cpus}, {memory}, Linux {kernel}")
+}
+
+fn recorded(value: Option<&str>) -> String {
+    value.filter(|value| !value.is_empty()).map_or_else(|| "(not recorded)".to_owned(), ToOwned::to_owned)
+}
+
+fn time(model: &Model) -> String {
+    let run = &model.run;
+    format!(
+        "started {}; {} in builds, {} in {}",
+        run.started,
+        number::duration(run.build_seconds),
+        number::duration(run.trial_seconds),
+        number::counted(run.boots_made, "boot")
+    )
+}

@@ -1,0 +1,294 @@
+//! The one model that every rendering reads.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use measure::{BuildEnd, CrashReport, Dims, GuestFacts, Provenance, TrialEnd, Unit};
+use plan::{Expectation, Machine};
+use serde::{Deserialize, Serialize};
+use stats::{Exploration, Judgement, Summary};
+
+/// Everything that a report says, as data. Built by [`crate::assemble`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Which run this is.
+    pub run: RunSummary,
+    /// What was planned.
+    pub plan: PlanSummary,
+    /// Where it ran.
+    pub host: Host,
+    /// In the order of the plan; the first is the baseline.
+    pub arms: Vec<Arm>,
+    /// Each gate of the plan on each candidate arm, in that order.
+    pub gates: Vec<Gate>,
+    /// Everything else that was measured, grouped by workload.
+    pub explored: Vec<Row>,
+    /// What could not be measured, and why.
+    pub unavailable: Vec<Unavailable>,
+    /// What the caller wants to be read beside the result.
+    pub warnings: Vec<String>,
+}
+
+/// Which run this is, and how far it got.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunSummary {
+    /// Its name.
+    pub name: String,
+    /// Where it lies.
+    pub folder: Option<PathBuf>,
+    /// When it was started, RFC 3339.
+    pub started: String,
+    /// Version of the `assay` that ran it.
+    pub assay: String,
+    /// Whether every boot was made, or left out because its arm had failed before.
+    pub finished: bool,
+    /// Boots that were planned, over all arms, traced ones included.
+    pub boots_planned: u32,
+    /// Boots that were made.
+    pub boots_made: u32,
+    /// Seconds spent on building kernels; none of it for kernels from the cache.
+    pub build_seconds: f64,
+    /// Seconds spent in trials, from power-on to power-off.
+    pub trial_seconds: f64,
+    /// Commands that repeat the run, one a line.
+    pub repeat: Vec<String>,
+}
+
+/// What was planned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanSummary {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The question that it asks.
+    pub question: String,
+    /// Workload's name to what it runs.
+    pub workloads: Vec<WorkloadSummary>,
+    /// Timed boots of each arm.
+    pub boots: u32,
+    /// Traced boots of each arm.
+    pub traced_boots: u32,
+    /// Family-wise level of the gates.
+    pub alpha: f64,
+    /// Seed of the order of boots and of everything drawn in the analysis.
+    pub seed: u64,
+}
+
+/// A workload in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkloadSummary {
+    /// Its name in the plan.
+    pub name: String,
+    /// The tool and its parameters.
+    pub runs: String,
+}
+
+/// The host, as far as it was recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// The CPU's own name for itself.
+    pub cpu: Option<String>,
+    /// Online CPUs.
+    pub cpus: Option<u32>,
+    /// Memory in MiB.
+    pub memory_mib: Option<u64>,
+    /// `uname -r` of the host.
+    pub kernel: Option<String>,
+    /// QEMU's version line.
+    pub qemu: Option<String>,
+    /// `kvm`, or `tcg` and the reason why not KVM.
+    pub accel: Option<String>,
+}
+
+/// One arm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Arm {
+    /// Its name in the plan.
+    pub name: String,
+    /// The base's name.
+    pub base: String,
+    /// The series applied to it.
+    pub series: Vec<SeriesSummary>,
+    /// `CONFIG_` lines beyond the base's configuration.
+    pub options: Vec<String>,
+    /// Kernel parameters beyond the machine's own.
+    pub cmdline: Vec<String>,
+    /// Where it boots.
+    pub machine: Machine,
+    /// How its build ended; none if it was not built.
+    pub build: Option<BuildEnd>,
+    /// What its guests said of themselves, by the guest's name.
+    pub guests: BTreeMap<String, GuestFacts>,
+    /// Its boots, in the order in which they were made.
+    pub trials: Vec<Trial>,
+}
+
+/// A series in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeriesSummary {
+    /// Its folder's name.
+    pub name: String,
+    /// How many patches.
+    pub patches: usize,
+}
+
+/// One boot of an arm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trial {
+    /// Position in the run's schedule; `trials/N` in the run's folder.
+    pub index: u32,
+    /// Its block.
+    pub block: u32,
+    /// Whether tracing collectors ran.
+    pub traced: bool,
+    /// How it ended.
+    pub end: End,
+}
+
+/// How a boot ended, without its samples.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum End {
+    /// All workloads ran.
+    Measured,
+    /// The kernel crashed or the machine hung.
+    Crashed {
+        /// What was seen.
+        report: CrashReport,
+    },
+    /// A workload failed in a machine that lives.
+    WorkloadFailed {
+        /// The workload's name in the plan.
+        workload: String,
+        /// The tool's own words.
+        message: String,
+    },
+    /// The guest cannot run what was asked.
+    NotTestable {
+        /// Which demand, and what the guest said.
+        message: String,
+    },
+}
+
+impl From<&TrialEnd> for End {
+    fn from(end: &TrialEnd) -> Self {
+        match end {
+            TrialEnd::Measured { .. } => Self::Measured,
+            TrialEnd::Crashed { report, .. } => Self::Crashed { report: report.clone() },
+            TrialEnd::WorkloadFailed { workload, message, .. } => {
+                Self::WorkloadFailed { workload: workload.clone(), message: message.clone() }
+            }
+            TrialEnd::NotTestable { message } => Self::NotTestable { message: message.clone() },
+        }
+    }
+}
+
+/// What a series of samples is: everything that tells it from others.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeriesKey {
+    /// The workload's name; none for what every boot yields.
+    pub workload: Option<String>,
+    /// The metric's name.
+    pub metric: String,
+    /// The dimensions by which the metric's samples differ, without those that describe the arm.
+    pub dims: Dims,
+}
+
+/// A gate on one candidate arm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gate {
+    /// What is judged.
+    pub series: SeriesKey,
+    /// Unit of its values.
+    pub unit: Unit,
+    /// Which way it is better.
+    pub better: measure::Better,
+    /// Where its numbers come from; several are not compared.
+    pub provenance: Vec<Provenance>,
+    /// The candidate arm.
+    pub arm: String,
+    /// The baseline's values over all its boots.
+    pub baseline: Option<Summary>,
+    /// The candidate's values over all its boots.
+    pub candidate: Option<Summary>,
+    /// The relative change that matters.
+    pub margin: f64,
+    /// Which verdicts let the gate hold.
+    pub expect: Expectation,
+    /// Why the numbers were not compared although there are some.
+    pub refused: Option<String>,
+    /// What the data says.
+    pub judgement: Judgement,
+}
+
+/// One series that no gate names, over all arms.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// What it is.
+    pub series: SeriesKey,
+    /// Unit of its values.
+    pub unit: Unit,
+    /// Which way it is better.
+    pub better: measure::Better,
+    /// Where its numbers come from.
+    pub provenance: Vec<Provenance>,
+    /// The baseline's values over all its boots.
+    pub baseline: Option<Summary>,
+    /// Each candidate arm, in the order of the plan.
+    pub candidates: Vec<RowCandidate>,
+}
+
+/// One candidate arm in a [`Row`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RowCandidate {
+    /// The arm.
+    pub arm: String,
+    /// Its values over all its boots.
+    pub values: Option<Summary>,
+    /// The comparison with the baseline; none if it was refused.
+    pub exploration: Option<Exploration>,
+    /// Why it was refused.
+    pub refused: Option<String>,
+}
+
+/// Something that could not be measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unavailable {
+    /// What, and why not.
+    pub reason: String,
+    /// In how many boots.
+    pub boots: u32,
+}
+
+impl Model {
+    /// The arm that every other is compared with.
+    #[must_use]
+    pub fn baseline(&self) -> Option<&Arm> {
+        self.arms.first()
+    }
+
+    /// The arms that are compared with the baseline.
+    #[must_use]
+    pub fn candidates(&self) -> &[Arm] {
+        self.arms.get(1..).unwrap_or_default()
+    }
+}
+
+impl Arm {
+    /// How many of its boots ran all workloads.
+    #[must_use]
+    pub fn measured(&self) -> usize {
+        self.trials.iter().filter(|trial| trial.end == End::Measured).count()
+    }
+}

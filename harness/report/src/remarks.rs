@@ -1,0 +1,164 @@
+//! What must be known to read the numbers rightly, drawn from the model itself.
+
+use measure::{BuildEnd, GuestFacts, KernelImage, Provenance};
+use plan::{Iommu, IommuMode, Machine, Topology};
+
+use crate::{Arm, Model, describe, number};
+
+/// Every remark, gravest first, as sentences.
+#[must_use]
+pub fn remarks(model: &Model) -> Vec<String> {
+    let mut all = Vec::new();
+    all.extend(fake(model));
+    all.extend(model.candidates().iter().filter_map(|arm| identical(model.baseline()?, arm)));
+    all.extend(emulated(model));
+    all.extend(mixed_accelerators(model));
+    all.extend(model.arms.iter().flat_map(iommu_not_as_asked));
+    all.extend(baseline_fails_at_times(model));
+    all.extend(noisy(model));
+    all.extend(model.warnings.iter().cloned());
+    all
+}
+
+fn fake(model: &Model) -> Option<String> {
+    let gates = model.gates.iter().flat_map(|gate| gate.provenance.iter().copied());
+    let rows = model.explored.iter().flat_map(|row| row.provenance.iter().copied());
+    let machine = model.arms.iter().any(|arm| matches!(arm.machine, Machine::Fake(_)));
+    let any = machine || gates.chain(rows).any(|provenance| provenance == Provenance::Fake);
+    any.then(|| {
+        "These numbers are canned output of a fake machine: they say nothing about any kernel.".to_owned()
+    })
+}
+
+/// The image that an arm boots.
+pub(crate) fn image(arm: &Arm) -> Option<&KernelImage> {
+    match arm.build.as_ref()? {
+        BuildEnd::Built(image) => Some(image),
+        BuildEnd::DoesNotApply(_) | BuildEnd::DoesNotCompile { .. } | BuildEnd::ConfigLost { .. } => None,
+    }
+}
+
+fn identical(baseline: &Arm, arm: &Arm) -> Option<String> {
+    let (ours, theirs) = (image(baseline)?, image(arm)?);
+    let same = ours.image_sha256 == theirs.image_sha256
+        && baseline.cmdline == arm.cmdline
+        && baseline.machine == arm.machine;
+    same.then(|| {
+        format!(
+            "A/A: {} and {} boot the same image ({}) in the same way, so any difference between them is noise.",
+            baseline.name,
+            arm.name,
+            short(&ours.image_sha256)
+        )
+    })
+}
+
+/// The first digits of a checksum, enough to tell images apart by eye.
+pub(crate) fn short(sha256: &str) -> String {
+    format!("sha256 {}", sha256.get(..12).unwrap_or(sha256))
+}
+
+fn accelerators(model: &Model) -> Vec<&str> {
+    let facts = model.arms.iter().flat_map(|arm| arm.guests.values());
+    let mut accelerators: Vec<&str> = facts.map(|facts| facts.accel.as_str()).collect();
+    accelerators.sort_unstable();
+    accelerators.dedup();
+    accelerators
+}
+
+fn emulated(model: &Model) -> Option<String> {
+    accelerators(model).contains(&"tcg").then(|| {
+        "QEMU emulated every instruction (TCG): times compare these arms with each other, and say nothing about hardware."
+            .to_owned()
+    })
+}
+
+fn mixed_accelerators(model: &Model) -> Option<String> {
+    let accelerators = accelerators(model);
+    (accelerators.len() > 1).then(|| {
+        format!(
+            "Guests ran under different accelerators ({}): their times are not comparable.",
+            accelerators.join(", ")
+        )
+    })
+}
+
+/// The type of the group of a NIC in each mode, as `GuestFacts::iommu` has it.
+fn expected_type(mode: IommuMode) -> &'static str {
+    match mode {
+        IommuMode::None | IommuMode::Off => "none",
+        IommuMode::Pt => "identity",
+        IommuMode::Lazy => "DMA-FQ",
+        IommuMode::Strict => "DMA",
+    }
+}
+
+/// A mode that was asked for and that no interface of the guest has: QEMU's caching mode turns lazy into strict, say.
+fn iommu_not_as_asked(arm: &Arm) -> Vec<String> {
+    let Machine::Qemu(qemu) = &arm.machine else { return Vec::new() };
+    let asked: Vec<(&str, Iommu)> = match &qemu.topology {
+        Topology::Loopback => Vec::new(),
+        Topology::TwoNamespaces { server, .. } => vec![("guest", server.iommu)],
+        Topology::TwoGuests { server, client } => vec![("server", server.iommu), ("client", client.iommu)],
+    };
+    let remark = |(guest, iommu): (&str, Iommu)| {
+        let had = &arm.guests.get(guest).filter(|facts| !facts.iommu.is_empty())?.iommu;
+        let expected = expected_type(iommu.mode);
+        let missing = !had.values().any(|kind| kind == expected);
+        missing.then(|| {
+            let had: Vec<_> = had.iter().map(|(interface, kind)| format!("{interface} {kind}")).collect();
+            format!(
+                "{}: the IOMMU mode asked for the {guest} gives domains of type {expected}, but it has: {}.",
+                arm.name,
+                had.join(", ")
+            )
+        })
+    };
+    asked.into_iter().filter_map(remark).collect()
+}
+
+fn baseline_fails_at_times(model: &Model) -> Option<String> {
+    let baseline = model.baseline()?;
+    let failed = baseline.trials.len() - baseline.measured();
+    (failed > 0 && baseline.measured() > 0).then(|| {
+        let of = number::counted(baseline.trials.len(), "boot");
+        format!("The baseline itself failed in {failed} of {of}.")
+    })
+}
+
+/// A gate whose margin is below what single boots differ by: more boots are needed, or a quieter host.
+fn noisy(model: &Model) -> Vec<String> {
+    let mut remarks: Vec<String> = Vec::new();
+    for gate in &model.gates {
+        let variation = gate.baseline.and_then(|summary| summary.variation);
+        let Some(variation) = variation.filter(|variation| *variation > gate.margin) else { continue };
+        let remark = format!(
+            "Noisy: {} of the baseline varies by {} from boot to boot, more than its margin of {}.",
+            describe::label(&gate.series),
+            number::rough_percent(variation),
+            number::percent(gate.margin)
+        );
+        if !remarks.contains(&remark) {
+            remarks.push(remark);
+        }
+    }
+    remarks
+}
+
+/// Which mitigations a guest lacks, in a line.
+pub(crate) fn mitigations(facts: &GuestFacts) -> String {
+    if facts.mitigations.is_empty() {
+        return "unavailable: the guest reported none".to_owned();
+    }
+    let vulnerable: Vec<_> = facts
+        .mitigations
+        .iter()
+        .filter(|(_, state)| state.starts_with("Vulnerable"))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if vulnerable.is_empty() {
+        "on".to_owned()
+    } else {
+        format!("off or lacking for {}", vulnerable.join(", "))
+    }
+}

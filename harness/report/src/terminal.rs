@@ -1,0 +1,273 @@
+//! The report on a terminal.
+
+use std::fmt::Write as _;
+
+use measure::Unit;
+use stats::Summary;
+
+use crate::{
+    Colour, Gate, Model, Outcome,
+    explored::{self, Group},
+    facts::facts,
+    findings::findings,
+    number,
+    outcome::{conclude, gate_outcome},
+    plot,
+    remarks::remarks,
+    table::{Align, hang, plain},
+    verdict,
+};
+
+/// How much is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Single cores and flows only where they differ between arms.
+    Short,
+    /// Everything.
+    Full,
+}
+
+/// What the terminal can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terminal {
+    /// Whether to use colour.
+    pub colour: Colour,
+    /// Its width; no more than 100 columns are used, and no fewer than 60.
+    pub columns: usize,
+    /// How much is shown.
+    pub detail: Detail,
+}
+
+/// The report for a terminal, with a newline at its end.
+#[must_use]
+pub fn terminal(model: &Model, terminal: Terminal) -> String {
+    let mut page =
+        Page { text: String::new(), colour: terminal.colour, columns: terminal.columns.clamp(60, 100) };
+    page.head(model);
+    page.findings(model);
+    page.gates(model);
+    page.remarks(model);
+    page.explored(model, terminal.detail);
+    page.facts(model);
+    page.colour.harmless(&page.text)
+}
+
+/// Text so far, and what it must fit.
+struct Page {
+    text: String,
+    colour: Colour,
+    columns: usize,
+}
+
+impl Page {
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+
+    fn lines(&mut self, lines: impl IntoIterator<Item = String>) {
+        lines.into_iter().for_each(|line| self.line(&line));
+    }
+
+    fn heading(&mut self, heading: &str) {
+        let heading = self.colour.heading(heading);
+        self.line("");
+        self.line(&heading);
+    }
+
+    fn hang(&mut self, lead: &str, text: &str) {
+        let lines = hang(lead, text, self.columns);
+        self.lines(lines);
+    }
+
+    fn head(&mut self, model: &Model) {
+        let conclusion = conclude(model);
+        let name = self.colour.heading(&model.plan.scenario);
+        let outcome = self.colour.outcome(conclusion.outcome, conclusion.outcome.word());
+        self.line(&format!("{name}: {outcome}"));
+        self.hang("", &model.plan.question);
+        self.line("");
+        for reason in &conclusion.reasons {
+            self.hang("  - ", reason);
+        }
+    }
+
+    fn findings(&mut self, model: &Model) {
+        let findings = findings(model);
+        if findings.is_empty() {
+            return;
+        }
+        self.heading("What failed");
+        for finding in findings {
+            self.hang("  ", &finding.title);
+            // A hunk or a console is not wrapped: its columns mean something.
+            self.lines(finding.excerpt.iter().map(|line| format!("    | {line}").trim_end().to_owned()));
+            if let Some(evidence) = finding.evidence {
+                let evidence = match &model.run.folder {
+                    Some(folder) => folder.join(evidence).display().to_string(),
+                    None => evidence,
+                };
+                self.line(&format!("    see {evidence}"));
+            }
+        }
+    }
+
+    fn gates(&mut self, model: &Model) {
+        if model.gates.is_empty() {
+            return;
+        }
+        self.heading(&format!("Gates, at a family-wise level of {}", model.plan.alpha));
+        for (index, gate) in model.gates.iter().enumerate() {
+            if index > 0 {
+                self.line("");
+            }
+            self.gate(model, gate);
+        }
+    }
+
+    fn gate(&mut self, model: &Model, gate: &Gate) {
+        let word = self.colour.verdict(gate.judgement.verdict);
+        let outcome = gate_outcome(gate);
+        let expected = format!("expected: {}", crate::describe::expectation(gate.expect));
+        let outcome = match outcome {
+            Outcome::Unclear => expected,
+            decided => format!("{}, {expected}", self.colour.outcome(decided, decided.word())),
+        };
+        let label = crate::describe::label(&gate.series);
+        self.hang("  ", &format!("{label}, {}: {word} ({outcome})", gate.arm));
+        let baseline = model.baseline().map_or("baseline", |arm| arm.name.as_str());
+        let width = baseline.chars().count().max(gate.arm.chars().count()).max("change".len());
+        for (name, summary) in [(baseline, gate.baseline), (gate.arm.as_str(), gate.candidate)] {
+            let values = summary.map_or_else(|| "no values".to_owned(), |summary| boots(&summary, gate.unit));
+            self.line(&format!("    {name:width$}  {values}"));
+        }
+        self.hang(&format!("    {:width$}  ", "change"), &change(gate));
+        for note in verdict::notes(gate) {
+            self.hang(&format!("    {:width$}  ", ""), &note);
+        }
+        if let Some(plot) = plot::plot(gate) {
+            let header = self.colour.faint(plot::header().trim_end());
+            self.line(&format!("    {:width$}  {header}", ""));
+            self.line(format!("    {:width$}  {plot}", "").trim_end());
+        }
+    }
+
+    fn remarks(&mut self, model: &Model) {
+        let remarks = remarks(model);
+        if remarks.is_empty() && model.unavailable.is_empty() {
+            return;
+        }
+        self.heading("To be read with it");
+        for remark in remarks {
+            self.hang("  - ", &remark);
+        }
+        for unavailable in &model.unavailable {
+            let boots = number::counted(unavailable.boots, "boot");
+            self.hang("  - ", &format!("unavailable in {boots}: {}", unavailable.reason));
+        }
+    }
+
+    fn explored(&mut self, model: &Model, detail: Detail) {
+        let shown = |row: &crate::Row| detail == Detail::Full || !explored::is_detail(row);
+        let groups = explored::groups(model, shown);
+        if groups.is_empty() {
+            return;
+        }
+        if model.explored.iter().any(explored::is_compared) {
+            self.heading("Everything else: leads, not verdicts");
+            self.hang(
+                "  ",
+                "95 % intervals, each for itself; q: p adjusted by Benjamini-Hochberg; *: q at most 0.05",
+            );
+        } else {
+            self.heading("Everything that was measured");
+        }
+        for group in &groups {
+            self.line(&format!("  {}", group.title));
+            let lines = self.group(model, group);
+            self.lines(lines.into_iter().map(|line| format!("  {line}")));
+        }
+        let hidden = model.explored.len() - groups.iter().map(|group| group.rows.len()).sum::<usize>();
+        if hidden > 0 {
+            let hidden = number::counted(hidden, "row");
+            self.line(&format!("  {hidden} of single cores and flows without a difference left out"));
+        }
+    }
+
+    /// As many columns as fit: the baseline's median goes first, then q, which the star stands for.
+    fn group(&self, model: &Model, group: &Group<'_>) -> Vec<String> {
+        let tables = [(true, true), (false, true), (false, false)]
+            .map(|(baseline, q)| table(model, group, baseline, q));
+        let fits = |lines: &Vec<String>| lines.iter().all(|line| line.chars().count() + 2 <= self.columns);
+        let [widest, narrower, narrowest] = tables;
+        [widest, narrower].into_iter().find(fits).unwrap_or(narrowest)
+    }
+
+    fn facts(&mut self, model: &Model) {
+        self.heading("How it was measured");
+        for (name, fact) in facts(model) {
+            self.hang(&format!("  {name}: "), &fact);
+        }
+        if !model.run.repeat.is_empty() {
+            self.heading("To repeat it");
+            self.lines(model.run.repeat.iter().map(|command| format!("  {command}")));
+        }
+    }
+}
+
+/// `557.0 Mbit/s, median of 8 boots that vary by 0.5 %`.
+fn boots(summary: &Summary, unit: Unit) -> String {
+    let mut text = number::median(summary, unit);
+    let _ = write!(text, ", median of {}", number::counted(summary.boots, "boot"));
+    if let Some(variation) = summary.variation {
+        let _ = write!(text, " that vary by {}", number::rough_percent(variation));
+    }
+    text
+}
+
+/// The change, and how sure it is.
+fn change(gate: &Gate) -> String {
+    let mut text = verdict::change(gate);
+    if let Some(confidence) = verdict::confidence(gate) {
+        let _ = write!(text, " at {confidence} confidence, p {}", number::probability(gate.judgement.p));
+    }
+    let _ = write!(text, "; margin {}, {}", number::percent(gate.margin), verdict::direction(gate.better));
+    text
+}
+
+/// One group as lines.
+fn table(model: &Model, group: &Group<'_>, baseline: bool, q: bool) -> Vec<String> {
+    let several = model.candidates().len() > 1;
+    let mut rows = Vec::new();
+    for row in &group.rows {
+        let metric = crate::describe::metric(&row.series);
+        if explored::candidates(row).next().is_none() {
+            rows.push(vec![format!("  {metric}"), explored::baseline(row), spread(row)]);
+        }
+        for (index, candidate) in explored::candidates(row).enumerate() {
+            let star = if explored::candidate_is_notable(candidate) { "*" } else { " " };
+            let first = index == 0;
+            let mut cells = vec![format!("{star} {}", if first { metric.as_str() } else { "" })];
+            if baseline {
+                cells.push(if first { explored::baseline(row) } else { String::new() });
+            }
+            if several {
+                cells.push(candidate.arm.clone());
+            }
+            cells.push(explored::change(row, candidate));
+            if q {
+                cells.push(format!("q {}", explored::q(candidate)));
+            }
+            rows.push(cells);
+        }
+    }
+    let align = if baseline { [Align::Left, Align::Right] } else { [Align::Left; 2] };
+    plain(&rows, &align)
+}
+
+/// What a single arm's boots look like.
+fn spread(row: &crate::Row) -> String {
+    let Some(summary) = &row.baseline else { return String::new() };
+    let of = |value| number::value(value, row.unit, summary.variation);
+    format!("{} to {} in {}", of(summary.min), of(summary.max), number::counted(summary.boots, "boot"))
+}

@@ -1,0 +1,283 @@
+//! Runs that never were: plans and trial records with numbers that are written out here.
+
+use std::collections::BTreeMap;
+
+use measure::{
+    BuildEnd, CrashKind, CrashReport, Dims, GuestFacts, KernelImage, MetricDef, Provenance, Sample, TrialEnd,
+    TrialRecord, metric,
+};
+use plan::{
+    Accel, Amount, Arm, Base, ConfigStart, CpuModel, Design, Expectation, FakeMachine, Gate, Iommu,
+    IommuMode, Iperf3, Iperf3Direction, KernelConfig, KernelSpec, Knobs, Machine, MetricSelector, Nic,
+    NicModel, PatchFile, Plan, QemuMachine, Series, Sockperf, SockperfMode, Source, Topology, Transport,
+    Workload, WorkloadKind,
+};
+use report::{Evidence, Host, Model, assemble};
+
+/// How single boots stray, as fractions: the same for every arm, in another order.
+const STRAY: [f64; 8] = [0.004, -0.006, 0.001, 0.007, -0.003, -0.005, 0.006, -0.002];
+
+/// A run in the making.
+pub(crate) struct Lab {
+    pub(crate) plan: Plan,
+    pub(crate) builds: BTreeMap<String, BuildEnd>,
+    pub(crate) trials: Vec<TrialRecord>,
+    pub(crate) finished: bool,
+}
+
+impl Lab {
+    /// `baseline` and the candidates, each with a series of its own, two guests over igb, eight boots, two gates.
+    pub(crate) fn new(candidates: &[&str]) -> Self {
+        let arms: Vec<Arm> = std::iter::once(&"baseline").chain(candidates).map(|name| arm(name)).collect();
+        let builds = arms.iter().map(|arm| (arm.name.clone(), BuildEnd::Built(image(&arm.name)))).collect();
+        let gates =
+            if candidates.is_empty() { vec![] } else { vec![gate("tcp", "throughput"), latency_gate()] };
+        let plan = Plan {
+            format: plan::FORMAT,
+            name: "iommu-hooks".into(),
+            question:
+                "Do the marker hooks disturb what they measure, under strict invalidation and with all \
+                       mitigations on?"
+                    .into(),
+            arms,
+            workloads: vec![tcp(), rr()],
+            collectors: vec![],
+            design: Design { boots: 8, traced_boots: 0, seed: 42, alpha: 0.05, boot_deadline_s: 60 },
+            gates,
+        };
+        Self { plan, builds, trials: vec![], finished: true }
+    }
+
+    /// All timed boots of an arm, with throughput and latency changed by these fractions and every boot's own straying
+    /// multiplied by `noise`.
+    pub(crate) fn boots(mut self, arm: &str, throughput: f64, latency: f64, noise: f64) -> Self {
+        for block in 0..self.plan.design.boots {
+            let samples = samples(block, arm != "baseline", throughput, latency, noise);
+            self.push(arm, block, TrialEnd::Measured { samples });
+        }
+        self
+    }
+
+    /// Boots of an arm that ended like this.
+    pub(crate) fn ended(mut self, arm: &str, blocks: std::ops::Range<u32>, end: &TrialEnd) -> Self {
+        for block in blocks {
+            self.push(arm, block, end.clone());
+        }
+        self
+    }
+
+    pub(crate) fn built(mut self, arm: &str, end: BuildEnd) -> Self {
+        self.builds.insert(arm.into(), end);
+        self
+    }
+
+    pub(crate) fn without_gates(mut self) -> Self {
+        self.plan.gates.clear();
+        self
+    }
+
+    fn push(&mut self, arm: &str, block: u32, end: TrialEnd) {
+        let up = !matches!(end, TrialEnd::Crashed { .. });
+        let facts = if up { facts(arm) } else { BTreeMap::new() };
+        self.trials.push(TrialRecord {
+            index: u32::try_from(self.trials.len()).expect("a few trials"),
+            block,
+            arm: arm.into(),
+            traced: false,
+            end,
+            facts,
+            boot_seconds: up.then_some(3.6),
+            took_seconds: 24.2,
+            unavailable: vec!["rr: acks-per-page: sockperf moves no bulk payload".into()],
+            warnings: vec![],
+        });
+    }
+
+    pub(crate) fn model(self) -> Model {
+        let evidence = Evidence {
+            plan: &self.plan,
+            builds: self.builds,
+            trials: &self.trials,
+            host: Host {
+                cpu: Some("Example CPU @ 2.00GHz".into()),
+                cpus: Some(2),
+                memory_mib: Some(7946),
+                kernel: Some("6.1.0-40-amd64".into()),
+                qemu: Some("QEMU emulator version 10.0.2".into()),
+                accel: Some("tcg: no vmx or svm".into()),
+            },
+            run: "iommu-hooks-1".into(),
+            folder: Some("/results/iommu-hooks-1".into()),
+            started: "2026-01-01T00:00:00Z".into(),
+            assay: "0.1.0".into(),
+            finished: self.finished,
+            repeat: vec!["assay run scenarios/iommu-hooks.yaml".into()],
+            warnings: vec![],
+        };
+        assemble(evidence).expect("the records are sound")
+    }
+
+    pub(crate) fn fake(mut self) -> Self {
+        for arm in &mut self.plan.arms {
+            arm.machine = Machine::Fake(FakeMachine { script: "/tests/fake/script.json".into() });
+        }
+        for sample in self.trials.iter_mut().filter_map(|trial| trial.end.samples_mut()).flatten() {
+            sample.provenance = Provenance::Fake;
+        }
+        self
+    }
+}
+
+fn samples(block: u32, candidate: bool, throughput: f64, latency: f64, noise: f64) -> Vec<Sample> {
+    let position = usize::try_from(block).expect("a few blocks");
+    let stray = noise * STRAY[(position * if candidate { 3 } else { 1 } + usize::from(candidate)) % 8];
+    let sample = |metric: &MetricDef, value: f64, provenance, dims: &[(&str, &str)]| {
+        let mut dims: Dims = dims.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        dims.insert("iommu-server-eth0".into(), "DMA".into());
+        Sample::new(metric, value, dims, provenance).expect("finite")
+    };
+    let tcp = ("workload", "tcp");
+    let rr = ("workload", "rr");
+    let mut all = vec![
+        sample(
+            &metric::THROUGHPUT,
+            557.3e6 * (1.0 + throughput) * (1.0 + stray),
+            Provenance::Iperf3,
+            &[tcp, ("direction", "client-to-server")],
+        ),
+        sample(&metric::RETRANSMITS, f64::from(block % 3), Provenance::Iperf3, &[tcp]),
+        sample(&metric::MESSAGE_RATE, 3812.0 * (1.0 - latency) * (1.0 - stray), Provenance::Sockperf, &[rr]),
+        sample(&metric::BOOT_TIME, 3.6 * (1.0 + stray), Provenance::Clock, &[]),
+    ];
+    for (percentile, value) in [("50", 261.0), ("99", 402.0), ("99.9", 1210.0), ("max", 2900.0)] {
+        let value = value * (1.0 + latency) * (1.0 + stray);
+        all.push(sample(&metric::LATENCY, value, Provenance::Sockperf, &[rr, ("percentile", percentile)]));
+    }
+    for (core, value) in [("all", 61.0), ("0", 98.0), ("1", 24.0)] {
+        let dims = [tcp, ("side", "server"), ("core", core)];
+        all.push(sample(&metric::CPU_BUSY, value * (1.0 - stray), Provenance::Procfs, &dims));
+    }
+    all
+}
+
+fn arm(name: &str) -> Arm {
+    let patch = |number: u32| PatchFile { path: format!("/p/{number:04}.patch").into(), sha256: "00".into() };
+    let series = Series { name: name.into(), folder: "/p".into(), patches: vec![patch(1), patch(2)] };
+    Arm {
+        name: name.into(),
+        kernel: KernelSpec {
+            base: Base {
+                name: "debian-6.12".into(),
+                version: "6.12".into(),
+                source: Source::DebianSource {
+                    package: "linux-source-6.12".into(),
+                    suites: vec![],
+                    versions: vec![],
+                },
+                config: KernelConfig { start: ConfigStart::Tinyconfig, fragments: vec![] },
+            },
+            series: if name == "baseline" || name == "twin" { vec![] } else { vec![series] },
+            options: vec![],
+        },
+        cmdline: vec![],
+        machine: machine(),
+    }
+}
+
+fn machine() -> Machine {
+    let nic = |model, mode| Nic { model, iommu: Iommu { mode, caching_mode: false }, mtu: 1500 };
+    Machine::Qemu(QemuMachine {
+        accel: Accel::Auto,
+        cpu: CpuModel::Max,
+        vcpus: 2,
+        memory_mib: 1024,
+        topology: Topology::TwoGuests {
+            server: nic(NicModel::Igb, IommuMode::Strict),
+            client: nic(NicModel::VirtioNet, IommuMode::None),
+        },
+        knobs: Knobs::default(),
+    })
+}
+
+fn tcp() -> Workload {
+    let kind = WorkloadKind::Iperf3(Iperf3 {
+        flows: 1,
+        direction: Iperf3Direction::ClientToServer,
+        amount: Amount::Seconds(8),
+        warmup_s: 1,
+        message_bytes: 131_072,
+        congestion: Some("cubic".into()),
+    });
+    Workload { name: "tcp".into(), kind }
+}
+
+fn rr() -> Workload {
+    let kind = WorkloadKind::Sockperf(Sockperf {
+        mode: SockperfMode::PingPong,
+        transport: Transport::Tcp,
+        message_bytes: 64,
+        seconds: 3,
+    });
+    Workload { name: "rr".into(), kind }
+}
+
+fn gate(workload: &str, metric: &str) -> Gate {
+    let select = MetricSelector { workload: workload.into(), metric: metric.into(), dims: BTreeMap::new() };
+    Gate { select, margin: 0.02, expect: Expectation::NotWorse }
+}
+
+fn latency_gate() -> Gate {
+    let mut gate = gate("rr", "latency");
+    gate.select.dims.insert("percentile".into(), "50".into());
+    gate
+}
+
+pub(crate) fn image(arm: &str) -> KernelImage {
+    let twin = if arm == "twin" { "baseline" } else { arm };
+    let key: String = twin.bytes().cycle().take(32).map(|byte| format!("{byte:02x}")).collect();
+    KernelImage {
+        image: format!("/cache/{twin}/vmlinux").into(),
+        release: format!("6.12.57-{twin}"),
+        source_version: "6.12.57-1".into(),
+        vmlinux: None,
+        system_map: None,
+        config: None,
+        modules: None,
+        image_sha256: key.clone(),
+        key,
+        toolchain: "gcc 12.2.0; ld 2.40".into(),
+        build_seconds: if arm == "baseline" { 638.0 } else { 41.5 },
+    }
+}
+
+fn facts(arm: &str) -> BTreeMap<String, GuestFacts> {
+    let guest = |mode: &str| GuestFacts {
+        release: format!("6.12.57-{arm}"),
+        cmdline: "console=ttyS0".into(),
+        mitigations: [
+            ("meltdown".to_owned(), "Mitigation: PTI".to_owned()),
+            ("spectre_v2".to_owned(), "Mitigation: Retpolines".to_owned()),
+        ]
+        .into(),
+        iommu: [("eth0".to_owned(), mode.to_owned())].into(),
+        accel: "tcg".into(),
+    };
+    [("client".to_owned(), guest("none")), ("server".to_owned(), guest("DMA"))].into()
+}
+
+pub(crate) fn panic() -> TrialEnd {
+    TrialEnd::Crashed {
+        report: CrashReport {
+            kind: CrashKind::Panic,
+            guest: "server".into(),
+            title: "Kernel panic - not syncing: planted at boot".into(),
+            excerpt: "[    0.911] igb 0000:00:05.0: added PHC on eth0\n\
+                      [    0.934] Kernel panic - not syncing: planted at boot\n\
+                      [    0.934] CPU: 0 UID: 0 PID: 1 Comm: swapper/0 Not tainted 6.12.57\n\
+                      [    0.935] Call Trace:\n\
+                      [    0.935]  panic+0x2f8/0x310\n"
+                .into(),
+        },
+        samples: vec![],
+    }
+}

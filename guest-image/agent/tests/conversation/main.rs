@@ -1,0 +1,5 @@
+//! Conversations with the real binary, as the host has them.
+
+mod commands;
+mod files;
+mod host;

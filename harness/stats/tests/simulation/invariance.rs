@@ -1,6 +1,6 @@
 //! What must not matter.
 
-use stats::{Better, Block, Comparison, Judgement, explore, judge};
+use stats::{Better, Block, Comparison, Judgement, Verdict, explore, judge};
 
 use crate::noise::{self, Lab, Noise};
 
@@ -36,6 +36,35 @@ fn swapping_the_arms_turns_every_effect_around() {
         assert!(((1.0 + a.low) * (1.0 + b.high) - 1.0).abs() < CLOSE, "{a:?} {b:?}");
         assert!(((1.0 + a.high) * (1.0 + b.low) - 1.0).abs() < CLOSE, "{a:?} {b:?}");
     });
+}
+
+#[test]
+fn verdicts_are_what_the_shown_interval_says() {
+    // Three gates at once, so that levels differ from gate to gate; effects on both sides of a margin of 2 %.
+    let mut lab = Lab::new(35);
+    let mut seen = [0; 4];
+    for round in 0..400 {
+        let changes = [0.0, 0.015, 0.025, -0.03].map(|change| change * f64::from(round % 5) / 2.0);
+        let gate = |change: f64| Comparison {
+            blocks: lab.blocks(7, Noise::HeavyTailed, 0.006, change),
+            better: Better::Higher,
+            margin: 0.02,
+        };
+        let gates: Vec<_> = changes.into_iter().map(gate).collect();
+        for judgement in judge(&gates, 0.05, 1).unwrap() {
+            let interval = judgement.effect.unwrap().interval.unwrap();
+            let verdict = match interval {
+                i if i.low > 0.02 => Verdict::Better,
+                i if i.high < -0.02 => Verdict::Worse,
+                i if i.low > -0.02 && i.high < 0.02 => Verdict::Same,
+                _ => Verdict::Unclear,
+            };
+            assert_eq!(judgement.verdict, verdict, "{judgement:?}");
+            assert_eq!(verdict == Verdict::Unclear, judgement.p > 0.05, "{judgement:?}");
+            seen[verdict as usize] += 1;
+        }
+    }
+    assert!(seen.iter().all(|count| *count > 50), "every verdict was put to the test: {seen:?}");
 }
 
 #[test]

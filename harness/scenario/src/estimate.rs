@@ -2,7 +2,7 @@
 //!
 //! A guess for people, from figures that the caller knows or from those that the project's own runs gave on two cores.
 
-use plan::{Amount, KernelSpec, Plan, WorkloadKind};
+use plan::{Amount, KernelSpec, Machine, Plan, Source, WorkloadKind};
 
 use crate::base::is_prebuilt;
 
@@ -14,6 +14,8 @@ const REBUILD: Work = Work { seconds: 40.0, bytes: 800_000_000 };
 const FETCH: Work = Work { seconds: 20.0, bytes: 150_000_000 };
 /// Boot of one trial's guests, until all agents have answered, and power-off, under emulation.
 const BOOT_SECONDS: f64 = 6.0;
+/// A whole trial on a fake machine, which replays what it was given.
+const FAKE_TRIAL_SECONDS: f64 = 0.1;
 /// Start and end of one workload: server, connection, snapshots.
 const WORKLOAD_SECONDS: f64 = 1.5;
 /// Under emulation, for workloads that are given in bytes: 500 Mbit/s.
@@ -85,8 +87,10 @@ pub fn distinct_kernels(plan: &Plan) -> Vec<&KernelSpec> {
 #[must_use]
 pub fn estimate(plan: &Plan, known: &Known) -> Estimate {
     let mut steps = kernel_steps(plan, known);
-    let boot = known.boot_seconds.unwrap_or(BOOT_SECONDS);
-    let workloads: f64 = plan.workloads.iter().map(|workload| workload_seconds(&workload.kind)).sum();
+    let fake = plan.arms.iter().any(|arm| matches!(arm.machine, Machine::Fake(_)));
+    let boot = known.boot_seconds.unwrap_or(if fake { FAKE_TRIAL_SECONDS } else { BOOT_SECONDS });
+    let workloads: f64 =
+        if fake { 0.0 } else { plan.workloads.iter().map(|workload| workload_seconds(&workload.kind)).sum() };
     let arms = u32::try_from(plan.arms.len()).unwrap_or(u32::MAX);
     for (boots, what) in [(plan.design.boots, "timed"), (plan.design.traced_boots, "traced")] {
         let trials = boots * arms;
@@ -109,6 +113,10 @@ fn kernel_steps(plan: &Plan, known: &Known) -> Vec<Step> {
     let kernels = distinct_kernels(plan);
     let mut steps: Vec<Step> = Vec::new();
     for (index, kernel) in kernels.iter().enumerate() {
+        if matches!(kernel.base.source, Source::PrebuiltImage { .. }) {
+            // It is there already.
+            continue;
+        }
         let prebuilt = is_prebuilt(&kernel.base.source);
         // Objects are shared by the kernels of a base: only the first is built from nothing.
         let base_is_there = kernels[..index].iter().any(|earlier| earlier.base == kernel.base);

@@ -153,6 +153,13 @@ fn an_estimate_counts_each_kernel_once_and_nothing_that_is_cached() {
 }
 
 #[test]
+fn an_estimate_takes_nothing_for_what_is_there_already() {
+    let fake = estimate(&plan_of("fake"), &Known::default());
+    assert_eq!(fake.steps.len(), 1, "an image on disk is neither built nor fetched: {:?}", fake.steps);
+    assert!(fake.seconds < 10.0, "canned output takes no time: {}", fake.seconds);
+}
+
+#[test]
 fn as_many_boots_as_are_needed_are_enough() {
     let text = std::fs::read_to_string("tests/good/gated.yaml").unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_to_list_children_find_this_process_under_its_parent() {
+    fn a_scan_finds_this_process_under_its_parent() {
         let ours = getpid();
         let parent = nix::unistd::getppid();
         assert!(scan_for_children(parent).unwrap().contains(&ours));

@@ -45,6 +45,20 @@ fn what_a_command_leaves_behind_ends_with_it() {
 }
 
 #[test]
+fn a_daemon_lives_until_the_child_it_descends_from_ends() {
+    let supervisor = supervisor();
+    let (mut pipe, stdio) = piped();
+    let child = sh(TREE).start(&supervisor, stdio).unwrap();
+    let pids = announced(&mut pipe);
+    // The end of another child is when the supervisor looks for orphans; a living child's daemon is none.
+    sh("true").run(&supervisor).unwrap();
+    assert!(pids.iter().all(|pid| runs(*pid)), "{pids:?}");
+    child.kill().unwrap();
+    child.wait(SOON).unwrap();
+    assert!(!pids.iter().any(|pid| runs(*pid)), "{pids:?}");
+}
+
+#[test]
 fn kill_ends_the_whole_tree() {
     let supervisor = supervisor();
     let (mut pipe, stdio) = piped();

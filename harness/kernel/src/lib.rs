@@ -1,1 +1,39 @@
 //! Kernel specification to kernel image: sources, series, configuration, sandboxed build, cache.
+//!
+//! In: a [`plan::KernelSpec`]. Out: a [`measure::BuildEnd`], which is an image in a content-addressed cache or the
+//! finding that the series does not apply, does not compile or that an option did not survive. A series is untrusted:
+//! its patches are applied and its Makefiles run inside a sandbox without network that sees nothing of the host but
+//! its tools.
+//!
+//! Invariant: knows nothing of machines; a [`measure::KernelImage`] is only paths and facts.
+
+#![deny(missing_docs)]
+
+mod apply;
+mod build;
+mod cache;
+mod config;
+mod digest;
+mod error;
+mod folder;
+mod identity;
+mod image;
+mod kconfig;
+mod kernels;
+mod lock;
+mod objects;
+mod patch;
+mod prebuilt;
+mod progress;
+mod sandbox;
+mod site;
+mod source;
+mod toolchain;
+mod tree;
+mod work;
+mod workshop;
+
+pub use cache::{Freed, Keep, Stored};
+pub use error::{Fault, KernelError};
+pub use kernels::{Kernels, Reproduction};
+pub use progress::Progress;

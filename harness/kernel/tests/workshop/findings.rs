@@ -1,0 +1,80 @@
+//! What a series does wrong is a result with its place.
+
+use kernel::Fault;
+use measure::BuildEnd;
+use plan::ConfigValue;
+
+use crate::toy::{CHANGES_ALPHA, Toy, had_stage};
+
+#[test]
+fn a_patch_that_does_not_apply_names_patch_file_line_and_hunk() {
+    let toy = Toy::new();
+    let kernels = toy.open();
+    let stale = CHANGES_ALPHA.replace("-\treturn TOY + beta(1);", "-\treturn TOY + gamma(1);");
+    let (end, told) = toy.obtain(&kernels, &toy.patched("late", &[CHANGES_ALPHA, &stale]));
+    let BuildEnd::DoesNotApply(failure) = end.unwrap() else { panic!("it must not apply") };
+    assert_eq!(failure.patch, "late/0002-x.patch");
+    assert_eq!(failure.file.as_deref(), Some("alpha.c"));
+    assert_eq!(failure.line, Some(2));
+    assert!(failure.hunk.unwrap().starts_with("@@ -2,5 +2,5 @@\n \n int start(void)\n"));
+    assert!(failure.message.contains("patch does not apply"));
+    // Told before anything was compiled, the base included.
+    assert!(!had_stage(&told, "compile"), "{told:?}");
+}
+
+#[test]
+fn a_patch_without_a_patch_in_it_does_not_apply() {
+    let toy = Toy::new();
+    let (end, _) = toy.obtain(&toy.open(), &toy.patched("empty", &["Subject: nothing\n"]));
+    let BuildEnd::DoesNotApply(failure) = end.unwrap() else { panic!("it must not apply") };
+    assert!(failure.message.contains("No valid patches"), "{}", failure.message);
+}
+
+#[test]
+fn a_series_that_does_not_compile_gives_the_first_errors_and_the_log() {
+    let toy = Toy::new();
+    let kernels = toy.open();
+    let broken = CHANGES_ALPHA.replace("+\treturn TOY + beta(2);", "+\treturn TOY + beta(2;");
+    let (end, _) = toy.obtain(&kernels, &toy.patched("broken", &[&broken]));
+    let BuildEnd::DoesNotCompile { errors, log } = end.unwrap() else { panic!("it must not compile") };
+    assert!(errors.starts_with("alpha.c:5:"), "{errors}");
+    assert!(errors.contains("error: expected"), "{errors}");
+    assert_eq!(log, toy.path("logs").join("toy+broken.log"));
+    assert!(toy.log("toy+broken.log").contains(&errors[..40]));
+    // The base was built on the way, and is there for the other arm.
+    assert!(kernels.lookup(&toy.base()).unwrap().is_some());
+}
+
+#[test]
+fn an_option_that_does_not_survive_names_the_dependency_it_lacks() {
+    let toy = Toy::new();
+    let kernels = toy.open();
+    let options = [
+        ("PCI", ConfigValue::No),
+        ("NIC", ConfigValue::Yes),
+        ("NOCK", ConfigValue::Module),
+        ("RING", ConfigValue::Number(64)),
+    ];
+    let (end, _) = toy.obtain(&kernels, &toy.with_options(&options));
+    let BuildEnd::ConfigLost { problems } = end.unwrap() else { panic!("options must be lost") };
+    assert_eq!(
+        problems,
+        [
+            "CONFIG_NIC=y (asked by the arm) is not set: lacks PCI (PCI is not set)",
+            "CONFIG_NOCK=m (asked by the arm) is not set: no Kconfig file of this tree defines such an option",
+        ]
+    );
+    assert!(kernels.config(&toy.with_options(&options), &mut |_| ()).unwrap().is_err());
+    let kept = kernels.config(&toy.with_options(&options[3..]), &mut |_| ()).unwrap().unwrap();
+    assert!(kept.contains("CONFIG_RING=64\n") && kept.contains("CONFIG_PCI=y\n"), "{kept}");
+}
+
+#[test]
+fn a_patch_that_changed_since_it_was_planned_is_the_users_error() {
+    let toy = Toy::new();
+    let spec = toy.patched("s", &[CHANGES_ALPHA]);
+    std::fs::write(&spec.series[0].patches[0].path, "something else").unwrap();
+    let error = toy.obtain(&toy.open(), &spec).0.unwrap_err();
+    assert_eq!(error.fault(), Fault::User);
+    assert!(error.to_string().contains("has changed since it was planned"), "{error}");
+}

@@ -160,30 +160,42 @@ async fn ip(guest: &Guest, netns: Option<&str>, batch: &str) -> Result<(), Troub
 pub(crate) async fn set_knobs(guests: &[Guest], layout: &Layout, knobs: &plan::Knobs) -> Result<(), Trouble> {
     for (index, guest) in guests.iter().enumerate() {
         for (key, value) in &knobs.sysctls {
-            let mut taken = false;
-            for netns in layout.namespaces(index) {
-                taken |= set_sysctl(guest, netns, key, value).await?;
+            let mut refusals = Vec::new();
+            let namespaces = layout.namespaces(index);
+            for &netns in &namespaces {
+                refusals.extend(set_sysctl(guest, netns, key, value).await?);
             }
-            if !taken {
-                let message = format!("guest `{}` has no sysctl `{key}`", guest.process.name());
-                return Err(Trouble::NotTestable(message));
+            if refusals.len() == namespaces.len() {
+                return Err(Trouble::NotTestable(refusals.swap_remove(0)));
             }
         }
     }
     Ok(())
 }
 
-/// Sets a sysctl in one namespace. `false` if it is not there.
-async fn set_sysctl(guest: &Guest, netns: Option<&str>, key: &str, value: &str) -> Result<bool, Trouble> {
+/// Sets a sysctl in one namespace; or says why it is not there to be set. Other namespaces than the first do not have
+/// every key, and some of those that they have can only be read there.
+async fn set_sysctl(
+    guest: &Guest,
+    netns: Option<&str>,
+    key: &str,
+    value: &str,
+) -> Result<Option<String>, Trouble> {
     let path = sysctl_path(key);
-    // `tee` says which file it could not open and why, in the kernel's words; it exists in every busybox.
-    let command = GuestCommand::new("busybox").args(["tee", &path]).netns(netns).stdin(value);
+    // `tee` says in the kernel's words why it could not write; it is in every busybox. That the key is not there is read
+    // from the snapshot: the error of writing to a missing one is that it cannot be created.
+    let command =
+        GuestCommand::new("busybox").args(["tee", &path]).netns(netns).stdin(value).snapshot([&path]);
     let executed = exec(guest, command).await?;
     if executed.how == HowEnded::Exited(0) {
-        return Ok(true);
+        return Ok(None);
     }
-    if String::from_utf8_lossy(&executed.stderr).contains("No such file or directory") {
-        return Ok(false);
+    let name = guest.process.name();
+    if matches!(executed.before.get(&path), Some(Err(why)) if why.contains("No such file")) {
+        return Ok(Some(format!("guest `{name}` has no sysctl `{key}`")));
+    }
+    if String::from_utf8_lossy(&executed.stderr).contains("Permission denied") {
+        return Ok(Some(format!("guest `{name}` lets nobody set the sysctl `{key}`")));
     }
     Err(refused(guest, &format!("setting {key} to `{value}`"), &executed))
 }

@@ -8,6 +8,7 @@ use std::{
 
 use subprocess::{Supervisor, Tool};
 
+use super::args::Firmware;
 use crate::MachineError;
 
 /// `igb` came with 8.0 and its fixes with 8.1; `-netdev stream` came with 7.2.
@@ -21,6 +22,7 @@ pub struct Qemu {
     program: PathBuf,
     /// What comes before every other argument: the loader's own, and where the firmware is.
     first: Vec<OsString>,
+    firmware: Firmware,
     version: String,
 }
 
@@ -30,7 +32,8 @@ impl Qemu {
     /// # Errors
     /// If there is none, or an older one than is needed.
     pub fn system(supervisor: &Supervisor) -> Result<Self, MachineError> {
-        Self::of(PROGRAM.into(), vec![], supervisor)
+        // Where its firmware is cannot be asked, so it is not assumed that there is another one.
+        Self::of(PROGRAM.into(), vec![], Firmware::Default, supervisor)
     }
 
     /// The one of a tool root: unpacked packages, run through their own loader and libraries, so that it does not matter
@@ -40,10 +43,16 @@ impl Qemu {
     /// If there is none, or an older one than is needed.
     pub fn in_root(root: &Path, supervisor: &Supervisor) -> Result<Self, MachineError> {
         let (program, first) = through_loader(root);
-        Self::of(program, first, supervisor)
+        let qboot = root.join("usr/share/qemu/qboot.rom").is_file();
+        Self::of(program, first, if qboot { Firmware::Qboot } else { Firmware::Default }, supervisor)
     }
 
-    fn of(program: PathBuf, first: Vec<OsString>, supervisor: &Supervisor) -> Result<Self, MachineError> {
+    fn of(
+        program: PathBuf,
+        first: Vec<OsString>,
+        firmware: Firmware,
+        supervisor: &Supervisor,
+    ) -> Result<Self, MachineError> {
         let output = Tool::new(&program)
             .args(&first)
             .arg("--version")
@@ -61,13 +70,25 @@ impl Qemu {
             return Err(MachineError::QemuTooOld { program, found: version.to_owned(), needed: NEEDED });
         }
         let version = version.to_owned();
-        Ok(Self { program, first, version })
+        Ok(Self { program, first, firmware, version })
     }
 
     /// Its version, such as `11.1.3`.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    pub(super) fn firmware(&self) -> Firmware {
+        self.firmware
+    }
+
+    /// The program and the arguments that come before all others, for tools that start QEMU themselves.
+    #[must_use]
+    pub fn argv(&self) -> Vec<String> {
+        let words =
+            std::iter::once(self.program.as_os_str()).chain(self.first.iter().map(OsString::as_os_str));
+        words.map(|word| word.to_string_lossy().into_owned()).collect()
     }
 
     /// The command, without the arguments that describe a machine.

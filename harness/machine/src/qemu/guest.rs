@@ -141,6 +141,7 @@ impl Starting<'_> {
             machine: self.machine,
             role,
             execution: self.execution,
+            firmware: self.qemu.firmware(),
             cmdline: self.boot.cmdline,
             files: self.boot.files,
             sockets: Sockets { agent: agent.path(), monitor: monitor.path(), wire: &wire },

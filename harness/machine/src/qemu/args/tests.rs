@@ -1,1 +1,102 @@
+use std::path::Path;
 
+use plan::{Accel, Knobs};
+
+use super::*;
+
+fn nic(model: NicModel, mode: IommuMode, caching_mode: bool) -> Nic {
+    Nic { model, iommu: Iommu { mode, caching_mode }, mtu: 1500 }
+}
+
+fn machine(topology: Topology) -> QemuMachine {
+    QemuMachine {
+        accel: Accel::Auto,
+        cpu: CpuModel::Max,
+        vcpus: 2,
+        memory_mib: 512,
+        topology,
+        knobs: Knobs::default(),
+    }
+}
+
+/// One option a line.
+fn listed(machine: &QemuMachine, role: Role, execution: Execution, files: &BootFiles) -> String {
+    let cmdline = ["arm.own=1".to_owned()];
+    let sockets = Sockets {
+        agent: Path::new("/run/m/guest.agent"),
+        monitor: Path::new("/run/m/guest.qmp"),
+        wire: Path::new("/run/m/wire"),
+    };
+    let firmware = Firmware::Qboot;
+    let spec = GuestSpec { machine, role, execution, firmware, cmdline: &cmdline, files, sockets };
+    let mut lines = String::new();
+    for argument in spec.arguments() {
+        let argument = argument.to_str().unwrap();
+        let separator = if lines.is_empty() {
+            ""
+        } else if argument.starts_with('-') {
+            "\n"
+        } else {
+            " "
+        };
+        lines.push_str(separator);
+        lines.push_str(argument);
+    }
+    lines
+}
+
+fn files() -> BootFiles {
+    BootFiles { kernel: "/c/vmlinux".into(), initramfs: "/c/initramfs".into(), root_disk: "/c/root".into() }
+}
+
+#[test]
+fn server_of_two_guests_with_igb_and_strict_iommu() {
+    let machine = machine(Topology::TwoGuests {
+        server: nic(NicModel::Igb, IommuMode::Strict, true),
+        client: nic(NicModel::VirtioNet, IommuMode::None, false),
+    });
+    insta::assert_snapshot!(listed(&machine, Role::Server, Execution::Tcg, &files()));
+}
+
+#[test]
+fn client_of_two_guests_with_virtio_and_no_iommu() {
+    let machine = machine(Topology::TwoGuests {
+        server: nic(NicModel::Igb, IommuMode::Strict, false),
+        client: nic(NicModel::VirtioNet, IommuMode::None, false),
+    });
+    insta::assert_snapshot!(listed(&machine, Role::Client, Execution::Tcg, &files()));
+}
+
+#[test]
+fn two_namespaces_under_kvm_with_a_lazy_iommu() {
+    let machine = machine(Topology::TwoNamespaces {
+        server: nic(NicModel::E1000e, IommuMode::Lazy, false),
+        client: nic(NicModel::VirtioNet, IommuMode::Lazy, false),
+    });
+    insta::assert_snapshot!(listed(&machine, Role::Only, Execution::Kvm, &files()));
+}
+
+#[test]
+fn loopback_has_no_nic_and_no_iommu() {
+    insta::assert_snapshot!(listed(&machine(Topology::Loopback), Role::Only, Execution::Tcg, &files()));
+}
+
+#[test]
+fn the_iommu_comes_before_every_other_device() {
+    let machine = machine(Topology::TwoGuests {
+        server: nic(NicModel::Igb, IommuMode::Pt, false),
+        client: nic(NicModel::E1000e, IommuMode::Off, false),
+    });
+    for role in [Role::Server, Role::Client] {
+        let list = listed(&machine, role, Execution::Tcg, &files());
+        let first = list.lines().find(|line| line.starts_with("-device")).unwrap();
+        assert!(first.starts_with("-device intel-iommu"), "{list}");
+    }
+}
+
+#[test]
+fn a_comma_in_a_path_does_not_end_an_option() {
+    let files = BootFiles { root_disk: "/c/a,readonly=off".into(), ..files() };
+    let list = listed(&machine(Topology::Loopback), Role::Only, Execution::Tcg, &files);
+    assert!(list.contains("file.filename=/c/a,,readonly=off"), "{list}");
+}

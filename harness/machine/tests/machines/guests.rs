@@ -1,10 +1,8 @@
 //! Real guests of QEMU.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{Lab, crashed, up};
+use crate::lab::{Lab, crashed, up};
 use machine::{BootEnd, GuestCommand, MachineError};
 use measure::CrashKind;
 use plan::{Accel, CpuModel, Iommu, IommuMode, Knobs, Machine, Nic, NicModel, QemuMachine, Topology};
@@ -199,4 +197,15 @@ async fn qemu_that_cannot_start_is_the_hosts_fault_and_no_crash() {
     let text = format!("{error}");
     assert!(text.contains("/nonexistent/root"), "{text}");
     assert!(!matches!(error, MachineError::Deadline { .. }));
+}
+
+#[tokio::test]
+async fn a_guest_reads_time_from_its_tsc() {
+    let Some(lab) = Lab::real() else { return };
+    let running = up(lab.boot(&machine(Topology::Loopback), &[], false).await.unwrap());
+    let path = "/sys/devices/system/clocksource/clocksource0/current_clocksource".to_owned();
+    let read = running.server().session.read(std::slice::from_ref(&path), 64).await.unwrap();
+    let expected = if running.facts()[0].1.accel == "kvm" { "kvm-clock\n" } else { "tsc\n" };
+    assert_eq!(read[&path].as_deref(), Ok(expected.as_bytes()));
+    assert_eq!(running.power_off(OFF).await.unwrap(), Ok(()));
 }

@@ -1,0 +1,5 @@
+//! Whole machines, from boot to power-off.
+
+mod fakes;
+mod guests;
+mod lab;

@@ -90,14 +90,20 @@ impl Packages {
     /// verified, those that were in the pool too; a damaged one is fetched again.
     ///
     /// # Errors
-    /// When a package is no longer served, or is not what its checksum says.
+    /// When a package cannot be fetched: then the next [`resolve`](Packages::resolve) fetches the lists anew, since it
+    /// may no longer be served. When it is not what its checksum says.
     pub fn fetch(
         &self,
         packages: &[Package],
         progress: &mut dyn FnMut(Event),
     ) -> Result<Vec<PathBuf>, DebianError> {
         let _lock = self.lock()?;
-        Pool::open(&self.folder)?.fetch(packages, &self.apt, progress)
+        let fetched = Pool::open(&self.folder)?.fetch(packages, &self.apt, progress);
+        if matches!(fetched, Err(DebianError::Tool { .. })) {
+            // The archive removes a version when there is a newer one, so young lists may be out of date all the same.
+            forget_updates(&self.folder.join("updated"))?;
+        }
+        fetched
     }
 
     pub(crate) fn supervisor(&self) -> &Supervisor {
@@ -137,4 +143,13 @@ impl Packages {
         }
         Ok(())
     }
+}
+
+/// Makes every list as old as if it had never been fetched.
+fn forget_updates(notes: &Path) -> Result<(), DebianError> {
+    for note in fs::read_dir(notes).at("reading", notes)? {
+        let path = note.at("reading", notes)?.path();
+        fs::remove_file(&path).at("removing", &path)?;
+    }
+    Ok(())
 }

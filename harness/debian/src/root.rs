@@ -79,14 +79,30 @@ impl Packages {
             return Ok(root);
         }
         let packages = self.resolve(request)?;
+        let root = match self.find_or_make(&roots, packages.clone(), progress) {
+            Err(error @ DebianError::Tool { .. }) => match self.resolve(request) {
+                // Something was replaced in the archive since the lists were fetched.
+                Ok(current) if current != packages => self.find_or_make(&roots, current, progress)?,
+                _ => return Err(error),
+            },
+            root => root?,
+        };
+        roots.note_last(request, &root.key)?;
+        Ok(root)
+    }
+
+    fn find_or_make(
+        &self,
+        roots: &Roots,
+        packages: Vec<Package>,
+        progress: &mut dyn FnMut(Event),
+    ) -> Result<Root, DebianError> {
         let key = key(&packages);
         let _lock = Lock::wait(&roots.lock(&key), LOCK_DEADLINE)?;
-        let root = match roots.find(&key)? {
-            Some(root) => root,
-            None => self.make(&roots, packages, &key, progress)?,
-        };
-        roots.note_last(request, &key)?;
-        Ok(root)
+        match roots.find(&key)? {
+            Some(root) => Ok(root),
+            None => self.make(roots, packages, &key, progress),
+        }
     }
 
     fn make(

@@ -70,6 +70,27 @@ fn a_damaged_file_in_the_pool_is_fetched_again() {
 }
 
 #[test]
+fn a_package_that_is_gone_makes_the_lists_out_of_date() {
+    let Some(packages) = packages() else { return };
+    let mut gone = packages.resolve(&request(&["bookworm"], &[Wanted::new("hostname")])).unwrap().remove(0);
+    gone.version += "gone";
+    gone.uri += "gone";
+    // A state of its own, since the lists of the other are in use.
+    let folder = tempfile::tempdir().unwrap();
+    let packages = Packages::open(folder.path(), &Supervisor::for_tests()).unwrap();
+    let note = folder.path().join("updated/of-some-suites");
+    fs::write(&note, "").unwrap();
+
+    let error = packages.fetch(&[gone], &mut |_| {}).unwrap_err();
+
+    let DebianError::Tool { doing, source } = error else { panic!("{error:?}") };
+    assert!(doing.starts_with("fetching hostname_"), "{doing}");
+    assert!(source.to_string().contains("404"), "{source}");
+    assert!(!note.exists());
+    assert_eq!(fs::read_dir(folder.path().join("pool")).unwrap().count(), 0, "something half was kept");
+}
+
+#[test]
 fn dependencies_come_along_and_what_is_omitted_stays_out() {
     let Some(packages) = packages() else { return };
     let mut request = request(&["trixie"], &[Wanted::new("iperf3")]);

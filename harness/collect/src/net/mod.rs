@@ -143,7 +143,7 @@ fn interfaces(sides: Sides, side: &str, files: &SideFiles, reduced: &mut Reduced
         Ok(readings) => readings,
         Err(why) => return reduced.lack(&[metric::NIC_DROPS], &[("side", side)], why),
     };
-    for name in before.names() {
+    for name in after.used() {
         // The loopback device is of interest only where the workload goes through it.
         if name == "lo" && sides != Sides::OneNamespace {
             continue;

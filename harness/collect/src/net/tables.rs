@@ -36,17 +36,19 @@ impl Counters {
     }
 }
 
-/// Packets that an interface dropped.
+/// What is of interest of one interface, in packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Drops {
-    receive: u64,
-    transmit: u64,
+struct Interface {
+    received: u64,
+    receive_drops: u64,
+    transmitted: u64,
+    transmit_drops: u64,
 }
 
-/// `/proc/net/dev`: two lines of headings, then a line for each interface with eight columns of reception (the fourth
-/// are drops) and eight of transmission.
+/// `/proc/net/dev`: two lines of headings, then a line for each interface with eight columns of reception (the second
+/// are packets, the fourth drops) and eight of transmission.
 #[derive(Debug)]
-pub(super) struct Interfaces(BTreeMap<String, Drops>);
+pub(super) struct Interfaces(BTreeMap<String, Interface>);
 
 impl Interfaces {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
@@ -56,11 +58,16 @@ impl Interfaces {
             let (name, columns) =
                 line.rsplit_once(':').ok_or_else(|| format!("`{line}` names no interface"))?;
             let columns: Vec<&str> = columns.split_ascii_whitespace().collect();
-            let &[_, _, _, receive, _, _, _, _, _, _, _, transmit, _, _, _, _] = columns.as_slice() else {
+            if columns.len() != 16 {
                 return Err(format!("interface {} has {} columns, not 16", name.trim(), columns.len()));
+            }
+            let interface = Interface {
+                received: number(columns[1])?,
+                receive_drops: number(columns[3])?,
+                transmitted: number(columns[9])?,
+                transmit_drops: number(columns[11])?,
             };
-            let drops = Drops { receive: number(receive)?, transmit: number(transmit)? };
-            interfaces.insert(name.trim().to_owned(), drops);
+            interfaces.insert(name.trim().to_owned(), interface);
         }
         if interfaces.is_empty() { Err("it names no interface".to_owned()) } else { Ok(Self(interfaces)) }
     }
@@ -69,15 +76,21 @@ impl Interfaces {
         self.0.keys().map(String::as_str)
     }
 
+    /// Those that have ever had a packet: kernels make interfaces that nobody uses.
+    pub(super) fn used(&self) -> impl Iterator<Item = &str> {
+        let unused = Interface { received: 0, receive_drops: 0, transmitted: 0, transmit_drops: 0 };
+        self.0.iter().filter(move |(_, interface)| **interface != unused).map(|(name, _)| name.as_str())
+    }
+
     /// What an interface dropped, in both directions, from this reading to a later one.
     pub(super) fn drops_until(&self, later: &Self, name: &str) -> Result<u64, String> {
         let drops = |reading: &Self| {
             reading.0.get(name).copied().ok_or_else(|| format!("there is no interface {name}"))
         };
         let (before, after) = (drops(self)?, drops(later)?);
-        let received = grown("the count of receive drops", before.receive, after.receive)?;
-        let transmitted = grown("the count of transmit drops", before.transmit, after.transmit)?;
-        Ok(received.saturating_add(transmitted))
+        let receive = grown("the count of receive drops", before.receive_drops, after.receive_drops)?;
+        let transmit = grown("the count of transmit drops", before.transmit_drops, after.transmit_drops)?;
+        Ok(receive.saturating_add(transmit))
     }
 }
 

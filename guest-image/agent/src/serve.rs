@@ -42,11 +42,17 @@ pub(crate) fn serve(reader: impl Read, writer: impl Write + Send + 'static, role
         }
     };
     session.kill_all();
-    if let FrameError::Closed = end {
-        return ExitCode::from(EXIT_CLOSED);
+    match (end, role) {
+        (FrameError::Closed, Role::Guest) => ExitCode::from(EXIT_CLOSED),
+        (FrameError::Closed, Role::Init) => {
+            console::say("the host has closed its end of the port");
+            ExitCode::from(EXIT_CLOSED)
+        }
+        (end, _) => {
+            console::say_error("reading from the host", &end);
+            ExitCode::from(EXIT_BROKEN)
+        }
     }
-    console::say_error("reading from the host", &end);
-    ExitCode::from(EXIT_BROKEN)
 }
 
 fn ready() -> nix::Result<FromAgent> {

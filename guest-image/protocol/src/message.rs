@@ -15,12 +15,13 @@ pub type Id = u32;
 /// From the host to the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToAgent {
-    /// Run a command. Answered by `Started`, any number of `Output`, and `Ended`; or by `Failed`.
+    /// Run a command. Answered by `Started`, any number of `Output`, and `Ended`; or by `Failed`. It ends when its first
+    /// process does: what is left of its process group is killed then, and what was written until then is its output.
     Exec(Id, Exec),
     /// Send a signal to the process group of a running `Exec`. Answered by `Done`, or `Failed` if it has ended.
     Kill(Id, KillTarget, i32),
     /// Write a part of a file. The first part creates or truncates it, the last part (`last`) publishes it under its
-    /// name; every part is answered by `Done` or `Failed`.
+    /// name; every part is answered by `Done` or `Failed`. Files below /proc and /sys are written in place, in one part.
     Put {
         /// This request.
         id: Id,

@@ -25,18 +25,21 @@ pub(super) const PACKAGES: &[&str] = &[
     "libc-bin",
 ];
 
-/// Dependencies of maintainer scripts and of logins, of which there are none here.
+/// Dependencies of maintainer scripts and of logins, of which there are none here, and of arpd and lastlog2, which nobody
+/// runs here.
 pub(super) const OMITTED: &[&str] = &[
     "adduser",
     "base-passwd",
     "debconf",
     "debconf-2.0",
     "init-system-helpers",
+    "libdb5.3t64",
     "libpam-modules",
     "libpam-modules-bin",
     "libpam-runtime",
     "libsemanage-common",
     "libsemanage2",
+    "libsqlite3-0",
     "login.defs",
     "openssl-provider-legacy",
     "passwd",

@@ -17,8 +17,9 @@ const WARNINGS: usize = 20;
 
 /// What a line begins with, after its time stamp, and what that means.
 const MARKS: &[(&str, CrashKind)] = &[
-    // Of the panic that follows when the agent dies, this is the cause.
+    // Of the panic that follows when the agent dies, these are the cause.
     ("assay-agent: died: ", CrashKind::AgentDied),
+    ("assay-agent: cannot boot", CrashKind::AgentDied),
     ("Kernel panic - not syncing", CrashKind::Panic),
     ("PANIC: ", CrashKind::Panic),
     ("traps: PANIC: ", CrashKind::Panic),

@@ -22,11 +22,12 @@ use crate::MachineError;
 const MOST: u64 = 64 * 1024 * 1024;
 
 /// After the first word of a crash, how long the console may go on: a register dump and a few call traces under
-/// emulation take less than a second.
-const CRASH_TIME: Duration = Duration::from_secs(5);
+/// emulation take less than a second, on a busy host a few.
+const CRASH_TIME: Duration = Duration::from_secs(8);
 
-/// After the first word of a crash, silence for this long means that it is complete.
-const CRASH_QUIET: Duration = Duration::from_millis(500);
+/// After the first word of a crash, silence for this long means that it is complete. A panic does not wait for it: it
+/// ends the machine, and so the console.
+const CRASH_QUIET: Duration = Duration::from_secs(2);
 
 /// What the console has shown so far.
 #[derive(Clone, Debug, Default)]

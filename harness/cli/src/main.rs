@@ -1,2 +1,40 @@
-//! The assay command.
-fn main() {}
+//! The `assay` command: arguments, terminal, exit codes and wiring.
+
+mod arguments;
+mod builds;
+mod exec;
+mod failure;
+mod interrupt;
+mod keeper;
+mod kernels;
+mod lab;
+mod places;
+mod plans;
+mod progress;
+mod reports;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let Arguments { places, command } = Arguments::parse();
+    let ended = match command {
+        Command::Supervise => return subprocess::supervise(),
+        Command::Machine { arguments } => return machine::helper(arguments),
+        Command::Run(arguments) => run::run(&places, &arguments),
+        Command::Plan { scenario, json } => run::plan(&places, &scenario, json),
+        Command::Exec(arguments) => exec::exec(&places, &arguments),
+        Command::Kernel { command } => kernels::kernel(&places, &command),
+        Command::Report { run, format, path } => reports::print(&places, run.as_deref(), format, path),
+        Command::Runs => reports::list(&places),
+        Command::Qemu => lab::print_qemu(&places),
+    };
+    ended.unwrap_or_else(|failure| {
+        failure.print();
+        failure.exit_code()
+    })
+}

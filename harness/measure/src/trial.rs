@@ -28,4 +28,6 @@ pub struct TrialRecord {
     pub took_seconds: f64,
     /// What could not be measured, and why.
     pub unavailable: Vec<String>,
+    /// Warnings of the kernel (`WARNING: ...`) on a console, with the guest's name.
+    pub warnings: Vec<String>,
 }

@@ -1,1 +1,12 @@
-//! Trials in seeded randomised blocks, with deadlines and progress as events.
+//! Runs a plan's trials in seeded randomised blocks, with a deadline on everything, and tells what happens as events.
+//!
+//! Invariant: knows neither how results are stored nor how progress is shown; the [`Keeper`] does.
+
+mod event;
+mod execute;
+mod schedule;
+mod trial;
+
+pub use event::Event;
+pub use execute::{Finish, KeepError, Keeper, RunError, Setup, execute};
+pub use schedule::{Trial, schedule};

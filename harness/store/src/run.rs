@@ -44,16 +44,16 @@ pub struct Run {
 }
 
 impl Run {
-    /// Makes the folder of a new run, named by `file.run`, in `results`.
+    /// Makes a new run, named by `file.run`, in `results`. Its folder may be there already, with the logs of its builds.
     ///
     /// # Errors
-    /// If the folder exists already or cannot be written.
+    /// If there is such a run already, or its folder cannot be written.
     pub fn create(results: &Path, file: &RunFile) -> Result<Self, StoreError> {
-        fs::create_dir_all(results).map_err(StoreError::io("creating", results))?;
         let folder = results.join(&file.run);
-        fs::create_dir(&folder).map_err(StoreError::io("creating", &folder))?;
+        fs::create_dir_all(&folder).map_err(StoreError::io("creating", &folder))?;
         let lock = lock(&folder)?;
         let trials = folder.join("trials");
+        // A run that is there already is noticed here.
         fs::create_dir(&trials).map_err(StoreError::io("creating", &trials))?;
         let text = serde_json::to_vec_pretty(file).expect("a run file has string keys only");
         durable::publish(&folder.join("run.json"), &text)?;
@@ -326,6 +326,7 @@ mod tests {
             boot_seconds: Some(1.5),
             took_seconds: 9.0,
             unavailable: vec![],
+            warnings: vec![],
         }
     }
 
@@ -390,6 +391,7 @@ mod tests {
         let results = tempfile::tempdir().unwrap();
         let run = Run::create(results.path(), &run_file()).unwrap();
         assert!(matches!(Run::resume(run.folder()), Err(StoreError::Busy { .. })));
+        assert!(matches!(Run::create(results.path(), &run_file()), Err(StoreError::Busy { .. })));
         let path = run.folder().join("run.json");
         fs::write(&path, r#"{"format": 2, "anything": []}"#).unwrap();
         assert!(matches!(read(run.folder()), Err(StoreError::Newer { found: 2, supported: 1, .. })));

@@ -1,0 +1,183 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Tests Linux kernel patches: builds a baseline and a patched kernel, boots both, runs network workloads on them,
+/// and says what the patch changed.
+#[derive(Debug, Parser)]
+#[command(name = "assay", version, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) places: Places,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Where things are.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Places {
+    /// Folder of runs.
+    #[arg(long, global = true, value_name = "DIR", default_value = "results")]
+    pub(crate) results: PathBuf,
+    /// Kernels, packages and images that can be had again [default: /var/cache/assay for root, else ~/.cache/assay].
+    #[arg(long, global = true, value_name = "DIR", env = "ASSAY_CACHE")]
+    pub(crate) cache: Option<PathBuf>,
+    /// Folder with `kernels/` and `patches/` [default: the nearest one above the scenario or the current folder].
+    #[arg(long, global = true, value_name = "DIR", env = "ASSAY_PROJECT")]
+    pub(crate) project: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Answer a scenario's question: build, boot, measure, compare. Exit: 0 gates hold, 1 one fails, 3 unclear.
+    Run(Run),
+    /// Print what a scenario would do, with every default decided, and do nothing.
+    Plan {
+        /// The scenario file.
+        scenario: PathBuf,
+        /// As JSON instead of YAML.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a command in a guest that boots a kernel; its exit status is ours.
+    Exec(Exec),
+    /// Kernels: bases, builds and the cache.
+    Kernel {
+        #[command(subcommand)]
+        command: Kernel,
+    },
+    /// Print the report of a run.
+    Report {
+        /// Folder of the run, or its name in the results folder [default: the newest].
+        run: Option<PathBuf>,
+        /// How.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+        /// Print only the path of the report's file.
+        #[arg(long)]
+        path: bool,
+    },
+    /// List the runs in the results folder.
+    Runs,
+    /// The process that starts and ends every child.
+    #[command(name = "__supervise", hide = true)]
+    Supervise,
+    /// The program and first arguments of the QEMU that machines run in, as JSON.
+    #[command(name = "__qemu", hide = true)]
+    Qemu,
+    /// Helper processes of machines.
+    #[command(name = "__machine", hide = true)]
+    Machine {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The scenario file.
+    #[arg(required_unless_present = "resume")]
+    pub(crate) scenario: Option<PathBuf>,
+    /// Go on with this interrupted run: its folder, or its name in the results folder.
+    #[arg(long, value_name = "RUN", conflicts_with = "scenario")]
+    pub(crate) resume: Option<PathBuf>,
+    /// How the report is printed; every form of it is kept in the run's folder.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Exec {
+    /// A base: the name of a file in `kernels/`.
+    #[arg(long, default_value = "debian-6.12")]
+    pub(crate) base: String,
+    /// A series on top of it: a name in `patches/`, or a folder. May be given more than once.
+    #[arg(long)]
+    pub(crate) series: Vec<String>,
+    /// Extra kernel parameters.
+    #[arg(long, value_name = "PARAMETER")]
+    pub(crate) cmdline: Vec<String>,
+    /// How instructions are executed.
+    #[arg(long, value_enum, default_value_t = Accel::Auto)]
+    pub(crate) accel: Accel,
+    /// Virtual CPUs.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) vcpus: u32,
+    /// Memory in MiB.
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(128..=262_144))]
+    pub(crate) memory: u32,
+    /// Seconds that the command may take.
+    #[arg(long, default_value_t = 600, value_name = "SECONDS")]
+    pub(crate) deadline: u32,
+    /// The command and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Kernel {
+    /// The bases of this project, and what the cache holds.
+    List,
+    /// Build a kernel, or take it from the cache; prints the path of its image. Exit: 1 if the series does not apply
+    /// or does not compile.
+    Build {
+        #[command(flatten)]
+        choice: KernelChoice,
+        /// All that is known of the image, as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the path of a built kernel's folder; fails if it is not built.
+    Path(KernelChoice),
+    /// Print the merged configuration of a kernel.
+    Config(KernelChoice),
+    /// Build a kernel again from nothing, and say whether the image is the same to the byte. Exit: 1 if not.
+    Reproduce(KernelChoice),
+    /// Remove what was not used for longest until the cache is small enough.
+    Gc {
+        /// Size to stay under, in GiB.
+        #[arg(long, default_value_t = 20, value_name = "GIB")]
+        under: u64,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KernelChoice {
+    /// A base: the name of a file in `kernels/`.
+    pub(crate) base: String,
+    /// A series on top of it: a name in `patches/`, or a folder. May be given more than once.
+    #[arg(long)]
+    pub(crate) series: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For a terminal.
+    Text,
+    /// For a cover letter.
+    Markdown,
+    /// For programs.
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Accel {
+    /// KVM where it really runs a guest, otherwise TCG.
+    Auto,
+    /// KVM or nothing.
+    Kvm,
+    /// QEMU's software emulation.
+    Tcg,
+}
+
+impl From<Accel> for plan::Accel {
+    fn from(accel: Accel) -> Self {
+        match accel {
+            Accel::Auto => Self::Auto,
+            Accel::Kvm => Self::Kvm,
+            Accel::Tcg => Self::Tcg,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Kernels of a plan: each distinct one is built once.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::Context;
+use kernel::{Fault, KernelError, Kernels};
+use measure::BuildEnd;
+use plan::{KernelSpec, Plan};
+
+use crate::{failure::Failure, lab::Lab, progress::Progress};
+
+/// How each arm's kernel was come by, by arm. Arms with the same kernel share a build.
+pub(crate) fn build_arms(
+    lab: &Lab,
+    plan: &Plan,
+    logs: &Path,
+    progress: &mut Progress,
+) -> Result<BTreeMap<String, BuildEnd>, Failure> {
+    let kernels = lab.kernels()?;
+    let mut done: Vec<(&KernelSpec, BuildEnd)> = Vec::new();
+    let mut builds = BTreeMap::new();
+    for arm in &plan.arms {
+        let known = done.iter().find(|(spec, _)| **spec == arm.kernel).map(|(_, build)| build.clone());
+        let build = match known {
+            Some(build) => build,
+            None => {
+                let build = obtain(&kernels, &arm.kernel, logs, progress)?;
+                done.push((&arm.kernel, build.clone()));
+                build
+            }
+        };
+        if !matches!(build, BuildEnd::Built(_)) {
+            progress.line(format!("{}: {}", arm.name, describe(&build)));
+        }
+        builds.insert(arm.name.clone(), build);
+    }
+    Ok(builds)
+}
+
+/// A kernel from the cache, or built now with its log in `logs`.
+pub(crate) fn obtain(
+    kernels: &Kernels,
+    spec: &KernelSpec,
+    logs: &Path,
+    progress: &mut Progress,
+) -> Result<BuildEnd, Failure> {
+    if let Some(image) = kernels.lookup(spec).map_err(of_kernel)? {
+        return Ok(BuildEnd::Built(image));
+    }
+    std::fs::create_dir_all(logs).with_context(|| format!("creating {}", logs.display()))?;
+    let build = kernels.obtain(spec, logs, &mut show(progress)).map_err(of_kernel)?;
+    if let BuildEnd::Built(image) = &build {
+        progress.line(format!("built {} in {:.0} s", image.release, image.build_seconds));
+    }
+    Ok(build)
+}
+
+/// Shows the events of a build.
+pub(crate) fn show(progress: &mut Progress) -> impl FnMut(kernel::Progress) {
+    let mut stage = String::new();
+    let mut total = None;
+    move |event| match event {
+        kernel::Progress::Stage { what, total_hint } => {
+            progress.status(&what, "");
+            stage = what;
+            total = total_hint;
+        }
+        kernel::Progress::Advance { done } => {
+            let detail = match total {
+                Some(total) => format!("{done} of about {total} steps"),
+                None => format!("{done} steps"),
+            };
+            progress.status(&stage, &detail);
+        }
+        kernel::Progress::Note { message } => progress.line(message),
+    }
+}
+
+/// Whose failure it is.
+pub(crate) fn of_kernel(error: KernelError) -> Failure {
+    match error.fault() {
+        Fault::User => Failure::user(format!("assay: {:#}", anyhow::Error::from(error))),
+        Fault::Infrastructure => error.into(),
+    }
+}
+
+/// A failed build in a line or a few.
+pub(crate) fn describe(build: &BuildEnd) -> String {
+    match build {
+        BuildEnd::Built(image) => format!("built {}", image.release),
+        BuildEnd::DoesNotApply(failure) => format!("does not apply: {}: {}", failure.patch, failure.message),
+        BuildEnd::DoesNotCompile { errors, log } => {
+            format!("does not compile; the whole log is in {}\n{errors}", log.display())
+        }
+        BuildEnd::ConfigLost { problems } => format!("configuration lost:\n{}", problems.join("\n")),
+    }
+}

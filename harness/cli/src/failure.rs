@@ -1,0 +1,49 @@
+//! What ends a command early, and the exit status that says whose it is.
+
+use std::process::ExitCode;
+
+/// A command could not give an answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The user's to mend: exit 2. One message a line, complete with file, line and allowed values.
+    User(String),
+    /// The machine's or ours: exit 69 (`EX_UNAVAILABLE`). Says nothing about any kernel.
+    Infrastructure(anyhow::Error),
+    /// Ctrl-C or SIGTERM: exit 130.
+    Interrupted(String),
+}
+
+impl Failure {
+    /// A mistake of the user's.
+    pub(crate) fn user(message: impl std::fmt::Display) -> Self {
+        Self::User(message.to_string())
+    }
+
+    /// Prints it, once, causes included.
+    pub(crate) fn print(&self) {
+        match self {
+            Self::User(message) => eprintln!("{message}"),
+            Self::Infrastructure(error) => {
+                eprintln!("error: {error}");
+                for cause in error.chain().skip(1) {
+                    eprintln!("  caused by: {cause}");
+                }
+            }
+            Self::Interrupted(message) => eprintln!("{message}"),
+        }
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::User(_) => 2,
+            Self::Infrastructure(_) => 69,
+            Self::Interrupted(_) => 130,
+        })
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Infrastructure(error.into())
+    }
+}

@@ -1,0 +1,94 @@
+//! Gives the runner's events to the store and to the person who waits.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use measure::{TrialEnd, TrialRecord};
+use runner::{Event, KeepError, Keeper, Trial};
+use store::Run;
+
+use crate::progress::{Progress, rough};
+
+/// Keeps a run's trials and shows how far it is.
+pub(crate) struct RunKeeper<'a> {
+    pub(crate) run: &'a mut Run,
+    pub(crate) progress: &'a mut Progress,
+    /// Trials that are to be made in all.
+    pub(crate) total: usize,
+    /// Trials that were there when this process began.
+    pub(crate) before: usize,
+    pub(crate) records: Vec<TrialRecord>,
+    pub(crate) started: Instant,
+    /// Boots that the plan has for each arm.
+    pub(crate) boots_per_arm: usize,
+    /// Boots that are left out because their arm was given up.
+    pub(crate) left_out: usize,
+}
+
+impl RunKeeper<'_> {
+    /// What is left at the mean pace of the trials that this process made.
+    fn left(&self) -> String {
+        let made = self.records.len() - self.before;
+        if made == 0 {
+            return String::new();
+        }
+        let left = self.total.saturating_sub(self.records.len() + self.left_out);
+        let seconds = self.started.elapsed().as_secs_f64() / made as f64 * left as f64;
+        format!(", about {} left", rough(Duration::from_secs_f64(seconds)))
+    }
+
+    fn position(&self, trial: &Trial) -> String {
+        let kind = if trial.traced { ", traced" } else { "" };
+        format!("trial {}/{} {} (block {}{kind})", trial.index + 1, self.total, trial.arm, trial.block + 1)
+    }
+}
+
+impl Keeper for RunKeeper<'_> {
+    fn folder(&mut self, trial: &Trial) -> Result<PathBuf, KeepError> {
+        Ok(self.run.trial_folder(trial.index)?)
+    }
+
+    fn event(&mut self, event: Event<'_>) -> Result<(), KeepError> {
+        match event {
+            Event::Booting { trial } => {
+                self.progress.status(&self.position(trial), &format!("booting{}", self.left()));
+            }
+            Event::Up { trial, seconds } => {
+                self.progress
+                    .status(&self.position(trial), &format!("up after {seconds:.1} s{}", self.left()));
+            }
+            Event::Workload { trial, name } => {
+                self.progress.status(&self.position(trial), &format!("{name}{}", self.left()));
+            }
+            Event::Ended { trial, record } => {
+                self.run.finish_trial(record)?;
+                self.records.push(record.clone());
+                self.progress.line(format!(
+                    "{}: {} in {:.1} s{}",
+                    self.position(trial),
+                    end(&record.end),
+                    record.took_seconds,
+                    self.left()
+                ));
+            }
+            Event::GivenUp { arm, failures } => {
+                let made = self.records.iter().filter(|record| record.arm == arm).count();
+                self.left_out += self.boots_per_arm.saturating_sub(made);
+                self.progress
+                    .line(format!("{arm}: failed {failures} boots of {made}; its other boots are left out"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn end(end: &TrialEnd) -> String {
+    match end {
+        TrialEnd::Measured { .. } => "measured".into(),
+        TrialEnd::Crashed { report, .. } => format!("CRASHED: {}", report.title),
+        TrialEnd::WorkloadFailed { workload, message, .. } => format!("{workload} FAILED: {message}"),
+        TrialEnd::NotTestable { message } => format!("not testable: {message}"),
+    }
+}

@@ -1,0 +1,140 @@
+//! `assay kernel`.
+
+use std::{collections::BTreeSet, path::Path, process::ExitCode};
+
+use anyhow::Context;
+use measure::{BuildEnd, KernelImage};
+use plan::KernelSpec;
+
+use crate::{
+    arguments::{Kernel, KernelChoice, Places},
+    builds::{describe, obtain, of_kernel, show},
+    failure::Failure,
+    lab::Lab,
+    places::Runtime,
+    plans::gigabytes,
+    progress::Progress,
+};
+
+pub(crate) fn kernel(places: &Places, command: &Kernel) -> Result<ExitCode, Failure> {
+    match command {
+        Kernel::List => list(places),
+        Kernel::Build { choice, json } => build(places, choice, *json),
+        Kernel::Path(choice) => {
+            let image = built(places, choice)?;
+            println!("{}", image.image.parent().unwrap_or(Path::new("/")).display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Kernel::Config(choice) => config(places, choice),
+        Kernel::Reproduce(choice) => reproduce(places, choice),
+        Kernel::Gc { under } => {
+            let keep = kernel::Keep { keys: BTreeSet::new(), bytes: under << 30 };
+            let freed = Lab::open(places)?.kernels()?.gc(&keep)?;
+            for what in &freed.removed {
+                println!("removed {what}");
+            }
+            println!("freed {:.2} GB", gigabytes(freed.bytes));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// What the command line asks for.
+pub(crate) fn spec(places: &Places, base: &str, series: &[String]) -> Result<KernelSpec, Failure> {
+    let project = places.project(Path::new("."))?;
+    let base = scenario::base(base, &project).map_err(Failure::user)?;
+    let series = series
+        .iter()
+        .map(|name| {
+            scenario::series(name, &base.name, &project).map(|(series, _)| series).map_err(Failure::user)
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(KernelSpec { base, series, options: vec![] })
+}
+
+fn list(places: &Places) -> Result<ExitCode, Failure> {
+    let project = places.project(Path::new("."))?;
+    println!("bases:");
+    for name in project.bases() {
+        println!("  {name}");
+    }
+    println!("series:");
+    for name in project.series() {
+        println!("  {name}");
+    }
+    println!("built:");
+    for stored in Lab::open(places)?.kernels()?.list()? {
+        let series: String = stored.series.iter().map(|name| format!(" + {name}")).collect();
+        println!(
+            "  {}  {:>6.2} GB  {}{series}  ({}, {})",
+            &stored.key[..12.min(stored.key.len())],
+            gigabytes(stored.bytes),
+            stored.base,
+            stored.source_version,
+            stored.release
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn build(places: &Places, choice: &KernelChoice, json: bool) -> Result<ExitCode, Failure> {
+    let mut progress = Progress::new();
+    let spec = spec(places, &choice.base, &choice.series)?;
+    let lab = Lab::open(places)?;
+    let runtime = Runtime::create()?;
+    let build = obtain(&lab.kernels()?, &spec, &runtime.folder().join("builds"), &mut progress);
+    progress.clear();
+    match build? {
+        BuildEnd::Built(image) if json => {
+            println!("{}", serde_json::to_string_pretty(&image).context("writing the image as JSON")?);
+        }
+        BuildEnd::Built(image) => println!("{}", image.image.display()),
+        failed => {
+            eprintln!("{}", describe(&failed));
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The merged configuration, made without a build if there was none yet.
+fn config(places: &Places, choice: &KernelChoice) -> Result<ExitCode, Failure> {
+    let mut progress = Progress::new();
+    let spec = spec(places, &choice.base, &choice.series)?;
+    let config = Lab::open(places)?.kernels()?.config(&spec, &mut show(&mut progress)).map_err(of_kernel);
+    progress.clear();
+    match config? {
+        Ok(text) => print!("{text}"),
+        Err(end) => {
+            eprintln!("{}", describe(&end));
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds a kernel twice, the second time from nothing, and compares the images.
+fn reproduce(places: &Places, choice: &KernelChoice) -> Result<ExitCode, Failure> {
+    let mut progress = Progress::new();
+    let spec = spec(places, &choice.base, &choice.series)?;
+    let lab = Lab::open(places)?;
+    let runtime = Runtime::create()?;
+    let logs = runtime.folder().join("builds");
+    let reproduction = lab.kernels()?.reproduce(&spec, &logs, &mut show(&mut progress)).map_err(of_kernel);
+    progress.clear();
+    let reproduction = reproduction?;
+    println!("cached   {}\nrebuilt  {}", reproduction.cached, reproduction.rebuilt);
+    if reproduction.is_identical() {
+        println!("identical");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("they differ");
+    Ok(ExitCode::FAILURE)
+}
+
+fn built(places: &Places, choice: &KernelChoice) -> Result<KernelImage, Failure> {
+    let spec = spec(places, &choice.base, &choice.series)?;
+    Lab::open(places)?.kernels()?.lookup(&spec).map_err(of_kernel)?.ok_or_else(|| {
+        Failure::user(format!("assay: {} is not built; build it with `assay kernel build`", choice.base))
+    })
+}

@@ -1,0 +1,227 @@
+//! What commands share: the supervisor, and behind it packages, kernels, QEMU and the guest's image.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result, ensure};
+use boot_image::{BootImages, KernelModules, RootDisk};
+use debian::{Event, Packages, Request, Reuse, Wanted};
+use kernel::Kernels;
+use machine::{BootFiles, Host, Qemu};
+use measure::BuildEnd;
+use plan::{Machine, Plan};
+use store::{ArmKernel, GuestRoot};
+use subprocess::Supervisor;
+
+use crate::{arguments::Places, failure::Failure, progress::Progress};
+
+/// An opened workshop.
+#[derive(Debug)]
+pub(crate) struct Lab {
+    pub(crate) supervisor: Supervisor,
+    cache: PathBuf,
+    us: PathBuf,
+}
+
+/// What machines need besides kernels.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub(crate) host: Host,
+    /// None if every machine is a fake one.
+    guests: Option<Guests>,
+}
+
+/// What guests boot besides their kernel.
+#[derive(Debug)]
+struct Guests {
+    root_disk: RootDisk,
+    images: BootImages,
+    agent: PathBuf,
+}
+
+impl Lab {
+    pub(crate) fn open(places: &Places) -> Result<Self> {
+        let us = std::env::current_exe().context("finding our own program")?;
+        let supervisor = Supervisor::start(&[us.clone().into(), OsString::from("__supervise")])?;
+        let cache = places.cache_folder()?;
+        std::fs::create_dir_all(&cache).with_context(|| format!("creating {}", cache.display()))?;
+        Ok(Self { supervisor, cache, us })
+    }
+
+    fn packages(&self) -> Result<Packages> {
+        Ok(Packages::open(&self.cache.join("packages"), &self.supervisor)?)
+    }
+
+    pub(crate) fn kernels(&self) -> Result<Kernels> {
+        Ok(Kernels::open(&self.cache.join("kernels"), self.supervisor.clone(), self.packages()?)?)
+    }
+
+    /// What the machines of a plan need.
+    pub(crate) fn bench_for(&self, plan: &Plan, progress: &mut Progress) -> Result<Bench> {
+        let fake = plan.arms.iter().all(|arm| matches!(arm.machine, Machine::Fake(_)));
+        self.bench(!fake, progress)
+    }
+
+    /// With QEMU and the guest's root image, had from Debian's packages where they are not there yet; or without them, for
+    /// fake machines.
+    pub(crate) fn bench(&self, real: bool, progress: &mut Progress) -> Result<Bench> {
+        let (mut qemu, mut guests) = (None, None);
+        if real {
+            let images = BootImages::open(&self.cache, &self.supervisor)?;
+            let root_disk = self.root_disk(&images, progress)?;
+            guests = Some(Guests { root_disk, images, agent: self.agent()? });
+            qemu = Some(self.qemu(progress)?);
+        }
+        let helper = vec![self.us.clone().into(), OsString::from("__machine")];
+        let host = Host::probe(&self.supervisor, qemu, helper);
+        Ok(Bench { host, guests })
+    }
+
+    /// The host's own QEMU if it is new enough, otherwise one that is unpacked into the cache.
+    fn qemu(&self, progress: &mut Progress) -> Result<Qemu> {
+        match Qemu::system(&self.supervisor) {
+            Ok(qemu) => return Ok(qemu),
+            Err(machine::MachineError::Qemu { .. } | machine::MachineError::QemuTooOld { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // Dependencies come from the stable suite unless they are named here.
+        let newest =
+            |name: &str| Wanted { name: name.into(), version: None, suite: Some("trixie-backports".into()) };
+        let request = Request {
+            suites: vec!["trixie".into(), "trixie-backports".into()],
+            packages: ["qemu-system-x86", "qemu-system-common", "qemu-system-data", "seabios"]
+                .map(newest)
+                .into(),
+            with_dependencies: true,
+            recommends: false,
+            omit: vec![],
+        };
+        let root = self.packages()?.root(&self.cache.join("roots"), &request, Reuse::Last, &mut |event| {
+            progress.status("QEMU from Debian's packages", &debian_event(&event));
+        })?;
+        Ok(Qemu::in_root(&root.path, &self.supervisor)?)
+    }
+
+    fn root_disk(&self, images: &BootImages, progress: &mut Progress) -> Result<RootDisk> {
+        if let Some(disk) = images.lookup_root_disk()? {
+            return Ok(disk);
+        }
+        let disk = images.root_disk(&self.packages()?, &mut |step| {
+            let detail = match step {
+                boot_image::Progress::Resolving => "looking up packages".to_owned(),
+                boot_image::Progress::Fetching { packages, bytes } => {
+                    format!("fetching {packages} packages, {} MB", bytes / 1_000_000)
+                }
+                _ => "writing the image".to_owned(),
+            };
+            progress.status("the guests' root image", &detail);
+        })?;
+        Ok(disk)
+    }
+
+    /// The guest agent: beside our own program, where the build puts it.
+    fn agent(&self) -> Result<PathBuf> {
+        let agent = self.us.with_file_name("assay-agent");
+        ensure!(
+            agent.is_file(),
+            "the guest agent is not at {}: `cargo xtask setup` builds both",
+            agent.display()
+        );
+        Ok(agent)
+    }
+}
+
+impl Bench {
+    /// What each arm boots. Arms whose kernel failed to build have no entry.
+    pub(crate) fn boot_files(
+        &self,
+        kernels: &BTreeMap<String, ArmKernel>,
+    ) -> Result<BTreeMap<String, BootFiles>> {
+        let mut files = BTreeMap::new();
+        for (arm, kernel) in kernels {
+            let BuildEnd::Built(image) = &kernel.build else { continue };
+            let mut boot = BootFiles {
+                kernel: image.image.clone(),
+                initramfs: PathBuf::new(),
+                root_disk: PathBuf::new(),
+            };
+            if let Some(guests) = &self.guests {
+                let tree =
+                    image.modules.as_ref().map(|folder| folder.join("lib/modules").join(&image.release));
+                let modules = tree.as_deref().map(KernelModules::of);
+                boot.initramfs = guests.images.initramfs(&guests.agent, modules.as_ref())?.path;
+                boot.root_disk.clone_from(&guests.root_disk.path);
+            }
+            files.insert(arm.clone(), boot);
+        }
+        Ok(files)
+    }
+
+    /// What a result depends on besides the plan and the kernels.
+    pub(crate) fn facts(&self) -> Result<store::Host> {
+        let mut facts = host_facts()?;
+        facts.qemu = self.host.qemu.as_ref().map_or_else(|| "none".into(), |qemu| qemu.version().to_owned());
+        facts.accel = match &self.host.kvm {
+            Ok(()) => "kvm".into(),
+            Err(why) => format!("tcg ({why})"),
+        };
+        if let Some(guests) = &self.guests {
+            facts.guest_root = GuestRoot {
+                sha256: guests.root_disk.sha256.clone(),
+                packages: guests.root_disk.packages.iter().cloned().collect(),
+            };
+            facts.initramfs_sha256 = guests.images.initramfs(&guests.agent, None)?.sha256;
+        }
+        Ok(facts)
+    }
+}
+
+/// From `/proc` and `uname`.
+fn host_facts() -> Result<store::Host> {
+    let read =
+        |path: &str| std::fs::read_to_string(Path::new(path)).with_context(|| format!("reading {path}"));
+    let cpuinfo = read("/proc/cpuinfo")?;
+    let meminfo = read("/proc/meminfo")?;
+    let field = |text: &str, name: &str| {
+        text.lines()
+            .find(|line| line.starts_with(name))
+            .and_then(|line| Some(line.split_once(':')?.1.trim().to_owned()))
+    };
+    let memory_kib =
+        field(&meminfo, "MemTotal").and_then(|value| value.split(' ').next()?.parse::<u64>().ok());
+    Ok(store::Host {
+        kernel: nix::sys::utsname::uname().context("uname")?.release().to_string_lossy().into_owned(),
+        cpu: field(&cpuinfo, "model name").unwrap_or_default(),
+        cpus: std::thread::available_parallelism()
+            .map_or(0, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
+        memory_mib: memory_kib.context("/proc/meminfo has no MemTotal")? / 1024,
+        ..store::Host::default()
+    })
+}
+
+fn debian_event(event: &Event) -> String {
+    match event {
+        Event::Fetching { packages, of_packages, bytes, of_bytes } => {
+            format!(
+                "fetched {packages} of {of_packages} packages, {} of {} MB",
+                bytes / 1_000_000,
+                of_bytes / 1_000_000
+            )
+        }
+        Event::Unpacking { package, before, of } => format!("unpacking {package} ({before} of {of})"),
+        _ => String::new(),
+    }
+}
+
+/// `assay __qemu`.
+pub(crate) fn print_qemu(places: &Places) -> Result<ExitCode, Failure> {
+    let mut progress = Progress::new();
+    let qemu = Lab::open(places)?.qemu(&mut progress)?;
+    progress.clear();
+    println!("{}", serde_json::to_string(&qemu.argv()).context("writing QEMU's argv")?);
+    Ok(ExitCode::SUCCESS)
+}

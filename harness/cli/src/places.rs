@@ -1,0 +1,140 @@
+//! Folders: the cache, the project, and the private one for sockets.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::arguments::Places;
+
+impl Places {
+    /// The project that a scenario, or the current folder, is in.
+    pub(crate) fn project(&self, near: &Path) -> Result<scenario::Project, crate::failure::Failure> {
+        match &self.project {
+            Some(root) => Ok(scenario::Project::at(root)),
+            None => scenario::Project::containing(near).map_err(crate::failure::Failure::user),
+        }
+    }
+
+    /// The cache folder. Root's is one that other users can reach: builds and guests run as an unprivileged user.
+    pub(crate) fn cache_folder(&self) -> Result<PathBuf> {
+        if let Some(folder) = &self.cache {
+            return std::path::absolute(folder).with_context(|| format!("resolving {}", folder.display()));
+        }
+        if nix::unistd::geteuid().is_root() {
+            return Ok("/var/cache/assay".into());
+        }
+        let xdg = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let base = xdg.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")));
+        Ok(base.context("neither ASSAY_CACHE, XDG_CACHE_HOME nor HOME is set")?.join("assay"))
+    }
+
+    /// The folder of a run that was named by its path or by its name in the results folder.
+    pub(crate) fn run_folder(&self, run: &Path) -> PathBuf {
+        if run.join("run.json").is_file() { run.to_owned() } else { self.results.join(run) }
+    }
+}
+
+/// A private folder for one invocation's sockets. Its lock tells the next invocation whether its maker still lives.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    folder: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl Runtime {
+    /// Makes the folder, and removes what dead invocations left.
+    pub(crate) fn create() -> Result<Self> {
+        let base = base()?;
+        sweep(&base)?;
+        for attempt in 0..1000 {
+            let folder = base.join(format!("{}-{attempt}", std::process::id()));
+            match DirBuilder::new().mode(0o755).create(&folder) {
+                // Another invocation's sweep may come between making the folder and locking it, and remove it.
+                Ok(()) => {
+                    if let Ok(Some(lock)) = lock(&folder) {
+                        return Ok(Self { folder, _lock: lock });
+                    }
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error).with_context(|| format!("creating {}", folder.display())),
+            }
+        }
+        bail!("{} is full of folders of this process id", base.display())
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            eprintln!("assay: removing {}: {error}; the next invocation will", self.folder.display());
+        }
+    }
+}
+
+/// `/run/assay` for root, else a folder of the user's own. Short: a socket's path must fit into 107 bytes.
+fn base() -> Result<PathBuf> {
+    let user = nix::unistd::geteuid();
+    let base = if user.is_root() {
+        PathBuf::from("/run/assay")
+    } else {
+        match std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir()) {
+            Some(folder) => folder.join("assay"),
+            None => PathBuf::from(format!("/tmp/assay-{user}")),
+        }
+    };
+    match DirBuilder::new().mode(if user.is_root() { 0o755 } else { 0o700 }).create(&base) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            let found =
+                fs::symlink_metadata(&base).with_context(|| format!("looking at {}", base.display()))?;
+            if !found.is_dir() || found.uid() != user.as_raw() || found.mode() & 0o022 != 0 {
+                bail!("{} is not a folder that only this user can write to", base.display());
+            }
+        }
+        Err(error) => return Err(error).with_context(|| format!("creating {}", base.display())),
+    }
+    Ok(base)
+}
+
+/// Removes the folders whose makers are gone.
+fn sweep(base: &Path) -> Result<()> {
+    for entry in fs::read_dir(base).with_context(|| format!("reading {}", base.display()))? {
+        let folder = entry.with_context(|| format!("reading {}", base.display()))?.path();
+        // A folder that vanishes or that another sweep holds is being taken care of.
+        if let Ok(Some(_held)) = lock(&folder) {
+            fs::remove_dir_all(&folder)
+                .or_else(gone)
+                .with_context(|| format!("removing {}", folder.display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn gone(error: std::io::Error) -> std::io::Result<()> {
+    if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}
+
+/// The lock of a runtime folder, or nothing if its maker lives.
+fn lock(folder: &Path) -> Result<Option<Flock<File>>> {
+    let path = folder.join("lock");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .with_context(|| format!("creating {}", path.display()))?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(Some(lock)),
+        Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, errno)) => Err(errno).with_context(|| format!("locking {}", path.display())),
+    }
+}

@@ -1,0 +1,151 @@
+//! `assay report` and the end of `assay run`: one model, three forms, kept beside the run.
+
+use std::{collections::BTreeMap, path::Path, process::ExitCode};
+
+use anyhow::Context;
+use report::{Colour, Detail, Evidence, Model, Terminal};
+use runner::schedule;
+use store::Stored;
+
+use crate::{
+    arguments::{Format, Places},
+    failure::Failure,
+};
+
+/// Makes the report of a run, keeps every form of it in the run's folder, prints one, and answers with the exit status:
+/// 0 all gates hold, 1 one fails, 3 unclear.
+pub(crate) fn finish(stored: &Stored, format: Format) -> Result<ExitCode, Failure> {
+    let model = model(stored)?;
+    for (name, format) in FILES {
+        let path = stored.folder.join(name);
+        std::fs::write(&path, render(&model, format, Output::File)?)
+            .with_context(|| format!("writing {}", path.display()))?;
+    }
+    print!("{}", render(&model, format, Output::standard())?);
+    Ok(ExitCode::from(report::overall(&model).exit_code()))
+}
+
+/// The report of a run that is over.
+pub(crate) fn print(
+    places: &Places,
+    run: Option<&Path>,
+    format: Format,
+    path_only: bool,
+) -> Result<ExitCode, Failure> {
+    let folder = match run {
+        Some(run) => places.run_folder(run),
+        None => store::newest(&places.results).map_err(user)?,
+    };
+    let stored = store::read(&folder).map_err(user)?;
+    if path_only {
+        let path = folder.join("report.txt");
+        let path = path.canonicalize().with_context(|| format!("{} has no report yet", folder.display()))?;
+        println!("{}", path.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    finish(&stored, format)
+}
+
+/// The runs in the results folder, a line each.
+pub(crate) fn list(places: &Places) -> Result<ExitCode, Failure> {
+    for folder in store::list(&places.results)? {
+        match store::read(&folder) {
+            Ok(stored) => {
+                let total = schedule(&stored.file.plan).len();
+                println!(
+                    "{}  {:>3} of {total:<3} trials  {}",
+                    stored.file.run,
+                    stored.trials.len(),
+                    stored.file.plan.question
+                );
+            }
+            Err(error) => println!("{}  unreadable: {error}", folder.display()),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+const FILES: [(&str, Format); 3] =
+    [("report.txt", Format::Text), ("report.md", Format::Markdown), ("report.json", Format::Json)];
+
+/// A run that is not there, or is newer than we are, is the user's to mend.
+fn user(error: store::StoreError) -> Failure {
+    match error {
+        store::StoreError::NoSuchRun { .. } | store::StoreError::Newer { .. } => {
+            Failure::user(format!("assay: {error}"))
+        }
+        other => other.into(),
+    }
+}
+
+fn render(model: &Model, format: Format, to: Output) -> Result<String, Failure> {
+    Ok(match format {
+        Format::Text => {
+            let (colour, columns) = match to {
+                Output::Terminal { columns } => (Colour::Always, columns),
+                Output::File => (Colour::Never, 100),
+            };
+            report::terminal(model, Terminal { colour, columns, detail: Detail::Short })
+        }
+        Format::Markdown => report::markdown(model),
+        Format::Json => report::json(model).context("writing the report as JSON")?,
+    })
+}
+
+/// Where a report goes.
+#[derive(Clone, Copy)]
+enum Output {
+    File,
+    Terminal { columns: usize },
+}
+
+impl Output {
+    fn standard() -> Self {
+        use std::io::IsTerminal;
+        if std::io::stdout().is_terminal() {
+            let (_, columns) = console::Term::stdout().size();
+            Self::Terminal { columns: columns.into() }
+        } else {
+            Self::File
+        }
+    }
+}
+
+fn model(stored: &Stored) -> Result<Model, Failure> {
+    let file = &stored.file;
+    let made: Vec<u32> = stored.trials.iter().map(|trial| trial.index).collect();
+    let given_up = |arm: &str| {
+        let builds = matches!(file.kernels.get(arm).map(|k| &k.build), Some(measure::BuildEnd::Built(_)));
+        !builds
+            || !stored
+                .trials
+                .iter()
+                .any(|t| t.arm == arm && matches!(t.end, measure::TrialEnd::Measured { .. }))
+    };
+    let finished =
+        schedule(&file.plan).iter().all(|trial| made.contains(&trial.index) || given_up(&trial.arm));
+    let builds: BTreeMap<_, _> =
+        file.kernels.iter().map(|(arm, kernel)| (arm.clone(), kernel.build.clone())).collect();
+    let host = &file.host;
+    let model = report::assemble(Evidence {
+        plan: &file.plan,
+        builds,
+        trials: &stored.trials,
+        host: report::Host {
+            cpu: Some(host.cpu.clone()),
+            cpus: Some(host.cpus),
+            memory_mib: Some(host.memory_mib),
+            kernel: Some(host.kernel.clone()),
+            qemu: Some(host.qemu.clone()),
+            accel: Some(host.accel.clone()),
+        },
+        run: file.run.clone(),
+        folder: Some(stored.folder.clone()),
+        started: file.started.clone(),
+        assay: file.assay.clone(),
+        finished,
+        repeat: vec![format!("assay run scenarios/{}.yaml", file.plan.name)],
+        warnings: scenario::remarks(&file.plan),
+    })?;
+    Ok(model)
+}

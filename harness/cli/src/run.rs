@@ -1,0 +1,162 @@
+//! `assay run`: from a scenario to a verdict. This file is the data flow of ARCHITECTURE.md.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use jiff::Timestamp;
+use measure::BuildEnd;
+use plan::Plan;
+use runner::{Finish, Setup, execute, schedule};
+use store::{ArmKernel, RunFile, Stored};
+
+use crate::{
+    arguments::{self, Places},
+    builds::build_arms,
+    failure::Failure,
+    keeper::RunKeeper,
+    lab::{Bench, Lab},
+    places::Runtime,
+    progress::Progress,
+    reports,
+};
+
+pub(crate) fn run(places: &Places, arguments: &arguments::Run) -> Result<ExitCode, Failure> {
+    let mut progress = Progress::new();
+    let ended = match (&arguments.scenario, &arguments.resume) {
+        (Some(scenario), _) => start(places, scenario, &mut progress),
+        (None, Some(run)) => resume(places, run, &mut progress),
+        (None, None) => Err(Failure::user("assay: name a scenario, or a run to resume")),
+    };
+    progress.clear();
+    let stored = ended?;
+    reports::finish(&stored, arguments.format)
+}
+
+/// A new run.
+fn start(places: &Places, scenario: &Path, progress: &mut Progress) -> Result<Stored, Failure> {
+    let project = places.project(scenario)?;
+    let plan = scenario::load(scenario, &project).map_err(Failure::user)?;
+    for remark in scenario::remarks(&plan) {
+        progress.line(format!("note: {remark}"));
+    }
+    let lab = Lab::open(places)?;
+    let bench = lab.bench_for(&plan, progress)?;
+    let started = Timestamp::now();
+    let name = format!("{}-{}", started.strftime("%Y%m%d-%H%M%S"), plan.name);
+    let logs = places.results.join(&name).join("builds");
+    let builds = build_arms(&lab, &plan, &logs, progress)?;
+    let file = RunFile {
+        format: store::FORMAT,
+        run: name,
+        assay: env!("CARGO_PKG_VERSION").to_owned(),
+        started: started.to_string(),
+        kernels: builds.into_iter().map(|(arm, build)| (arm, ArmKernel { build })).collect(),
+        host: bench.facts()?,
+        plan,
+    };
+    let mut run = store::Run::create(&places.results, &file)?;
+    let stored = Stored { folder: run.folder().to_owned(), file, trials: vec![] };
+    trials(&lab, &bench, &mut run, stored, progress)
+}
+
+/// An interrupted run, from where it stopped.
+fn resume(places: &Places, run: &Path, progress: &mut Progress) -> Result<Stored, Failure> {
+    let folder = places.run_folder(run);
+    let (mut run, mut stored) = match store::Run::resume(&folder) {
+        Err(error @ (store::StoreError::NoSuchRun { .. } | store::StoreError::Newer { .. })) => {
+            return Err(Failure::user(format!("assay: {error}")));
+        }
+        other => other?,
+    };
+    let total = schedule(&stored.file.plan).len();
+    progress.line(format!("{}: {} of {total} trials are finished", folder.display(), stored.trials.len()));
+    let lab = Lab::open(places)?;
+    let bench = lab.bench_for(&stored.file.plan, progress)?;
+    let builds = build_arms(&lab, &stored.file.plan, &folder.join("builds"), progress)?;
+    refuse_other_kernels(&stored.file, &builds)?;
+    // Paths into the cache may have changed since; what they hold has not.
+    stored.file.kernels = builds.into_iter().map(|(arm, build)| (arm, ArmKernel { build })).collect();
+    trials(&lab, &bench, &mut run, stored, progress)
+}
+
+/// Trials of one run must boot the same images, or they are no replications.
+fn refuse_other_kernels(file: &RunFile, builds: &BTreeMap<String, BuildEnd>) -> Result<(), Failure> {
+    let image = |build: &BuildEnd| match build {
+        BuildEnd::Built(image) => Some(image.image_sha256.clone()),
+        _ => None,
+    };
+    for (arm, build) in builds {
+        let before = file.kernels.get(arm).and_then(|kernel| image(&kernel.build));
+        if before != image(build) {
+            return Err(Failure::user(format!(
+                "assay: {arm}: the kernel is not the one that this run began with (compiler or series changed?); start a new run"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Makes the trials that are still to be made.
+fn trials(
+    lab: &Lab,
+    bench: &Bench,
+    run: &mut store::Run,
+    mut stored: Stored,
+    progress: &mut Progress,
+) -> Result<Stored, Failure> {
+    let plan = &stored.file.plan;
+    let boot_files = bench.boot_files(&stored.file.kernels)?;
+    let runtime = Runtime::create()?;
+    let total = schedule(plan).len();
+    let mut keeper = RunKeeper {
+        run,
+        progress,
+        total,
+        before: stored.trials.len(),
+        records: stored.trials.clone(),
+        started: Instant::now(),
+        boots_per_arm: total / plan.arms.len().max(1),
+        left_out: 0,
+    };
+    let setup = Setup {
+        plan,
+        boot_files: &boot_files,
+        supervisor: &lab.supervisor,
+        host: &bench.host,
+        runtime: runtime.folder(),
+    };
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("starting the asynchronous runtime")?;
+    let finish =
+        tokio.block_on(execute(&setup, &stored.trials, crate::interrupt::asked_to_stop(), &mut keeper));
+    let records = keeper.records;
+    // A thread that still waits for something must not keep us.
+    tokio.shutdown_timeout(Duration::from_secs(2));
+    match finish? {
+        Finish::Complete => {
+            stored.trials = records;
+            Ok(stored)
+        }
+        Finish::Interrupted => Err(Failure::Interrupted(format!(
+            "interrupted: {} of {total} trials are kept; go on with: assay run --resume {}",
+            records.len(),
+            run.folder().display()
+        ))),
+    }
+}
+
+/// The plan of a scenario, printed with every default decided.
+pub(crate) fn plan(places: &Places, scenario: &Path, json: bool) -> Result<ExitCode, Failure> {
+    let project = places.project(scenario)?;
+    let plan: Plan = scenario::load(scenario, &project).map_err(Failure::user)?;
+    crate::plans::print(places, &plan, json)?;
+    Ok(ExitCode::SUCCESS)
+}

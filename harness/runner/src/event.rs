@@ -1,0 +1,43 @@
+//! Progress as data: the caller stores it, shows it, or both.
+
+use measure::TrialRecord;
+
+use crate::Trial;
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A boot begins.
+    Booting {
+        /// Which.
+        trial: &'a Trial,
+    },
+    /// All guests are up.
+    Up {
+        /// Which.
+        trial: &'a Trial,
+        /// Since power-on.
+        seconds: f64,
+    },
+    /// A workload begins.
+    Workload {
+        /// In which boot.
+        trial: &'a Trial,
+        /// Its name.
+        name: &'a str,
+    },
+    /// A trial is over. The run goes on only if the caller could keep it.
+    Ended {
+        /// Which.
+        trial: &'a Trial,
+        /// How it went.
+        record: &'a TrialRecord,
+    },
+    /// An arm has never once been measured and keeps failing: its remaining boots are left out.
+    GivenUp {
+        /// The arm.
+        arm: &'a str,
+        /// Boots that failed.
+        failures: u32,
+    },
+}

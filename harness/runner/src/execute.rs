@@ -1,0 +1,191 @@
+//! From the schedule to finished trials.
+
+use std::{collections::BTreeMap, future::Future, path::Path, path::PathBuf, pin::Pin};
+
+use machine::{BootFiles, Host, MachineError};
+use measure::{TrialEnd, TrialRecord};
+use plan::Plan;
+use subprocess::Supervisor;
+
+use crate::{Event, Trial, schedule, trial::run_trial};
+
+/// Boots of an arm that may fail before it was ever measured; then the rest are left out. One failure could be chance,
+/// and each may cost a whole boot deadline.
+const FAILURES_BEFORE_GIVING_UP: u32 = 2;
+
+/// All that trials need, ready.
+#[derive(Debug)]
+pub struct Setup<'a> {
+    /// What to do.
+    pub plan: &'a Plan,
+    /// What to boot, by arm. An arm without an entry takes part in no trial.
+    pub boot_files: &'a BTreeMap<String, BootFiles>,
+    /// Starts and ends every child.
+    pub supervisor: &'a Supervisor,
+    /// What this host can do.
+    pub host: &'a Host,
+    /// A private folder for sockets.
+    pub runtime: &'a Path,
+}
+
+/// Why the caller could not keep something: the run stops.
+pub type KeepError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Who keeps what happens.
+pub trait Keeper {
+    /// An empty folder for a trial's consoles, with `raw/` in it for the tools' own output.
+    ///
+    /// # Errors
+    /// If there can be none.
+    fn folder(&mut self, trial: &Trial) -> Result<PathBuf, KeepError>;
+
+    /// Something happened.
+    ///
+    /// # Errors
+    /// If a finished trial could not be kept.
+    fn event(&mut self, event: Event<'_>) -> Result<(), KeepError>;
+}
+
+/// How a run came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// Every trial was made, or left out for a reason that was told.
+    Complete,
+    /// The caller asked to stop. The trial that was running does not count.
+    Interrupted,
+}
+
+/// The infrastructure failed; says nothing about any kernel.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A machine could not be made or driven.
+    #[error("trial {index} ({arm})")]
+    Machine {
+        /// Position in the schedule.
+        index: u32,
+        /// The arm.
+        arm: String,
+        /// Why not.
+        source: Box<MachineError>,
+    },
+    /// What happened could not be kept.
+    #[error("keeping trial {index} ({arm})")]
+    Keep {
+        /// Position in the schedule.
+        index: u32,
+        /// The arm.
+        arm: String,
+        /// Why not.
+        source: KeepError,
+    },
+}
+
+impl RunError {
+    /// For `map_err` on the keeper's answers.
+    pub(crate) fn keep(trial: &Trial) -> impl FnOnce(KeepError) -> Self {
+        let (index, arm) = (trial.index, trial.arm.clone());
+        move |source| Self::Keep { index, arm, source }
+    }
+}
+
+/// Makes every trial of the plan that is not in `finished` yet, until `stop` resolves.
+///
+/// # Errors
+/// If the infrastructure fails. Trials that ended before were given to the keeper.
+pub async fn execute(
+    setup: &Setup<'_>,
+    finished: &[TrialRecord],
+    stop: impl Future<Output = ()>,
+    keeper: &mut impl Keeper,
+) -> Result<Finish, RunError> {
+    let mut stop = std::pin::pin!(stop);
+    let mut tally = Tally::default();
+    for record in finished {
+        tally.add(record);
+    }
+    for trial in schedule(setup.plan) {
+        let done = finished.iter().any(|record| record.index == trial.index);
+        let Some(files) = setup.boot_files.get(&trial.arm).filter(|_| !done && !tally.given_up(&trial.arm))
+        else {
+            continue;
+        };
+        let Some(record) = until(stop.as_mut(), run_trial(setup, &trial, files, keeper)).await else {
+            return Ok(Finish::Interrupted);
+        };
+        let record = record?;
+        keeper.event(Event::Ended { trial: &trial, record: &record }).map_err(RunError::keep(&trial))?;
+        tally.add(&record);
+        if tally.given_up(&trial.arm) {
+            let event = Event::GivenUp { arm: &trial.arm, failures: FAILURES_BEFORE_GIVING_UP };
+            keeper.event(event).map_err(RunError::keep(&trial))?;
+        }
+    }
+    Ok(Finish::Complete)
+}
+
+/// What `work` yields, or nothing if `stop` resolves first; `work` is then dropped, and its machines with it.
+async fn until<T>(stop: Pin<&mut impl Future<Output = ()>>, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        () = stop => None,
+        result = work => Some(result),
+    }
+}
+
+/// How often each arm failed, and whether it was ever measured.
+#[derive(Default)]
+struct Tally {
+    arms: BTreeMap<String, (u32, bool)>,
+}
+
+impl Tally {
+    fn add(&mut self, record: &TrialRecord) {
+        let (failures, measured) = self.arms.entry(record.arm.clone()).or_default();
+        if matches!(record.end, TrialEnd::Measured { .. }) {
+            *measured = true;
+        } else {
+            *failures += 1;
+        }
+    }
+
+    fn given_up(&self, arm: &str) -> bool {
+        self.arms
+            .get(arm)
+            .is_some_and(|(failures, measured)| !measured && *failures >= FAILURES_BEFORE_GIVING_UP)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(arm: &str, end: TrialEnd) -> TrialRecord {
+        TrialRecord {
+            index: 0,
+            block: 0,
+            arm: arm.into(),
+            traced: false,
+            end,
+            facts: BTreeMap::new(),
+            boot_seconds: None,
+            took_seconds: 1.0,
+            unavailable: vec![],
+            warnings: vec![],
+        }
+    }
+
+    #[test]
+    fn an_arm_that_was_measured_once_is_never_given_up() {
+        let failed = || TrialEnd::NotTestable { message: "no such sysctl".into() };
+        let mut tally = Tally::default();
+        tally.add(&record("sick", failed()));
+        assert!(!tally.given_up("sick"));
+        tally.add(&record("sick", failed()));
+        assert!(tally.given_up("sick"));
+        tally.add(&record("flaky", TrialEnd::Measured { samples: vec![] }));
+        for _ in 0..5 {
+            tally.add(&record("flaky", failed()));
+        }
+        assert!(!tally.given_up("flaky"));
+    }
+}

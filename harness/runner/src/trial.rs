@@ -1,0 +1,247 @@
+//! One trial: boot, workloads in their windows, power off.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use machine::{Boot, BootEnd, BootFiles, Running};
+use measure::{CrashReport, Dims, GuestFacts, Provenance, RawFile, Sample, TrialEnd, TrialRecord, metric};
+use plan::{Collector, Machine};
+use workload::WorkloadError;
+
+use crate::{Event, Keeper, RunError, Setup, Trial};
+
+/// A clean power-off flushes nothing that matters; a guest that cannot even do this hangs.
+const POWER_OFF_DEADLINE: Duration = Duration::from_secs(20);
+
+/// After an agent fell silent, how long its console may take to say why.
+const CRASH_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Makes one trial.
+pub(crate) async fn run_trial(
+    setup: &Setup<'_>,
+    trial: &Trial,
+    files: &BootFiles,
+    keeper: &mut impl Keeper,
+) -> Result<TrialRecord, RunError> {
+    let arm = setup.plan.arm(&trial.arm).expect("the schedule names arms of the plan");
+    let folder = keeper.folder(trial).map_err(RunError::keep(trial))?;
+    keeper.event(Event::Booting { trial }).map_err(RunError::keep(trial))?;
+
+    let started = Instant::now();
+    let mut record = TrialRecord {
+        index: trial.index,
+        block: trial.block,
+        arm: trial.arm.clone(),
+        traced: trial.traced,
+        end: TrialEnd::Measured { samples: vec![] },
+        facts: BTreeMap::new(),
+        boot_seconds: None,
+        took_seconds: 0.0,
+        unavailable: vec![],
+        warnings: vec![],
+    };
+    let booted = machine::boot(Boot {
+        machine: &arm.machine,
+        cmdline: &arm.cmdline,
+        files,
+        folder: &folder,
+        runtime: setup.runtime,
+        deadline: Duration::from_secs(setup.plan.design.boot_deadline_s.into()),
+        traced: trial.traced,
+        supervisor: setup.supervisor,
+        host: setup.host,
+    })
+    .await
+    .map_err(|source| machine_error(trial, source))?;
+
+    record.end = match booted {
+        BootEnd::Crashed(report) => TrialEnd::Crashed { report, samples: vec![] },
+        BootEnd::NotTestable(message) => TrialEnd::NotTestable { message },
+        BootEnd::Up(running) => {
+            record.boot_seconds = Some(running.boot_seconds());
+            record.facts = running.facts().into_iter().collect();
+            keeper
+                .event(Event::Up { trial, seconds: running.boot_seconds() })
+                .map_err(RunError::keep(trial))?;
+            measured(setup, trial, *running, &folder, &mut record, keeper).await?
+        }
+    };
+    record.took_seconds = started.elapsed().as_secs_f64();
+    Ok(record)
+}
+
+/// What has been seen so far; kept outside the workloads' future, so that a crash does not take it along.
+#[derive(Default)]
+struct Seen {
+    samples: Vec<Sample>,
+    unavailable: Vec<String>,
+}
+
+/// Runs the workloads until they are done or the machine crashes, then powers it off.
+async fn measured(
+    setup: &Setup<'_>,
+    trial: &Trial,
+    running: Running,
+    folder: &Path,
+    record: &mut TrialRecord,
+    keeper: &mut impl Keeper,
+) -> Result<TrialEnd, RunError> {
+    let seen = Mutex::new(Seen::default());
+    if !trial.traced {
+        let boot_time =
+            Sample::new(&metric::BOOT_TIME, running.boot_seconds(), Dims::new(), provenance(setup, trial));
+        locked(&seen).samples.extend(boot_time);
+    }
+    let stop = tokio::select! {
+        biased;
+        report = running.crashed() => Stop::Crashed(report.map_err(|source| machine_error(trial, source))?),
+        stop = workloads(setup, trial, &running, folder, &seen, keeper) => stop?,
+    };
+    let warnings = running.warnings();
+    // A machine that has crashed is not asked to power off, but its processes must be gone before the next trial.
+    let off = running.power_off(POWER_OFF_DEADLINE).await.map_err(|source| machine_error(trial, source))?;
+
+    let Seen { mut samples, mut unavailable } = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    record.unavailable.append(&mut unavailable);
+    record.warnings = warnings.into_iter().map(|(guest, title)| format!("{guest}: {title}")).collect();
+    let modes = iommu_dims(&record.facts);
+    for sample in &mut samples {
+        sample.dims.extend(modes.clone());
+    }
+    Ok(match (stop, off) {
+        (Stop::Crashed(report), _) | (Stop::WorkloadFailed { .. } | Stop::Done, Err(report)) => {
+            TrialEnd::Crashed { report, samples }
+        }
+        (Stop::WorkloadFailed { workload, message }, Ok(())) => {
+            TrialEnd::WorkloadFailed { workload, message, samples }
+        }
+        (Stop::Done, Ok(())) => TrialEnd::Measured { samples },
+    })
+}
+
+/// Why the workloads are over.
+enum Stop {
+    Done,
+    Crashed(CrashReport),
+    WorkloadFailed { workload: String, message: String },
+}
+
+async fn workloads(
+    setup: &Setup<'_>,
+    trial: &Trial,
+    running: &Running,
+    folder: &Path,
+    seen: &Mutex<Seen>,
+    keeper: &mut impl Keeper,
+) -> Result<Stop, RunError> {
+    // Tracing collectors have boots of their own, and in those nothing is timed.
+    let collectors: Vec<Collector> = setup
+        .plan
+        .collectors
+        .iter()
+        .copied()
+        .filter(|collector| collector.is_tracing() == trial.traced)
+        .collect();
+    let snapshots = collect::patterns(&collectors);
+    for workload in &setup.plan.workloads {
+        keeper.event(Event::Workload { trial, name: &workload.name }).map_err(RunError::keep(trial))?;
+        if trial.traced {
+            running.trace_window_start().await.map_err(|source| machine_error(trial, source))?;
+        }
+        let outcome =
+            workload::run(workload, &running.server(), &running.client(), running.sides(), &snapshots).await;
+        let mut outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(WorkloadError::Failed(failure)) => {
+                keep_raw(folder, &failure.raw).map_err(RunError::keep(trial))?;
+                return Ok(Stop::WorkloadFailed {
+                    workload: workload.name.clone(),
+                    message: failure.message,
+                });
+            }
+            Err(error) => return silent(trial, running, error).await,
+        };
+        keep_raw(folder, &outcome.raw).map_err(RunError::keep(trial))?;
+        if trial.traced {
+            let counts = running.trace_window_stop().await.map_err(|source| machine_error(trial, source))?;
+            outcome.window.trace = Some(counts);
+        }
+        let reduced = collect::reduce(&collectors, &outcome.window);
+        let timed = if trial.traced { vec![] } else { outcome.samples };
+        let mut seen = locked(seen);
+        seen.samples.extend(timed.into_iter().chain(reduced.samples).map(|mut sample| {
+            sample.dims.insert("workload".into(), workload.name.clone());
+            if matches!(setup.plan.arm(&trial.arm).map(|arm| &arm.machine), Some(Machine::Fake(_))) {
+                sample.provenance = Provenance::Fake;
+            }
+            sample
+        }));
+        let missing = outcome.unavailable.into_iter().chain(reduced.unavailable);
+        seen.unavailable.extend(missing.map(|reason| format!("{}: {reason}", workload.name)));
+    }
+    Ok(Stop::Done)
+}
+
+/// An agent stopped answering, or answered nonsense. If its guest is about to be known as crashed, that is why;
+/// otherwise the guest hangs, which is the kernel's doing as well.
+async fn silent(trial: &Trial, running: &Running, error: WorkloadError) -> Result<Stop, RunError> {
+    match tokio::time::timeout(CRASH_DEADLINE, running.crashed()).await {
+        Ok(report) => Ok(Stop::Crashed(report.map_err(|source| machine_error(trial, source))?)),
+        Err(_elapsed) => {
+            let guest = match &error {
+                WorkloadError::Session { guest, .. } => guest.as_str(),
+                _ => "guest",
+            };
+            Ok(Stop::Crashed(running.hang(guest, &chain(&error))))
+        }
+    }
+}
+
+fn provenance(setup: &Setup<'_>, trial: &Trial) -> Provenance {
+    match setup.plan.arm(&trial.arm).map(|arm| &arm.machine) {
+        Some(Machine::Fake(_)) => Provenance::Fake,
+        _ => Provenance::Clock,
+    }
+}
+
+fn locked(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn keep_raw(folder: &Path, raw: &[RawFile]) -> Result<(), crate::KeepError> {
+    for file in raw {
+        std::fs::write(folder.join("raw").join(&file.name), &file.bytes)?;
+    }
+    Ok(())
+}
+
+/// The IOMMU mode that each guest really has, as dimensions of every sample: a comparison across modes is then seen.
+fn iommu_dims(facts: &BTreeMap<String, GuestFacts>) -> Dims {
+    let mut dims = Dims::new();
+    for (guest, facts) in facts {
+        for (interface, mode) in &facts.iommu {
+            dims.insert(format!("iommu-{guest}-{interface}"), mode.clone());
+        }
+    }
+    dims
+}
+
+fn machine_error(trial: &Trial, source: machine::MachineError) -> RunError {
+    RunError::Machine { index: trial.index, arm: trial.arm.clone(), source: Box::new(source) }
+}
+
+/// An error and its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -12,7 +12,7 @@ use subprocess::{Output, Supervisor};
 
 use crate::{
     KernelError, digest,
-    error::{io, tool},
+    error::{tool, user_file},
     folder, patch,
     sandbox::{INPUT, SOURCE, Sandbox},
 };
@@ -60,7 +60,7 @@ fn file_name(patch: &PatchFile) -> String {
 
 /// The patch, if it is still the one that was planned. What is checked here is what is applied.
 fn read_planned(patch: &PatchFile) -> Result<Vec<u8>, KernelError> {
-    let text = fs::read(&patch.path).map_err(io("read", &patch.path))?;
+    let text = fs::read(&patch.path).map_err(user_file("read", &patch.path))?;
     let found = digest::of_bytes(&text);
     if found != patch.sha256 {
         return Err(KernelError::PatchChanged {

@@ -161,7 +161,7 @@ fn tail(log: &Path, from: u64) -> Result<String, KernelError> {
 
 /// Says so if the host and not the series is to blame: a compiler that ran out of disk or memory, a sandbox that did
 /// not come up.
-fn host_failure(output: &str, ended: Ended) -> Option<String> {
+pub(crate) fn host_failure(output: &str, ended: Ended) -> Option<String> {
     const SIGNS: &[&str] = &[
         "No space left on device",
         "Disk quota exceeded",

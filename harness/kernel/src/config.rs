@@ -12,7 +12,7 @@ use plan::{ConfigFragment, ConfigStart, KernelSpec};
 use subprocess::Supervisor;
 
 use crate::{
-    KernelError,
+    KernelError, build,
     error::{io, tool},
     folder,
     kconfig::{self, Asked, Values},
@@ -66,7 +66,14 @@ pub(crate) fn configure(
             .log(log)
             .run_unchecked(supervisor)
             .map_err(tool(format!("make {target}")))?;
-        Ok((!output.ended.is_success()).then(|| String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        if output.ended.is_success() {
+            return Ok(None);
+        }
+        match build::host_failure(&stderr, output.ended) {
+            Some(reason) => Err(KernelError::BuildInterrupted { reason, log: log.to_owned() }),
+            None => Ok(Some(stderr.trim().to_owned())),
+        }
     };
     let target = match &spec.base.config.start {
         ConfigStart::Tinyconfig => Some("tinyconfig"),

@@ -54,6 +54,24 @@ pub enum KernelError {
         /// What is wrong with it, and what was expected.
         reason: String,
     },
+    /// A file that the user names cannot be used.
+    #[error("cannot {what} {path}, which is asked for")]
+    UserFile {
+        /// The verb: `read`, `copy`.
+        what: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A source is no kernel tree, or cannot be unpacked as one.
+    #[error("{location} is no kernel source: {reason}")]
+    BadSource {
+        /// The archive or the tree.
+        location: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file's checksum is not the one asked for.
     #[error("{location} has sha256 {found}, but {expected} was asked for")]
     WrongChecksum {
@@ -185,6 +203,8 @@ impl KernelError {
             | Self::PatchChanged { .. }
             | Self::NotServed { .. }
             | Self::BadBase { .. }
+            | Self::UserFile { .. }
+            | Self::BadSource { .. }
             | Self::NoSuchCommit { .. }
             | Self::WrongChecksum { .. } => Fault::User,
             Self::Sandbox { .. }
@@ -206,6 +226,15 @@ impl KernelError {
 pub(crate) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> KernelError {
     let path = path.into();
     move |source| KernelError::Io { what, path, source }
+}
+
+/// The same for files that the user named.
+pub(crate) fn user_file(
+    what: &'static str,
+    path: impl Into<PathBuf>,
+) -> impl FnOnce(io::Error) -> KernelError {
+    let path = path.into();
+    move |source| KernelError::UserFile { what, path, source }
 }
 
 /// The same for errors of system calls.

@@ -13,7 +13,6 @@ struct Place {
 const ESCAPES: &[(&str, &str, &str)] = &[
     ("error: invalid path '", "'", "git does not touch such a path"),
     ("error: affected file '", "' is beyond a symbolic link", "it leads through a symbolic link"),
-    ("error: ", ": is beyond a symbolic link", "it leads through a symbolic link"),
 ];
 
 /// The path that git refused to touch and the reason, if that is what it says.

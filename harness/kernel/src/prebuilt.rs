@@ -14,7 +14,7 @@ use crate::{
     KernelError, cache,
     cache::{CONFIG, Draft, Found, IMAGE},
     digest::{self, Fields},
-    error::{io, tool},
+    error::{io, tool, user_file},
     folder, identity, lock,
     progress::{Listener, stage},
     sandbox::{self, OUTPUT, Sandbox},
@@ -48,6 +48,9 @@ pub(crate) fn is_prebuilt(source: &Source) -> bool {
 pub(crate) fn key(site: &Site, source: &Source) -> Result<Option<String>, KernelError> {
     match source {
         Source::PrebuiltImage { image, modules, config } => {
+            for named in [Some(image), modules.as_ref(), config.as_ref()].into_iter().flatten() {
+                fs::metadata(named).map_err(user_file("find", named))?;
+            }
             let mut fields = Fields::new("prebuilt image").with("image", digest::of_file(image)?);
             if let Some(config) = config {
                 fields = fields.with("config", digest::of_file(config)?);

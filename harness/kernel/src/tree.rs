@@ -58,6 +58,10 @@ pub(crate) fn settle(root: &Path) -> Result<(), KernelError> {
 /// The version that a tree calls itself: `6.12.9`, with its extra version.
 pub(crate) fn version(tree: &Path) -> Result<String, KernelError> {
     let path = tree.join("Makefile");
+    if !path.is_file() {
+        let reason = "it has no Makefile".to_owned();
+        return Err(KernelError::BadSource { location: tree.display().to_string(), reason });
+    }
     let text = folder::read_regular(&path, 1 << 20)?;
     let text = String::from_utf8_lossy(&text);
     let field = |name: &str| {
@@ -65,8 +69,8 @@ pub(crate) fn version(tree: &Path) -> Result<String, KernelError> {
         line.map(str::trim).filter(|value| !value.is_empty())
     };
     let (Some(version), Some(patchlevel)) = (field("VERSION"), field("PATCHLEVEL")) else {
-        let reason = "no VERSION and PATCHLEVEL: this is no kernel tree".to_owned();
-        return Err(KernelError::Unexpected { what: path.display().to_string(), reason });
+        let reason = "its Makefile has no VERSION and PATCHLEVEL".to_owned();
+        return Err(KernelError::BadSource { location: tree.display().to_string(), reason });
     };
     let sublevel = field("SUBLEVEL").map_or_else(String::new, |sublevel| format!(".{sublevel}"));
     Ok(format!("{version}.{patchlevel}{sublevel}{}", field("EXTRAVERSION").unwrap_or_default()))
@@ -90,7 +94,7 @@ mod tests {
         fs::write(room.path().join("Makefile"), text).unwrap();
         assert_eq!(version(room.path()).unwrap(), "7.3.0-rc2");
         fs::write(room.path().join("Makefile"), "all:\n").unwrap();
-        assert!(version(room.path()).unwrap_err().to_string().contains("no kernel tree"));
+        assert!(version(room.path()).unwrap_err().to_string().contains("no VERSION and PATCHLEVEL"));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::{
 };
 
 use measure::{BuildEnd, KernelImage};
-use plan::KernelSpec;
+use plan::{ConfigOption, ConfigValue, KernelSpec};
+use subprocess::ToolError;
 
 use crate::{
     KernelError,
@@ -51,7 +52,8 @@ pub(crate) fn merged_config(
     site.require_build()?;
     let tree = source::obtain(site, &spec.base, listener)?;
     let work = Work::new(&site.layout)?;
-    let order = Order { site, spec, tree: &tree, log: work.at("log") };
+    let log = site.layout.log("config");
+    let order = Order { site, spec, tree: &tree, log };
     Ok(order.prepare(&work, None, listener)?.map(|prepared| prepared.merged))
 }
 
@@ -80,8 +82,16 @@ pub(crate) fn build_apart(
 /// For people: `debian-6.12 + iommu-hooks`.
 fn title(spec: &KernelSpec) -> String {
     let series = spec.series.iter().map(|series| series.name.clone());
-    let options = spec.options.iter().map(ToString::to_string);
+    let options = spec.options.iter().map(short);
     [spec.base.name.clone()].into_iter().chain(series).chain(options).collect::<Vec<_>>().join(" + ")
+}
+
+/// An option in one word, set or not.
+fn short(option: &ConfigOption) -> String {
+    match &option.value {
+        ConfigValue::No => format!("{}=n", option.name),
+        _ => option.to_string().trim_start_matches("CONFIG_").to_owned(),
+    }
 }
 
 fn log_file(log_dir: &Path, spec: &KernelSpec) -> PathBuf {
@@ -275,8 +285,14 @@ impl Order<'_> {
         stage(listener, format!("store {}", title(self.spec)));
         let out = work.at("out");
         folder::create_for(&out, sandbox::owner())?;
-        let release = image::export(&self.site.supervisor, &prepared.source, &build, &out, &prepared.merged)?;
-        Ok(Ok(Compiled { release, steps, took }))
+        match image::export(&self.site.supervisor, &prepared.source, &build, &out, &prepared.merged) {
+            Ok(release) => Ok(Ok(Compiled { release, steps, took })),
+            Err(KernelError::Tool { what, source }) if is_the_builds_fault(&source) => {
+                let errors = format!("make was content, but it is not possible to {what}: {source}");
+                Ok(Err(BuildEnd::DoesNotCompile { errors, log: self.log.clone() }))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn publish(
@@ -301,6 +317,11 @@ impl Order<'_> {
         self.site.pin(pin);
         Ok(image)
     }
+}
+
+/// Whether a tool failed over what make had left, and not over this host.
+fn is_the_builds_fault(error: &ToolError) -> bool {
+    matches!(error, ToolError::Failed { ended, tail, .. } if build::host_failure(&tail.0, *ended).is_none())
 }
 
 /// The image that a request once became.

@@ -18,8 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(1800);
 pub struct Keep {
     /// Keys of images that stay, however old.
     pub keys: BTreeSet<String>,
-    /// Bytes that the rest may take: the least recently used goes until it fits. Nothing in use by a live process
-    /// goes.
+    /// Bytes that the rest may take: the most recently used stays as far as it fits. What live processes use stays too.
     pub bytes: u64,
 }
 
@@ -28,7 +27,7 @@ pub struct Keep {
 pub struct Freed {
     /// Bytes on disk.
     pub bytes: u64,
-    /// What went, as `image <key>`, `tree <id>`, `objects <id>`, `damaged <name>`.
+    /// What went, as `image <key>`, `tree <id>`, `objects <id>`, `repository <id>`, `damaged <name>`.
     pub removed: Vec<String>,
 }
 
@@ -42,7 +41,7 @@ struct Candidate {
     bytes: u64,
 }
 
-/// Removes what [`Keep`] does not keep. Trees and objects count as much as images: they cost time, and no result needs
+/// Removes what [`Keep`] does not keep. Trees, objects and repositories count as much as images: they cost time, and no result needs
 /// them.
 pub(crate) fn collect(layout: &Layout, keep: &Keep) -> Result<Freed, KernelError> {
     let _alone =
@@ -55,6 +54,7 @@ pub(crate) fn collect(layout: &Layout, keep: &Keep) -> Result<Freed, KernelError
     candidates.retain(|image| !keep.keys.contains(&image.name));
     candidates.extend(list(&layout.trees(), "tree")?);
     candidates.extend(list(&layout.all_objects(), "objects")?);
+    candidates.extend(list(&layout.repositories(), "repository")?);
     candidates.sort_by(|a, b| b.used.cmp(&a.used).then_with(|| a.name.cmp(&b.name)));
     let mut room = keep.bytes;
     for candidate in candidates {

@@ -34,9 +34,18 @@ impl Layout {
             Err(error) => return Err(io("read", marker)(error)),
         }
         let layout = Self { root };
-        for name in
-            ["images", "trees", "objects", "requests", "resolutions", "locks", "work", "git", "damaged"]
-        {
+        for name in [
+            "images",
+            "trees",
+            "objects",
+            "requests",
+            "resolutions",
+            "locks",
+            "work",
+            "git",
+            "logs",
+            "damaged",
+        ] {
             folder::create(&layout.root.join(name))?;
         }
         Ok(layout)
@@ -85,7 +94,7 @@ impl Layout {
 
     /// A bare repository for what is fetched from a URL.
     pub(crate) fn repository(&self, digest: &str) -> PathBuf {
-        self.root.join("git").join(digest)
+        self.repositories().join(digest)
     }
 
     pub(crate) fn lock(&self, kind: &str, name: &str) -> PathBuf {
@@ -94,6 +103,15 @@ impl Layout {
 
     pub(crate) fn work(&self) -> PathBuf {
         self.root.join("work")
+    }
+
+    /// A log of something that has no place of its own for one.
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
+        self.root.join("logs").join(format!("{name}.log"))
+    }
+
+    pub(crate) fn repositories(&self) -> PathBuf {
+        self.root.join("git")
     }
 
     pub(crate) fn damaged(&self) -> PathBuf {

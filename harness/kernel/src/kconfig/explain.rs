@@ -112,7 +112,8 @@ impl Definition {
 fn blame(term: &Expression, value: &dyn Fn(&str) -> String) -> String {
     let mut named: Vec<&str> = Vec::new();
     for symbol in term.symbols() {
-        if !named.contains(&symbol) && !matches!(symbol, "y" | "m" | "n") {
+        let literal = matches!(symbol, "y" | "m" | "n") || number(symbol).is_some();
+        if !literal && !named.contains(&symbol) {
             named.push(symbol);
         }
     }

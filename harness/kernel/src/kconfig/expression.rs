@@ -247,26 +247,27 @@ fn atom(rest: &mut &[Token]) -> Option<Expression> {
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nested = |inner: &Self, f: &mut fmt::Formatter<'_>| match inner {
-            Self::And(..) | Self::Or(..) => write!(f, "({inner})"),
-            inner => write!(f, "{inner}"),
+        // `&&` binds more tightly than `||`, and both group either way.
+        let bracketed = |inner: &Self, f: &mut fmt::Formatter<'_>, needed: bool| match needed {
+            true => write!(f, "({inner})"),
+            false => write!(f, "{inner}"),
         };
         match self {
             Self::Symbol(text) | Self::Macro(text) => f.write_str(text),
             Self::Constant(text) => write!(f, "\"{text}\""),
             Self::Not(inner) => {
                 f.write_str("!")?;
-                nested(inner, f)
+                bracketed(inner, f, matches!(**inner, Self::And(..) | Self::Or(..)))
             }
             Self::And(a, b) => {
-                nested(a, f)?;
+                bracketed(a, f, matches!(**a, Self::Or(..)))?;
                 f.write_str(" && ")?;
-                nested(b, f)
+                bracketed(b, f, matches!(**b, Self::Or(..)))
             }
             Self::Or(a, b) => {
-                nested(a, f)?;
+                bracketed(a, f, matches!(**a, Self::And(..)))?;
                 f.write_str(" || ")?;
-                nested(b, f)
+                bracketed(b, f, matches!(**b, Self::And(..)))
             }
             Self::Compare(a, operator, b) => write!(f, "{a} {operator} {b}"),
         }
@@ -317,7 +318,9 @@ mod tests {
 
     #[test]
     fn prints_as_it_was_read() {
-        for text in ["A && (B || !C)", "A = \"x\"", "!(A && B)", "$(cc-option,-fx(y)) || A"] {
+        for text in
+            ["A && (B || !C)", "A || B || (C && D)", "A = \"x\"", "!(A && B)", "$(cc-option,-fx(y)) || A"]
+        {
             assert_eq!(Expression::parse(text).unwrap().to_string(), text);
         }
         for text in ["A &&", "(A", "A B", "&& A", ""] {

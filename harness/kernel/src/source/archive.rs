@@ -49,8 +49,8 @@ pub(super) fn unpack(
     }
     match entries.as_slice() {
         [(path, true)] => Ok(path.clone()),
-        _ => Err(KernelError::Unexpected {
-            what: archive.display().to_string(),
+        _ => Err(KernelError::BadSource {
+            location: archive.display().to_string(),
             reason: format!("one top-level folder was expected, but it has {} entries", entries.len()),
         }),
     }

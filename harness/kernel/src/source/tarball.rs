@@ -10,7 +10,7 @@ use subprocess::Tool;
 use super::{Resolved, archive};
 use crate::{
     KernelError, digest,
-    error::tool,
+    error::{tool, user_file},
     progress::{Listener, stage},
     site::Site,
     work::Work,
@@ -51,7 +51,7 @@ pub(super) fn unpack(
     } else {
         // The sandbox's user may not be able to read the user's folders, so it gets a copy.
         let file = work.at("tarball");
-        std::fs::copy(Path::new(location), &file).map_err(crate::error::io("copy", location))?;
+        std::fs::copy(Path::new(location), &file).map_err(user_file("copy", location))?;
         file
     };
     let found = digest::of_file(&file)?;

@@ -47,7 +47,7 @@ fn options_start_from_the_same_objects() {
     // Builds the base first, unasked.
     let image = toy.build(&kernels, &spec);
     assert!(kernels.lookup(&toy.base()).unwrap().is_some());
-    let log = toy.log("toy+CONFIG_RING_8.log");
+    let log = toy.log("toy+RING_8.log");
     assert!(log.contains("CC      beta.o") && !log.contains("CC      alpha.o"), "{log}");
     assert!(std::fs::read_to_string(image.config.unwrap()).unwrap().contains("CONFIG_RING=8"));
     // An option that is so anyway makes the same kernel.

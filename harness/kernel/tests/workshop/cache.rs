@@ -40,7 +40,15 @@ fn a_second_request_is_answered_from_the_cache() {
 fn a_damaged_image_is_named_set_aside_and_made_anew() {
     let toy = Toy::new();
     let kernels = toy.open();
-    let built = toy.build(&kernels, &toy.base());
+    let (end, told) = toy.obtain(&kernels, &toy.base());
+    let BuildEnd::Built(built) = end.unwrap() else { panic!("it must build") };
+    let compiling = |total| Progress::Stage { what: "compile toy".into(), total_hint: Some(total) };
+    assert!(told.contains(&compiling(2500)), "{told:?}");
+    let done = told.iter().filter_map(|event| match event {
+        Progress::Advance { done } => Some(*done),
+        _ => None,
+    });
+    assert_eq!(done.max(), Some(4), "three objects and a link");
     let mut bytes = fs::read(&built.image).unwrap();
     bytes[100] ^= 1;
     fs::write(&built.image, &bytes).unwrap();
@@ -51,6 +59,8 @@ fn a_damaged_image_is_named_set_aside_and_made_anew() {
     assert_eq!((again.key, again.image_sha256), (built.key.clone(), built.image_sha256.clone()));
     let notes = notes(&told);
     assert!(notes.contains(&built.key) && notes.contains("its image has sha256"), "{notes}");
+    // The second time it is known how long it takes.
+    assert!(told.contains(&compiling(4)), "{told:?}");
     assert_eq!(fs::read_dir(toy.cache().join("damaged")).unwrap().count(), 1);
     assert_eq!(kernels.verify().unwrap(), []);
 }

@@ -46,6 +46,15 @@ fn a_series_that_does_not_compile_gives_the_first_errors_and_the_log() {
 }
 
 #[test]
+fn a_kernel_that_is_none_is_the_series_doing() {
+    let toy = Toy::new();
+    let no_kernel = toy.makefile_that_runs_last("echo nonsense > $(O)/vmlinux");
+    let (end, _) = toy.obtain(&toy.open(), &toy.patched("nonsense", &[&no_kernel]));
+    let BuildEnd::DoesNotCompile { errors, .. } = end.unwrap() else { panic!("there is nothing to boot") };
+    assert!(errors.contains("not possible to strip the kernel"), "{errors}");
+}
+
+#[test]
 fn an_option_that_does_not_survive_names_the_dependency_it_lacks() {
     let toy = Toy::new();
     let kernels = toy.open();
@@ -73,6 +82,9 @@ fn an_option_that_does_not_survive_names_the_dependency_it_lacks() {
 fn a_patch_that_changed_since_it_was_planned_is_the_users_error() {
     let toy = Toy::new();
     let spec = toy.patched("s", &[CHANGES_ALPHA]);
+    std::fs::remove_file(&spec.series[0].patches[0].path).unwrap();
+    let error = toy.obtain(&toy.open(), &spec).0.unwrap_err();
+    assert_eq!(error.fault(), Fault::User, "{error}");
     std::fs::write(&spec.series[0].patches[0].path, "something else").unwrap();
     let error = toy.obtain(&toy.open(), &spec).0.unwrap_err();
     assert_eq!(error.fault(), Fault::User);

@@ -54,17 +54,6 @@ fn walk_names(folder: &std::path::Path) -> Vec<String> {
     names
 }
 
-/// A series whose Makefile runs `commands` before it links.
-fn makefile_that_runs(commands: &[String]) -> String {
-    let lines: String = commands.iter().map(|command| format!("+\t@{command}\n")).collect();
-    format!(
-        "diff --git a/Makefile b/Makefile\n--- a/Makefile\n+++ b/Makefile\n@@ -26,4 +26,{} @@\n \
-         $(O)/vmlinux: $(OBJECTS) $(O)/version.o\n \t@echo \"  LD      vmlinux\"\n{lines} \
-         \t@ld --build-id=none -e start -o $@ $^\n \t@nm $@ > $(O)/System.map\n",
-        4 + commands.len()
-    )
-}
-
 #[test]
 fn a_makefile_reaches_neither_the_network_nor_other_files() {
     let toy = Toy::new();
@@ -93,7 +82,7 @@ fn a_makefile_reaches_neither_the_network_nor_other_files() {
         "env | sort | sed 's/^/PROBE env /'".to_owned(),
         "id -u | sed 's/^/PROBE uid /'".to_owned(),
     ];
-    let (end, _) = toy.obtain(&kernels, &toy.patched("probe", &[&makefile_that_runs(&commands)]));
+    let (end, _) = toy.obtain(&kernels, &toy.patched("probe", &[&toy.makefile_that_runs(&commands)]));
     assert!(matches!(end.as_ref().unwrap(), BuildEnd::Built(_)), "{end:?}");
     let log = toy.log("toy+probe.log");
     assert!(log.contains("PROBE control open"), "{log}");
@@ -120,10 +109,11 @@ fn links_that_a_build_leaves_are_not_followed() {
     let kernels = toy.open();
     fs::write(toy.path("secret"), "s").unwrap();
     // The host reads and writes the configuration in the object tree: it must do neither through a link.
-    let links = makefile_that_runs(&[format!("ln -sf {} $(O)/draft.config", toy.path("secret").display())]);
+    let links =
+        toy.makefile_that_runs(&[format!("ln -sf {} $(O)/draft.config", toy.path("secret").display())]);
     let (end, _) = toy.obtain(&kernels, &toy.patched("links", &[&links]));
     assert!(matches!(end.unwrap(), BuildEnd::Built(_)));
-    let image_is_a_link = makefile_that_runs(&["ln -sf /usr/bin/true $(O)/System.map".to_owned()]);
+    let image_is_a_link = toy.makefile_that_runs(&["ln -sf /usr/bin/true $(O)/System.map".to_owned()]);
     let (end, _) = toy.obtain(&kernels, &toy.patched("map", &[&image_is_a_link]));
     // Within the sandbox a link can only lead to what the sandbox has.
     assert!(end.is_ok(), "{end:?}");

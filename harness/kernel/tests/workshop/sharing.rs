@@ -61,10 +61,8 @@ fn what_one_series_left_reaches_no_other() {
     let kernels = toy.open();
     let base = toy.build(&kernels, &toy.base());
     // Poisons an object that the base has, and plants another.
-    let planting = "diff --git a/Makefile b/Makefile\n--- a/Makefile\n+++ b/Makefile\n@@ -20,4 +20,5 @@\n \
-        \t@gcc -O2 -fcf-protection=none -ffreestanding -Iinclude -c -o $@ $<\n+\t@cp $@ $(O)/beta.o\n \
-        $(O)/beta.o: $(O)/.config\n $(O)/version.o: FORCE\n \t@echo \"  CC      version.o\"\n";
-    let (end, _) = toy.obtain(&kernels, &toy.patched("poison", &[CHANGES_ALPHA, planting]));
+    let planting = toy.makefile_that_runs(&["cp $(O)/alpha.o $(O)/beta.o".to_owned()]);
+    let (end, _) = toy.obtain(&kernels, &toy.patched("poison", &[CHANGES_ALPHA, &planting]));
     assert!(matches!(end.unwrap(), measure::BuildEnd::DoesNotCompile { .. }), "two starts do not link");
     let clean = toy.patched("sum", &[CHANGES_ALPHA]);
     toy.build(&kernels, &clean);

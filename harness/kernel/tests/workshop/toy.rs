@@ -156,6 +156,18 @@ impl Toy {
         KernelSpec { series: vec![series], ..self.base() }
     }
 
+    /// A patch that lets the Makefile run `commands` before it links.
+    pub(crate) fn makefile_that_runs(&self, commands: &[String]) -> String {
+        let added: String = commands.iter().map(|command| format!("\t@{command}\n")).collect();
+        let link = "\t@echo \"  LD      vmlinux\"\n";
+        changed("Makefile", MAKEFILE, link, &format!("{link}{added}"))
+    }
+
+    /// A patch that lets the Makefile run `command` when all is done.
+    pub(crate) fn makefile_that_runs_last(&self, command: &str) -> String {
+        changed("Makefile", MAKEFILE, "FORCE:\n", &format!("\t@{command}\nFORCE:\n"))
+    }
+
     /// The kernel with options.
     pub(crate) fn with_options(&self, options: &[(&str, ConfigValue)]) -> KernelSpec {
         let options = options
@@ -227,6 +239,25 @@ pub(crate) fn notes(told: &[Progress]) -> String {
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A patch that replaces `old`, whole lines of the file's `text`, by `new`.
+fn changed(path: &str, text: &str, old: &str, new: &str) -> String {
+    let at = text.find(old).unwrap();
+    let line = text[..at].lines().count() + 1;
+    let (before, after) =
+        (text[..at].lines().next_back().unwrap(), text[at + old.len()..].lines().next().unwrap());
+    let marked =
+        |sign: &str, lines: &str| -> String { lines.lines().map(|line| format!("{sign}{line}\n")).collect() };
+    format!(
+        "diff --git a/{path} b/{path}\n--- a/{path}\n+++ b/{path}\n@@ -{},{} +{},{} @@\n {before}\n{}{} {after}\n",
+        line - 1,
+        old.lines().count() + 2,
+        line - 1,
+        new.lines().count() + 2,
+        marked("-", old),
+        marked("+", new),
+    )
 }
 
 /// Changes one line of `alpha.c`.

@@ -1,8 +1,9 @@
 //! Whether KVM is of any use: not whether the device opens, but whether a guest really runs.
 //!
-//! There are hosts on which `/dev/kvm` opens and virtual machines can be made, and yet no ordinary guest ever boots:
-//! software-only KVM under another hypervisor is one. So the CPU must say that it virtualises, and a guest of a few
-//! instructions must have run: in long mode, with paging, with a store, a load, an `out` and a `hlt`.
+//! There are hosts on which `/dev/kvm` opens, virtual machines can be made and a dozen instructions run, and yet no
+//! ordinary guest ever boots: software-only KVM under another hypervisor is one. There are others whose CPU says that it
+//! virtualises, and nothing runs. So both are asked for: the CPU's flag, and a guest that has really run, in long mode,
+//! with paging, with a store, a load, an `out` and a `hlt`; as the user that QEMU will run as.
 
 #![expect(unsafe_code, reason = "giving memory to a guest is a promise that it stays mapped")]
 
@@ -10,7 +11,7 @@ use std::{ffi::OsString, path::Path, process::ExitCode, time::Duration};
 
 use kvm_bindings::{KVM_MAX_CPUID_ENTRIES, kvm_segment, kvm_userspace_memory_region};
 use kvm_ioctls::{Kvm, VcpuExit, VcpuFd, VmFd};
-use subprocess::{Ended, RunAs, Supervisor, Tool, ToolError};
+use subprocess::{Ended, RunAs, Supervisor, Tool, ToolError, sandbox_ids};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
 /// A guest of a dozen instructions takes microseconds; one that hangs must not hold up the harness.
@@ -43,7 +44,14 @@ pub(crate) fn probe(helper: &[OsString], supervisor: &Supervisor) -> Result<(), 
         Ok(output) if output.ended == Ended::Exited(0) => Ok(()),
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stderr);
-            Err(format!("a tiny guest did not run: {} ({})", said.trim(), output.ended))
+            // A root harness gives its guests to a user without any group.
+            let user = sandbox_ids().map(|(uid, _)| format!(", as user {uid}: guests do not run as root"));
+            Err(format!(
+                "a tiny guest did not run: {} ({}{})",
+                said.trim(),
+                output.ended,
+                user.unwrap_or_default()
+            ))
         }
         Err(ToolError::DeadlinePassed { .. }) => {
             Err(format!("a guest of a dozen instructions did not end within {} s", DEADLINE.as_secs()))

@@ -101,7 +101,9 @@ impl Console {
             };
             kept += count as u64;
             if kept > MOST {
-                seen.send_modify(|seen| seen.crash = Some(detector.flood(MOST)));
+                seen.send_modify(|seen| {
+                    seen.crash.get_or_insert_with(|| detector.flood(MOST));
+                });
                 // The machine is ended because of it, which closes the pipe; until then nothing more is kept.
                 continue;
             }
@@ -149,4 +151,60 @@ pub(crate) fn large_pipe() -> std::io::Result<(OwnedFd, OwnedFd)> {
         fcntl(&writer, FcntlArg::F_SETPIPE_SZ(64 * 1024))?;
     }
     Ok((reader, writer))
+}
+
+#[cfg(test)]
+mod tests {
+    use measure::CrashKind;
+
+    use super::*;
+
+    struct Followed {
+        writer: File,
+        seen: watch::Receiver<Seen>,
+        folder: tempfile::TempDir,
+    }
+
+    fn followed() -> Followed {
+        let folder = tempfile::tempdir().unwrap();
+        let (console, writer) = Console::create(&folder.path().join("console.log")).unwrap();
+        let (sender, seen) = watch::channel(Seen::default());
+        tokio::spawn(console.follow(sender));
+        Followed { writer: File::from(writer), seen, folder }
+    }
+
+    #[tokio::test]
+    async fn a_crash_counts_when_the_console_ends_and_every_byte_is_kept() {
+        let Followed { mut writer, mut seen, folder } = followed();
+        writer.write_all(b"hello\r\n\x1b[0mKernel panic - not syncing: x").unwrap();
+        drop(writer);
+        let seen = seen.wait_for(|seen| seen.ended).await.unwrap();
+        assert_eq!(seen.crash.as_ref().unwrap().title, "Kernel panic - not syncing: x");
+        let kept = std::fs::read(folder.path().join("console.log")).unwrap();
+        assert_eq!(kept, b"hello\r\n\x1b[0mKernel panic - not syncing: x");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crash_counts_when_the_console_falls_silent() {
+        let Followed { mut writer, mut seen, folder: _folder } = followed();
+        writer.write_all(b"BUG: workqueue lockup - pool cpus=0\nShowing busy workqueues\n").unwrap();
+        let seen = seen.wait_for(|seen| seen.crash.is_some()).await.unwrap();
+        let crash = seen.crash.as_ref().unwrap();
+        assert_eq!(crash.kind, CrashKind::Stall);
+        assert!(crash.excerpt.ends_with("busy workqueues"), "{crash:?}");
+        assert!(!seen.ended);
+    }
+
+    #[tokio::test]
+    async fn a_flooded_console_is_a_crash_and_its_file_is_bounded() {
+        let Followed { mut writer, mut seen, folder } = followed();
+        let writing = std::thread::spawn(move || {
+            let lines = b"printk: the same again and again\n".repeat(1 << 14);
+            while writer.write_all(&lines).is_ok() {}
+        });
+        let title = seen.wait_for(|seen| seen.crash.is_some()).await.unwrap().crash.clone().unwrap().title;
+        assert_eq!(title, "the console was flooded: more than 64 MiB");
+        assert!(std::fs::metadata(folder.path().join("console.log")).unwrap().len() <= MOST);
+        drop(writing);
+    }
 }

@@ -205,7 +205,8 @@ async fn a_guest_reads_time_from_its_tsc() {
     let running = up(lab.boot(&machine(Topology::Loopback), &[], false).await.unwrap());
     let path = "/sys/devices/system/clocksource/clocksource0/current_clocksource".to_owned();
     let read = running.server().session.read(std::slice::from_ref(&path), 64).await.unwrap();
-    let expected = if running.facts()[0].1.accel == "kvm" { "kvm-clock\n" } else { "tsc\n" };
-    assert_eq!(read[&path].as_deref(), Ok(expected.as_bytes()));
+    // Until its rate is refined, a second or two after boot, the same counter is called `tsc-early`.
+    let expected: &[u8] = if running.facts()[0].1.accel == "kvm" { b"kvm-clock" } else { b"tsc" };
+    assert!(read[&path].as_ref().unwrap().starts_with(expected), "{read:?}");
     assert_eq!(running.power_off(OFF).await.unwrap(), Ok(()));
 }

@@ -19,7 +19,8 @@ fn block(text: &str, heading: &str) -> Edges {
         .lines()
         .filter_map(|line| line.split_once("->"))
         .map(|(from, to)| {
-            let to = to.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+            let to =
+                to.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
             (from.trim().to_owned(), to)
         })
         .collect()
@@ -28,7 +29,8 @@ fn block(text: &str, heading: &str) -> Edges {
 /// Normal and build dependencies of every member: among the members, and on everybody else's crates.
 fn edges() -> (Edges, Edges) {
     let metadata = MetadataCommand::new().no_deps().exec().expect("cargo metadata runs");
-    let members: BTreeSet<String> = metadata.packages.iter().map(|package| package.name.to_string()).collect();
+    let members: BTreeSet<String> =
+        metadata.packages.iter().map(|package| package.name.to_string()).collect();
     let (mut ours, mut theirs) = (Edges::new(), Edges::new());
     for package in &metadata.packages {
         let name = package.name.to_string();

@@ -67,6 +67,9 @@ pub(crate) enum Command {
     /// The program and first arguments of the QEMU that machines run in, as JSON.
     #[command(name = "__qemu", hide = true)]
     Qemu,
+    /// A folder with what a guest boots, for tests: `kernel`, `initramfs`, `root`, and the tool root `qemu`.
+    #[command(name = "__boot-folder", hide = true)]
+    BootFolder { base: String, folder: PathBuf },
     /// Helper processes of machines.
     #[command(name = "__machine", hide = true)]
     Machine {

@@ -132,6 +132,29 @@ fn reproduce(places: &Places, choice: &KernelChoice) -> Result<ExitCode, Failure
     Ok(ExitCode::FAILURE)
 }
 
+/// `assay __boot-folder`: links to what a guest of this base boots.
+pub(crate) fn boot_folder(places: &Places, base: String, folder: &Path) -> Result<ExitCode, Failure> {
+    let image = built(places, &KernelChoice { base, series: vec![] })?;
+    let lab = Lab::open(places)?;
+    let mut progress = Progress::new();
+    let bench = lab.bench(true, &mut progress)?;
+    let qemu = lab.qemu_root(&mut progress)?;
+    progress.clear();
+    let kernels = [("boot".to_owned(), store::ArmKernel { build: BuildEnd::Built(image) })].into();
+    let files = bench.boot_files(&kernels)?.remove("boot").context("the kernel has no boot files")?;
+    std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+    let links =
+        [("kernel", files.kernel), ("initramfs", files.initramfs), ("root", files.root_disk), ("qemu", qemu)];
+    for (name, target) in links {
+        let link = folder.join(name);
+        if link.is_symlink() {
+            std::fs::remove_file(&link).with_context(|| format!("removing {}", link.display()))?;
+        }
+        std::os::unix::fs::symlink(&target, &link).with_context(|| format!("linking {}", link.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 fn built(places: &Places, choice: &KernelChoice) -> Result<KernelImage, Failure> {
     let spec = spec(places, &choice.base, &choice.series)?;
     Lab::open(places)?.kernels()?.lookup(&spec).map_err(of_kernel)?.ok_or_else(|| {

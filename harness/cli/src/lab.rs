@@ -88,6 +88,11 @@ impl Lab {
             Err(machine::MachineError::Qemu { .. } | machine::MachineError::QemuTooOld { .. }) => {}
             Err(error) => return Err(error.into()),
         }
+        Ok(Qemu::in_root(&self.qemu_root(progress)?, &self.supervisor)?)
+    }
+
+    /// The folder of the QEMU that is unpacked into the cache.
+    pub(crate) fn qemu_root(&self, progress: &mut Progress) -> Result<PathBuf> {
         // Dependencies come from the stable suite unless they are named here.
         let newest =
             |name: &str| Wanted { name: name.into(), version: None, suite: Some("trixie-backports".into()) };
@@ -103,7 +108,7 @@ impl Lab {
         let root = self.packages()?.root(&self.cache.join("roots"), &request, Reuse::Last, &mut |event| {
             progress.status("QEMU from Debian's packages", &debian_event(&event));
         })?;
-        Ok(Qemu::in_root(&root.path, &self.supervisor)?)
+        Ok(root.path)
     }
 
     fn root_disk(&self, images: &BootImages, progress: &mut Progress) -> Result<RootDisk> {

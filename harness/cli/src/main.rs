@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::Report { run, format, path } => reports::print(&places, run.as_deref(), format, path),
         Command::Runs => reports::list(&places),
         Command::Qemu => lab::print_qemu(&places),
+        Command::BootFolder { base, folder } => kernels::boot_folder(&places, base, &folder),
     };
     ended.unwrap_or_else(|failure| {
         failure.print();

@@ -145,7 +145,7 @@ fn model(stored: &Stored) -> Result<Model, Failure> {
         assay: file.assay.clone(),
         finished,
         repeat: vec![format!("assay run scenarios/{}.yaml", file.plan.name)],
-        warnings: scenario::remarks(&file.plan),
+        warnings: vec![],
     })?;
     Ok(model)
 }

@@ -36,6 +36,7 @@ impl Lab {
             eprintln!(
                 "SKIPPED: ASSAY_TEST_BOOT does not name a folder with kernel, initramfs, root and qemu"
             );
+            assert!(std::env::var_os("ASSAY_TEST_REQUIRE").is_none(), "a required test would be skipped");
             return None;
         };
         let supervisor = Supervisor::for_tests();

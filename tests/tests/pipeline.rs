@@ -1,0 +1,172 @@
+//! The whole of `assay run` on the fake machine: supervisor, sockets, sessions, store, statistics, report, exit codes.
+#![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
+
+use std::{
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use tests::{Process, Room, descendants, said};
+
+const FAKE: &str = "tests/fixtures/fake/scenarios";
+
+/// A condition that comes true soon, or the test fails.
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < deadline, "after 30 s: {what}");
+        std::thread::yield_now();
+    }
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
+}
+
+fn run(room: &Room, scenario: &str) -> Command {
+    let mut command = room.command();
+    command.arg("run").arg(format!("{FAKE}/{scenario}.yaml"));
+    command
+}
+
+#[test]
+fn a_slower_kernel_is_worse_and_the_exit_status_is_1() {
+    let room = Room::new();
+    let output = run(&room, "slower").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("candidate: worse"), "{text}");
+    for file in
+        ["run.json", "samples.jsonl", "report.txt", "report.md", "report.json", "trials/11/trial.json"]
+    {
+        assert!(room.run().join(file).is_file(), "{file}");
+    }
+    let again = room.command().arg("report").output().unwrap();
+    assert_eq!(again.status.code(), Some(1));
+    assert_eq!(String::from_utf8(again.stdout).unwrap(), text, "the stored run gives the same report");
+}
+
+#[test]
+fn twins_are_the_same_and_the_exit_status_is_0() {
+    let room = Room::new();
+    let output = run(&room, "twins").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+}
+
+#[test]
+fn kernels_that_fail_are_results_and_the_baselines_data_is_kept() {
+    let room = Room::new();
+    let output = run(&room, "failures").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let samples = std::fs::read_to_string(room.run().join("samples.jsonl")).unwrap();
+    assert!(samples.lines().any(|line| line.contains(r#""arm":"baseline""#)), "{samples}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("Kernel panic"), "{text}");
+}
+
+#[test]
+fn every_problem_of_a_scenario_is_told_at_once_and_the_exit_status_is_2() {
+    let room = Room::new();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("kernels")).unwrap();
+    let scenario = folder.path().join("bad.yaml");
+    std::fs::write(&scenario, "schema: 1\nbase: nowhere\nbootz: 3\narms: { a: {}, b: { series: none } }\n")
+        .unwrap();
+    let output = room.command().arg("run").arg(&scenario).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    let text = String::from_utf8(output.stderr).unwrap();
+    for problem in ["bad.yaml:1:", "bad.yaml:3: bootz", "nowhere", "none", "workloads"] {
+        assert!(text.contains(problem), "{problem} in {text}");
+    }
+    assert!(!room.results().exists(), "nothing was begun");
+}
+
+#[test]
+fn a_run_that_is_not_there_is_the_users_mistake() {
+    let room = Room::new();
+    for arguments in [["report", "no-such-run"], ["run", "--resume=no-such-run"]] {
+        let output = room.command().args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    }
+}
+
+#[test]
+fn ctrl_c_keeps_finished_trials_and_says_how_to_go_on() {
+    let room = Room::new();
+    let child = run(&room, "slower").stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    eventually("a trial is finished", || {
+        std::fs::read_dir(room.results()).is_ok_and(|mut runs| {
+            runs.any(|run| run.is_ok_and(|run| run.path().join("trials/0/trial.json").exists()))
+        })
+    });
+    signal(&child, Signal::SIGINT);
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    // The run may have been quicker than the signal.
+    if output.status.code() == Some(130) {
+        assert!(text.contains("assay run --resume"), "{text}");
+    } else {
+        assert_eq!(output.status.code(), Some(1), "{text}");
+    }
+    resume(&room);
+}
+
+#[test]
+fn a_run_is_written_by_one_process_at_a_time() {
+    let room = Room::new();
+    assert_eq!(run(&room, "slower").output().unwrap().status.code(), Some(1));
+    let lock = std::fs::File::open(room.run().join("lock")).unwrap();
+    let _held = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusive).unwrap();
+    let output = room.command().arg("run").arg("--resume").arg(room.run()).output().unwrap();
+    assert_eq!(output.status.code(), Some(69), "{}", said(&output));
+}
+
+/// Takes the only run up and finishes it.
+fn resume(room: &Room) {
+    let output = room.command().arg("run").arg("--resume").arg(room.run()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let report = room.report();
+    assert_eq!(report["model"]["run"]["boots_made"], 12, "{report}");
+}
+
+#[test]
+fn after_kill_9_at_any_moment_nothing_is_left_and_the_run_goes_on() {
+    let mut random = ChaCha12Rng::seed_from_u64(1);
+    // The first run fills the cache, so that later ones die in trials and not while kernels are taken in.
+    let room = Room::new();
+    let started = Instant::now();
+    assert_eq!(run(&room, "slower").output().unwrap().status.code(), Some(1));
+    let whole = started.elapsed();
+    std::fs::remove_dir_all(room.results()).unwrap();
+
+    let mut seen = 0;
+    for round in 0..10 {
+        let mut child = run(&room, "slower").stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        let moment = Instant::now() + whole.mul_f64(random.random_range(0.0..1.0));
+        while Instant::now() < moment && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        let family = descendants(child.id());
+        seen += family.len();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        eventually("its children are gone", || !family.iter().any(Process::lives));
+
+        let begun = std::fs::read_dir(room.results())
+            .is_ok_and(|mut runs| runs.any(|run| run.is_ok_and(|run| run.path().join("run.json").exists())));
+        if begun {
+            resume(&room);
+        } else {
+            let output = room.command().arg("runs").output().unwrap();
+            assert_eq!(output.status.code(), Some(0), "round {round}: {}", said(&output));
+        }
+        std::fs::remove_dir_all(room.results()).ok();
+    }
+    assert!(seen > 0, "no round had children to leave behind");
+}

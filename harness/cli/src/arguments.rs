@@ -111,6 +111,9 @@ pub(crate) struct Exec {
     /// Memory in MiB.
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(128..=262_144))]
     pub(crate) memory: u32,
+    /// An image that the guest gets as a read-only disk: `/dev/vdb`, the next one `/dev/vdc`. May be given up to eight times.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) disk: Vec<PathBuf>,
     /// Seconds that the command may take.
     #[arg(long, default_value_t = 600, value_name = "SECONDS")]
     pub(crate) deadline: u32,

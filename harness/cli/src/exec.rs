@@ -1,6 +1,6 @@
 //! `assay exec`: one command in one guest.
 
-use std::{collections::BTreeMap, io::Write, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, io::Write, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use machine::{Boot, BootEnd, Running};
@@ -22,6 +22,7 @@ const BOOT_DEADLINE: Duration = Duration::from_secs(60);
 const POWER_OFF_DEADLINE: Duration = Duration::from_secs(20);
 /// The only guest's arm, as far as boot files are named by arm.
 const ARM: &str = "exec";
+const MAX_DISKS: usize = 8;
 
 pub(crate) fn exec(places: &Places, arguments: &arguments::Exec) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new();
@@ -39,7 +40,8 @@ pub(crate) fn exec(places: &Places, arguments: &arguments::Exec) -> Result<ExitC
     };
     progress.clear();
     let kernels = BTreeMap::from([(ARM.to_owned(), ArmKernel { build: BuildEnd::Built(image) })]);
-    let files = bench.boot_files(&kernels)?.remove(ARM).context("the kernel has no boot files")?;
+    let mut files = bench.boot_files(&kernels)?.remove(ARM).context("the kernel has no boot files")?;
+    files.disks = disks(&arguments.disk)?;
     let machine = Machine::Qemu(QemuMachine {
         accel: arguments.accel.into(),
         cpu: CpuModel::Max,
@@ -60,6 +62,18 @@ pub(crate) fn exec(places: &Places, arguments: &arguments::Exec) -> Result<ExitC
     });
     tokio.shutdown_timeout(Duration::from_secs(2));
     status
+}
+
+/// The images as absolute paths, which is what QEMU gets.
+fn disks(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    if given.len() > MAX_DISKS {
+        return Err(Failure::user(format!("assay: --disk: {} images (at most {MAX_DISKS})", given.len())));
+    }
+    let absolute = |path: &PathBuf| {
+        path.canonicalize()
+            .map_err(|error| Failure::user(format!("assay: --disk {}: {error}", path.display())))
+    };
+    given.iter().map(absolute).collect()
 }
 
 fn kernel(

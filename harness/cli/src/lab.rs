@@ -153,6 +153,7 @@ impl Bench {
                 kernel: image.image.clone(),
                 initramfs: PathBuf::new(),
                 root_disk: PathBuf::new(),
+                disks: vec![],
             };
             if let Some(guests) = &self.guests {
                 let tree =

@@ -19,6 +19,8 @@ pub struct BootFiles {
     pub initramfs: PathBuf,
     /// A read-only image that the agent makes its root.
     pub root_disk: PathBuf,
+    /// Further images, read-only as well: `/dev/vdb`, `/dev/vdc` and on. At most eight.
+    pub disks: Vec<PathBuf>,
 }
 
 /// A machine that is to boot.

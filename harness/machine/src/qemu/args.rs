@@ -193,9 +193,11 @@ impl<'a> GuestSpec<'a> {
         list.option("-kernel", &self.files.kernel);
         list.option("-initrd", &self.files.initramfs);
         list.option("-append", self.kernel_parameters());
-        let file = option_path("file.filename=", &self.files.root_disk);
-        list.option("-blockdev", joined("driver=raw,node-name=root,read-only=on,file.driver=file,", &file));
-        list.option("-device", "virtio-blk-pci,drive=root,addr=0x4,disable-legacy=on");
+        disk(list, "root", 0x4, &self.files.root_disk);
+        // Slots 5 and 6 are taken by the channels. Names follow slots: the root disk is /dev/vda.
+        for (slot, path) in (0x10..0x18).zip(&self.files.disks) {
+            disk(list, &format!("disk-{slot:x}"), slot, path);
+        }
     }
 
     fn channels(&self, list: &mut List) {
@@ -242,6 +244,14 @@ impl<'a> GuestSpec<'a> {
             }
         }
     }
+}
+
+/// A read-only image on a virtio disk.
+fn disk(list: &mut List, name: &str, slot: usize, path: &Path) {
+    let file = option_path("file.filename=", path);
+    let node = format!("driver=raw,node-name={name},read-only=on,file.driver=file,");
+    list.option("-blockdev", joined(&node, &file));
+    list.option("-device", format!("virtio-blk-pci,drive={name},addr={slot:#x},disable-legacy=on"));
 }
 
 #[derive(Default)]

@@ -42,8 +42,12 @@ async fn boot_script(script: &str, kernel: &str, trial: &str) -> Result<BootEnd,
         std::fs::write(&path, text).unwrap();
         path
     };
-    let files =
-        BootFiles { kernel: write("kernel", kernel), initramfs: PathBuf::new(), root_disk: PathBuf::new() };
+    let files = BootFiles {
+        kernel: write("kernel", kernel),
+        initramfs: PathBuf::new(),
+        root_disk: PathBuf::new(),
+        disks: vec![],
+    };
     let machine = Machine::Fake(FakeMachine { script: write("script.json", script) });
     let logs = folder.path().join(trial);
     std::fs::create_dir(&logs).unwrap();

@@ -25,7 +25,8 @@ impl Lab {
         let folder = folder();
         let kernel = folder.path().join("kernel");
         std::fs::write(&kernel, "plain\n").unwrap();
-        let files = BootFiles { kernel: kernel.clone(), initramfs: kernel.clone(), root_disk: kernel };
+        let files =
+            BootFiles { kernel: kernel.clone(), initramfs: kernel.clone(), root_disk: kernel, disks: vec![] };
         Self { supervisor, host, files, folder }
     }
 
@@ -46,6 +47,7 @@ impl Lab {
             kernel: boot.join("kernel"),
             initramfs: boot.join("initramfs"),
             root_disk: boot.join("root"),
+            disks: vec![],
         };
         Some(Self { supervisor, host, files, folder: folder() })
     }

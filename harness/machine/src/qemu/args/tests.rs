@@ -46,7 +46,12 @@ fn listed(machine: &QemuMachine, role: Role, execution: Execution, files: &BootF
 }
 
 fn files() -> BootFiles {
-    BootFiles { kernel: "/c/vmlinux".into(), initramfs: "/c/initramfs".into(), root_disk: "/c/root".into() }
+    BootFiles {
+        kernel: "/c/vmlinux".into(),
+        initramfs: "/c/initramfs".into(),
+        root_disk: "/c/root".into(),
+        disks: vec![],
+    }
 }
 
 #[test]

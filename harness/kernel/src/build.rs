@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::{Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use subprocess::{Ended, Stdio, Stream, Supervisor, ToolError};
@@ -41,7 +41,6 @@ pub(crate) enum MakeEnd {
     Made {
         /// How many files were compiled, linked or generated.
         steps: u64,
-        took: Duration,
     },
     /// The compiler, the linker or a Makefile failed.
     Failed {
@@ -57,7 +56,6 @@ pub(crate) fn make(
     job: &Job<'_>,
     listener: &mut Listener<'_>,
 ) -> Result<MakeEnd, KernelError> {
-    let begin = Instant::now();
     let log = File::options().create(true).append(true).open(job.log).map_err(io("open", job.log))?;
     let from = log.metadata().map_err(io("examine", job.log))?.len();
     let mut watch = Watch::new(job.log, from)?;
@@ -99,7 +97,7 @@ pub(crate) fn make(
         }
     };
     if ended.is_success() {
-        return Ok(MakeEnd::Made { steps: watch.steps, took: begin.elapsed() });
+        return Ok(MakeEnd::Made { steps: watch.steps });
     }
     let output = tail(job.log, from)?;
     if let Some(reason) = host_failure(&output, ended) {
@@ -216,7 +214,10 @@ fn first_errors(output: &str) -> String {
         shown = lines[lines.len().saturating_sub(SHOWN)..].to_vec();
     }
     shown.truncate(SHOWN);
-    shown.join("\n")
+    // Paths as they are in the patches.
+    let inside = format!("{SOURCE}/");
+    let plain: Vec<&str> = shown.into_iter().map(|line| line.strip_prefix(&inside).unwrap_or(line)).collect();
+    plain.join("\n")
 }
 
 #[cfg(test)]
@@ -239,7 +240,7 @@ mod tests {
 
     #[test]
     fn errors_come_with_the_source_that_the_compiler_quotes() {
-        let output = "  CC      net/a.o\nnet/a.c: In function 'f':\nnet/a.c:3:1: error: unknown type name 'foo'\n    3 | foo x;\n      | ^~~\n\
+        let output = "  CC      net/a.o\n/src/net/a.c: In function 'f':\n/src/net/a.c:3:1: error: unknown type name 'foo'\n    3 | foo x;\n      | ^~~\n\
             make[3]: *** [scripts/Makefile.build:229: net/a.o] Error 1\n  CC      net/b.o\n";
         assert_eq!(
             first_errors(output),

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use measure::{BuildEnd, KernelImage};
@@ -126,12 +126,15 @@ struct Prepared {
     source: PathBuf,
     merged: String,
     key: String,
+    /// Without what the base took.
+    took: Duration,
 }
 
 /// What a build made.
 struct Compiled {
     release: String,
     steps: u64,
+    /// From the start of make until everything is exported.
     took: Duration,
 }
 
@@ -191,16 +194,21 @@ impl Order<'_> {
         listener: &mut Listener<'_>,
     ) -> Result<Result<Prepared, BuildEnd>, KernelError> {
         let Self { site, spec, tree, .. } = *self;
+        let begin = Instant::now();
         // First of all, since it takes a second where the base may take ten minutes.
         let (source, touched) = match self.patch(work, listener)? {
             Ok(patched) => patched,
             Err(end) => return Ok(Err(end)),
         };
+        let patching = begin.elapsed();
+        let shared = match share.filter(|_| !is_base(spec)) {
+            Some(log_dir) => self.base_objects(log_dir, listener)?,
+            None => None,
+        };
+        let begin = Instant::now();
         let build = work.at("build");
         folder::create_for(&build, sandbox::owner())?;
-        if let Some(log_dir) = share.filter(|_| !is_base(spec))
-            && let Some(objects) = self.base_objects(log_dir, listener)?
-        {
+        if let Some(objects) = shared {
             stage(listener, format!("copy the objects of {}", spec.base.name));
             objects.copy(&site.supervisor, &build)?;
             objects::outdate(&source, &touched)?;
@@ -214,7 +222,7 @@ impl Order<'_> {
             }
         };
         let key = identity::image(spec, &tree.id, &merged, site.toolchain()?);
-        Ok(Ok(Prepared { source, merged, key }))
+        Ok(Ok(Prepared { source, merged, key, took: patching + begin.elapsed() }))
     }
 
     /// The tree to build from and the paths that the series touches.
@@ -268,6 +276,7 @@ impl Order<'_> {
         total_hint: Option<u64>,
         listener: &mut Listener<'_>,
     ) -> Result<Result<Compiled, BuildEnd>, KernelError> {
+        let begin = Instant::now();
         listener(Progress::Stage { what: format!("compile {}", title(self.spec)), total_hint });
         let build = work.at("build");
         let job = Job {
@@ -278,15 +287,15 @@ impl Order<'_> {
             build_version: prepared.key.get(..12).unwrap_or(&prepared.key),
             log: &self.log,
         };
-        let (steps, took) = match build::make(&self.site.supervisor, &job, listener)? {
-            MakeEnd::Made { steps, took } => (steps, took),
+        let steps = match build::make(&self.site.supervisor, &job, listener)? {
+            MakeEnd::Made { steps } => steps,
             MakeEnd::Failed { errors, log } => return Ok(Err(BuildEnd::DoesNotCompile { errors, log })),
         };
         stage(listener, format!("store {}", title(self.spec)));
         let out = work.at("out");
         folder::create_for(&out, sandbox::owner())?;
         match image::export(&self.site.supervisor, &prepared.source, &build, &out, &prepared.merged) {
-            Ok(release) => Ok(Ok(Compiled { release, steps, took })),
+            Ok(release) => Ok(Ok(Compiled { release, steps, took: begin.elapsed() })),
             Err(KernelError::Tool { what, source }) if is_the_builds_fault(&source) => {
                 let errors = format!("make was content, but it is not possible to {what}: {source}");
                 Ok(Err(BuildEnd::DoesNotCompile { errors, log: self.log.clone() }))
@@ -310,7 +319,7 @@ impl Order<'_> {
             release: compiled.release.clone(),
             source_version: self.tree.version.clone(),
             toolchain: self.site.toolchain()?.to_string(),
-            build_seconds: compiled.took.as_secs_f64(),
+            build_seconds: (prepared.took + compiled.took).as_secs_f64(),
             build_steps: compiled.steps,
         };
         let (image, pin) = cache::publish(&self.site.layout, &draft)?;

@@ -48,7 +48,7 @@ pub struct Stored {
     pub source_version: String,
     /// Compiler and linker; empty for a prebuilt image.
     pub toolchain: String,
-    /// Seconds that the build took; 0 for a prebuilt image.
+    /// Seconds that it took to patch, configure, compile and export it; 0 for a prebuilt image.
     pub build_seconds: f64,
     /// Steps of make that the build took; 0 for a prebuilt image.
     pub build_steps: u64,

@@ -48,7 +48,8 @@ fn start(places: &Places, scenario: &Path, progress: &mut Progress) -> Result<St
     let bench = lab.bench_for(&plan, progress)?;
     let started = Timestamp::now();
     let name = format!("{}-{}", started.strftime("%Y%m%d-%H%M%S"), plan.name);
-    let logs = places.results.join(&name).join("builds");
+    let results = std::path::absolute(&places.results).context("resolving the results folder")?;
+    let logs = results.join(&name).join("builds");
     let builds = build_arms(&lab, &plan, &logs, progress)?;
     let file = RunFile {
         format: store::FORMAT,
@@ -59,14 +60,14 @@ fn start(places: &Places, scenario: &Path, progress: &mut Progress) -> Result<St
         host: bench.facts()?,
         plan,
     };
-    let mut run = store::Run::create(&places.results, &file)?;
+    let mut run = store::Run::create(&results, &file)?;
     let stored = Stored { folder: run.folder().to_owned(), file, trials: vec![] };
     trials(&lab, &bench, &mut run, stored, progress)
 }
 
 /// An interrupted run, from where it stopped.
 fn resume(places: &Places, run: &Path, progress: &mut Progress) -> Result<Stored, Failure> {
-    let folder = places.run_folder(run);
+    let folder = std::path::absolute(places.run_folder(run)).context("resolving the run's folder")?;
     let (mut run, mut stored) = match store::Run::resume(&folder) {
         Err(error @ (store::StoreError::NoSuchRun { .. } | store::StoreError::Newer { .. })) => {
             return Err(Failure::user(format!("assay: {error}")));
@@ -112,7 +113,8 @@ fn trials(
     let plan = &stored.file.plan;
     let boot_files = bench.boot_files(&stored.file.kernels)?;
     let runtime = Runtime::create()?;
-    let total = schedule(plan).len();
+    let trials = schedule(plan);
+    let total = trials.len();
     let mut keeper = RunKeeper {
         run,
         progress,
@@ -121,7 +123,7 @@ fn trials(
         records: stored.trials.clone(),
         started: Instant::now(),
         boots_per_arm: total / plan.arms.len().max(1),
-        left_out: 0,
+        left_out: trials.iter().filter(|trial| !boot_files.contains_key(&trial.arm)).count(),
     };
     let setup = Setup {
         plan,

@@ -1,6 +1,10 @@
 //! KVM, which most users have: the harness itself runs inside a guest whose emulated CPU has SVM, and makes a trial
 //! there with `accel: kvm`.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test starts tools and ends at what it did not expect")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test starts tools and ends at what it did not expect"
+)]
 
 use std::{
     fs,

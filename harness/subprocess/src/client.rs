@@ -57,7 +57,7 @@ struct RosterState {
 }
 
 impl Supervisor {
-    /// Starts the supervisor process. `argv` is a program that calls [`supervise`](crate::supervise) and nothing else.
+    /// Starts the supervisor process. `argv` is a program that calls [`supervise`](crate::supervise()) and nothing else.
     ///
     /// # Errors
     /// When it cannot be started, or is not a supervisor of this version.

@@ -10,7 +10,7 @@ pub(crate) fn check() -> Result<()> {
         .args(["clippy", "--quiet", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"])
         .ok()?;
     run::cargo()
-        .args(["doc", "--quiet", "--locked", "--workspace", "--no-deps", "--document-private-items"])
+        .args(["doc", "--quiet", "--locked", "--workspace", "--no-deps"])
         .env("RUSTDOCFLAGS", "-D warnings")
         .ok()?;
     deny()

@@ -7,15 +7,29 @@
 
 #![expect(unsafe_code, reason = "giving memory to a guest is a promise that it stays mapped")]
 
-use std::{ffi::OsString, path::Path, process::ExitCode, time::Duration};
+use std::{ffi::OsString, os::unix::fs::MetadataExt, path::Path, process::ExitCode, time::Duration};
 
 use kvm_bindings::{KVM_MAX_CPUID_ENTRIES, kvm_segment, kvm_userspace_memory_region};
 use kvm_ioctls::{Kvm, VcpuExit, VcpuFd, VmFd};
+use nix::unistd::Gid;
 use subprocess::{Ended, RunAs, Supervisor, Tool, ToolError, sandbox_ids};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
 /// A guest of a dozen instructions takes microseconds; one that hangs must not hold up the harness.
 const DEADLINE: Duration = Duration::from_secs(2);
+
+const DEVICE: &str = "/dev/kvm";
+
+/// As whom guests run with KVM: without privileges, but in the group that the device is for, as a user of this machine
+/// who may use it is. Root's own group would be more than that.
+pub(crate) fn user() -> RunAs {
+    match std::fs::metadata(DEVICE) {
+        Ok(device) if device.gid() != 0 && device.mode() & 0o060 == 0o060 => {
+            RunAs::UnprivilegedInGroup(Gid::from_raw(device.gid()))
+        }
+        _ => RunAs::Unprivileged,
+    }
+}
 
 /// Whether guests can run with KVM here, as the user that QEMU will run as; otherwise why not.
 ///
@@ -28,7 +42,7 @@ pub(crate) fn probe(helper: &[OsString], supervisor: &Supervisor) -> Result<(), 
             "the CPU flags have neither vmx nor svm: no hardware virtualisation reaches this machine".into(),
         );
     }
-    if !Path::new("/dev/kvm").exists() {
+    if !Path::new(DEVICE).exists() {
         return Err("there is no /dev/kvm".into());
     }
     let Some((program, arguments)) = helper.split_first() else {
@@ -37,14 +51,14 @@ pub(crate) fn probe(helper: &[OsString], supervisor: &Supervisor) -> Result<(), 
     let probe = Tool::new(program)
         .args(arguments)
         .arg(crate::helper::PROBE_KVM)
-        .run_as(RunAs::Unprivileged)
+        .run_as(user())
         .deadline(DEADLINE)
         .run_unchecked(supervisor);
     match probe {
         Ok(output) if output.ended == Ended::Exited(0) => Ok(()),
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stderr);
-            // A root harness gives its guests to a user without any group.
+            // A root harness gives its guests to a user of no privileges.
             let user = sandbox_ids().map(|(uid, _)| format!(", as user {uid}: guests do not run as root"));
             Err(format!(
                 "a tiny guest did not run: {} ({}{})",

@@ -18,6 +18,9 @@ pub enum RunAs {
     /// Without privileges: no_new_privs is set, and a root harness drops to [`sandbox_ids`] with no further groups.
     /// When the harness is not root, the user stays the same.
     Unprivileged,
+    /// The same, but as a root harness's only group this one: that of a device which the child is to open, such as
+    /// `/dev/kvm`. Never root's group.
+    UnprivilegedInGroup(Gid),
 }
 
 /// Whom [`RunAs::Unprivileged`] drops to; `None` when the harness is not root, and so stays who it is.

@@ -256,6 +256,9 @@ impl Tool {
             RunAs::Unprivileged => {
                 Identity::Unprivileged { ids: sandbox_ids().map(|(uid, gid)| (uid.as_raw(), gid.as_raw())) }
             }
+            RunAs::UnprivilegedInGroup(group) => {
+                Identity::Unprivileged { ids: sandbox_ids().map(|(uid, _)| (uid.as_raw(), group.as_raw())) }
+            }
         };
         Ok(StartRequest {
             argv,

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     Boot, BootEnd, Host, MachineError,
     guest::{Guest, Trouble, of_fate, ready},
+    kvm,
     network::{Layout, Place},
     process::{Process, Socket, socket_folder, socket_path},
     running,
@@ -147,7 +148,11 @@ impl Starting<'_> {
             sockets: Sockets { agent: agent.path(), monitor: monitor.path(), wire: &wire },
         };
         let iommu = spec.iommu().is_some();
-        let tool = self.qemu.tool().args(spec.arguments()).run_as(RunAs::Unprivileged);
+        let user = match self.execution {
+            Execution::Kvm => kvm::user(),
+            Execution::Tcg => RunAs::Unprivileged,
+        };
+        let tool = self.qemu.tool().args(spec.arguments()).run_as(user);
         let process = Process::start(name, tool, self.boot.folder, self.boot.supervisor).await?;
         let connecting = async { Monitor::establish(name, monitor.accept().await?).await };
         let monitor = tokio::select! {

@@ -7,16 +7,16 @@ use kernel::{Fault, KernelError, Kernels};
 use measure::BuildEnd;
 use plan::{KernelSpec, Plan};
 
-use crate::{failure::Failure, lab::Lab, progress::Progress};
+use crate::{failure::Failure, progress::Progress};
 
-/// How each arm's kernel was come by, by arm. Arms with the same kernel share a build.
+/// How each arm's kernel was come by, by arm. Arms with the same kernel share a build. As long as `kernels` lives, no
+/// other process' collection takes them away.
 pub(crate) fn build_arms(
-    lab: &Lab,
+    kernels: &Kernels,
     plan: &Plan,
     logs: &Path,
     progress: &mut Progress,
 ) -> Result<BTreeMap<String, BuildEnd>, Failure> {
-    let kernels = lab.kernels()?;
     let mut done: Vec<(&KernelSpec, BuildEnd)> = Vec::new();
     let mut builds = BTreeMap::new();
     for arm in &plan.arms {
@@ -24,7 +24,7 @@ pub(crate) fn build_arms(
         let build = match known {
             Some(build) => build,
             None => {
-                let build = obtain(&kernels, &arm.kernel, logs, progress)?;
+                let build = obtain(kernels, &arm.kernel, logs, progress)?;
                 done.push((&arm.kernel, build.clone()));
                 build
             }

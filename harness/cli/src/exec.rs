@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io::Write, path::PathBuf, process::ExitCode, ti
 use anyhow::Context;
 use machine::{Boot, BootEnd, Running};
 use measure::{BuildEnd, CrashReport};
-use plan::{CpuModel, KernelSpec, Knobs, Machine, QemuMachine, Topology};
+use plan::{CpuModel, Knobs, Machine, QemuMachine, Topology};
 use store::ArmKernel;
 
 use crate::{
@@ -30,7 +30,9 @@ pub(crate) fn exec(places: &Places, arguments: &arguments::Exec) -> Result<ExitC
     let lab = Lab::open(places)?;
     let bench = lab.bench(true, &mut progress)?;
     let runtime = Runtime::create()?;
-    let image = match kernel(&lab, &spec, &runtime, &mut progress)? {
+    // As long as it lives, no other process' collection takes the kernel away.
+    let workshop = lab.kernels()?;
+    let image = match obtain(&workshop, &spec, &runtime.folder().join("builds"), &mut progress)? {
         BuildEnd::Built(image) => image,
         failed => {
             progress.clear();
@@ -74,16 +76,6 @@ fn disks(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
             .map_err(|error| Failure::user(format!("assay: --disk {}: {error}", path.display())))
     };
     given.iter().map(absolute).collect()
-}
-
-fn kernel(
-    lab: &Lab,
-    spec: &KernelSpec,
-    runtime: &Runtime,
-    progress: &mut Progress,
-) -> Result<BuildEnd, Failure> {
-    let kernels = lab.kernels()?;
-    obtain(&kernels, spec, &runtime.folder().join("builds"), progress)
 }
 
 /// Boots, runs the command, powers off.

@@ -50,7 +50,8 @@ fn start(places: &Places, scenario: &Path, progress: &mut Progress) -> Result<St
     let name = format!("{}-{}", started.strftime("%Y%m%d-%H%M%S"), plan.name);
     let results = std::path::absolute(&places.results).context("resolving the results folder")?;
     let logs = results.join(&name).join("builds");
-    let builds = build_arms(&lab, &plan, &logs, progress)?;
+    let kernels = lab.kernels()?;
+    let builds = build_arms(&kernels, &plan, &logs, progress)?;
     let file = RunFile {
         format: store::FORMAT,
         run: name,
@@ -78,7 +79,8 @@ fn resume(places: &Places, run: &Path, progress: &mut Progress) -> Result<Stored
     progress.line(format!("{}: {} of {total} trials are finished", folder.display(), stored.trials.len()));
     let lab = Lab::open(places)?;
     let bench = lab.bench_for(&stored.file.plan, progress)?;
-    let builds = build_arms(&lab, &stored.file.plan, &folder.join("builds"), progress)?;
+    let kernels = lab.kernels()?;
+    let builds = build_arms(&kernels, &stored.file.plan, &folder.join("builds"), progress)?;
     refuse_other_kernels(&stored.file, &builds)?;
     // Paths into the cache may have changed since; what they hold has not.
     stored.file.kernels = builds.into_iter().map(|(arm, build)| (arm, ArmKernel { build })).collect();

@@ -17,17 +17,17 @@ use tests::{Room, assay, can_boot, long_tests, said};
 /// What runs in the outer guest: the kit is a read-only disk, and the cache on it is made writable by an overlay.
 const SCRIPT: &str = r"
 set -e
-mkdir -p /kit /upper /cache /work
+mkdir -p /kit /upper /cache /room
 mount -t erofs -o ro /dev/vdb /kit
 mount -t tmpfs -o size=2g tmpfs /upper
 mkdir /upper/up /upper/work
 mount -t overlay -o lowerdir=/kit/cache,upperdir=/upper/up,workdir=/upper/work overlay /cache
-mount -t tmpfs -o size=1g tmpfs /work
+mount -t tmpfs -o size=1g tmpfs /room
 # As distributions have it: for root and a group. Guests do not run as root.
 chgrp 107 /dev/kvm
 chmod 660 /dev/kvm
-cd /work
-/kit/bin/assay --cache /cache --results /work/results run /kit/project/scenarios/kvm.yaml
+cd /room
+/kit/bin/assay --cache /cache --results /room/results run /kit/project/scenarios/kvm.yaml
 ";
 
 const BASE: &str = "# The image that the outer guest runs as well.

@@ -1,13 +1,20 @@
 //! Kernels of a plan: each distinct one is built once.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use kernel::{Fault, KernelError, Kernels};
 use measure::BuildEnd;
 use plan::{KernelSpec, Plan};
 
-use crate::{failure::Failure, progress::Progress};
+use crate::{
+    failure::Failure,
+    progress::{Progress, rough},
+};
 
 /// How each arm's kernel was come by, by arm. Arms with the same kernel share a build. As long as `kernels` lives, no
 /// other process' collection takes them away.
@@ -59,21 +66,35 @@ pub(crate) fn obtain(
 pub(crate) fn show(progress: &mut Progress) -> impl FnMut(kernel::Progress) {
     let mut stage = String::new();
     let mut total = None;
+    let mut began = Instant::now();
     move |event| match event {
         kernel::Progress::Stage { what, total_hint } => {
             progress.status(&what, "");
             stage = what;
             total = total_hint;
+            began = Instant::now();
         }
-        kernel::Progress::Advance { done } => {
-            let detail = match total {
-                Some(total) => format!("{done} of about {total} steps"),
-                None => format!("{done} steps"),
-            };
-            progress.status(&stage, &detail);
-        }
+        kernel::Progress::Advance { done } => progress.status(&stage, &how_far(done, total, began.elapsed())),
         kernel::Progress::Note { message } => progress.line(message),
     }
+}
+
+/// How far a stage is, for how long it has gone on, and what is left at its mean pace.
+fn how_far(done: u64, total: Option<u64>, elapsed: Duration) -> String {
+    let so_far = rough(elapsed);
+    match total {
+        // The total is a guess: from the last build, or from another machine's.
+        Some(total) if done > 0 && done < total => {
+            let left = elapsed.mul_f64(exact(total - done) / exact(done));
+            format!("{done} of about {total} steps in {so_far}, about {} left", rough(left))
+        }
+        Some(_) | None => format!("{done} steps in {so_far}"),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a build has thousands of steps")]
+fn exact(steps: u64) -> f64 {
+    steps as f64
 }
 
 /// Whose failure it is.
@@ -93,5 +114,19 @@ pub(crate) fn describe(build: &BuildEnd) -> String {
             format!("does not compile; the whole log is in {}\n{errors}", log.display())
         }
         BuildEnd::ConfigLost { problems } => format!("configuration lost:\n{}", problems.join("\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_follows_from_the_pace_so_far() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(how_far(500, Some(2500), minute), "500 of about 2500 steps in 60 s, about 4 min left");
+        assert_eq!(how_far(2600, Some(2500), 10 * minute), "2600 steps in 10 min");
+        assert_eq!(how_far(0, Some(2500), minute), "0 steps in 60 s");
+        assert_eq!(how_far(7, None, minute), "7 steps in 60 s");
     }
 }

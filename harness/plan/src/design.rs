@@ -27,7 +27,7 @@ pub struct Design {
     pub boots: u32,
     /// Boots of each arm in which tracing collectors run; no timed sample comes from them.
     pub traced_boots: u32,
-    /// Orders the blocks and drives every random choice of the analysis.
+    /// Orders the boots within blocks.
     pub seed: u64,
     /// The level at which gates are judged, family-wise over all gates and candidate arms.
     pub alpha: f64,

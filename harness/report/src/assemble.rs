@@ -170,7 +170,7 @@ fn gates(plan: &Plan, set: &SeriesSet) -> Result<(Vec<Gate>, Vec<SeriesKey>), As
             asked.push((gate, &arm.name, selected.clone().ok(), found.err()));
         }
     }
-    let judged = judge(&comparisons, plan.design.alpha, plan.design.seed)?;
+    let judged = judge(&comparisons, plan.design.alpha)?;
     let mut gates = Vec::with_capacity(judged.len());
     for ((gate, arm, selected, refused), judgement) in asked.into_iter().zip(judged) {
         let definition = definition(&gate.select.metric)?;
@@ -214,7 +214,7 @@ fn rows(plan: &Plan, set: &SeriesSet, gated: &[SeriesKey]) -> Result<Vec<Row>, A
     };
     let found: Vec<_> = keys.iter().map(compare).collect();
     let comparisons: Vec<_> = found.iter().flatten().filter_map(|blocks| blocks.clone().ok()).collect();
-    let mut explored = explore(&comparisons, plan.design.seed)?.into_iter();
+    let mut explored = explore(&comparisons)?.into_iter();
     let mut rows = Vec::with_capacity(keys.len());
     for (key, found) in keys.into_iter().zip(found) {
         let definition = definition(&key.metric)?;

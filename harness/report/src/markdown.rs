@@ -105,7 +105,7 @@ fn legend(model: &Model) -> String {
         several => format!(" with intervals of {} confidence", several.join(" and ")),
     };
     format!(
-        "Medians over boots; change of the geometric mean{intervals}, and p, both by sign flips within blocks, adjusted \
+        "Medians over boots; Hodges-Lehmann estimate of the change{intervals}, and p, both by signed ranks within blocks, adjusted \
          for {} (Holm).",
         number::counted(model.gates.len(), "comparison")
     )

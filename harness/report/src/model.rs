@@ -71,7 +71,7 @@ pub struct PlanSummary {
     pub traced_boots: u32,
     /// Family-wise level of the gates.
     pub alpha: f64,
-    /// Seed of the order of boots and of everything drawn in the analysis.
+    /// Seed of the order of boots.
     pub seed: u64,
 }
 

@@ -181,7 +181,7 @@ fn counted(count: u32, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Beyond so many blocks sign flips are drawn instead of enumerated, and the smallest p no longer falls (`stats`).
+/// Nobody asks for a level that takes more blocks than these (`stats`).
 const MAX_EXACT_BLOCKS: i32 = 16;
 
 /// The fewest boots of each arm with which the most significant of so many one-sided comparisons can reach its threshold

@@ -133,15 +133,6 @@ impl Differences {
             other => Ok(other),
         }
     }
-
-    /// The mean: on the relative scale, the logarithm of the ratio of geometric means.
-    ///
-    /// It always lies inside the interval at any level, since half of all sub-sample means lie on each side of it.
-    pub(crate) fn mean(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "a number of boots")]
-        let n = self.values.len() as f64;
-        self.values.iter().sum::<f64>() / n
-    }
 }
 
 /// The values of the blocks that have both, after a check of all values.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Block, Differences, Effect, NotComparable, SignFlips, StatsError, benjamini_hochberg};
+use crate::{Block, Differences, Effect, NotComparable, SignedRanks, StatsError, benjamini_hochberg};
 
 /// Exploratory intervals have 95 % confidence, each for itself.
 const LEVEL: f64 = 0.025;
@@ -30,8 +30,8 @@ pub struct Exploration {
 ///
 /// # Errors
 /// A value that is not finite.
-pub fn explore(comparisons: &[Vec<Block>], seed: u64) -> Result<Vec<Exploration>, StatsError> {
-    let mut explored = comparisons.iter().map(|blocks| look(blocks, seed)).collect::<Result<Vec<_>, _>>()?;
+pub fn explore(comparisons: &[Vec<Block>]) -> Result<Vec<Exploration>, StatsError> {
+    let mut explored = comparisons.iter().map(|blocks| look(blocks)).collect::<Result<Vec<_>, _>>()?;
     let p: Vec<f64> = explored.iter().filter_map(|exploration| exploration.p).collect();
     let mut adjusted = benjamini_hochberg(&p).into_iter();
     for exploration in explored.iter_mut().filter(|exploration| exploration.p.is_some()) {
@@ -40,11 +40,11 @@ pub fn explore(comparisons: &[Vec<Block>], seed: u64) -> Result<Vec<Exploration>
     Ok(explored)
 }
 
-fn look(blocks: &[Block], seed: u64) -> Result<Exploration, StatsError> {
+fn look(blocks: &[Block]) -> Result<Exploration, StatsError> {
     let differences = Differences::relative_or_absolute(blocks)?;
     let tested = differences.map(|differences| {
-        let flips = SignFlips::new(&differences.values, seed);
-        (Effect::new(&differences, flips.interval(LEVEL), LEVEL), flips.p_equal(0.0))
+        let ranks = SignedRanks::new(&differences.values);
+        (Effect::new(&differences, &ranks, LEVEL), ranks.p_equal(0.0))
     });
     let left_out = blocks.iter().filter(|block| !block.is_complete()).count();
     Ok(Exploration {
@@ -65,9 +65,10 @@ mod tests {
     #[test]
     fn adjusts_over_what_could_be_tested_only() {
         let shifted: Vec<Block> = (0..8).map(|b| Block::both(10.0, 11.0 + f64::from(b) / 100.0)).collect();
-        let alike: Vec<Block> = (0..8).map(|b| Block::both(10.0, 10.0 + f64::from(b % 2) - 0.5)).collect();
+        let alike: Vec<Block> =
+            (0..8).map(|b| Block::both(10.0, 10.0 * (f64::from(b % 2) - 0.5).exp())).collect();
         let nothing = vec![Block::default(); 8];
-        let explored = explore(&[shifted, nothing, alike], 3).unwrap();
+        let explored = explore(&[shifted, nothing, alike]).unwrap();
         // Two tests, the smaller p is 2 / 2^8: adjusted by two and not by three.
         assert_eq!(explored[0].p, Some(2.0 / 256.0));
         assert_eq!(explored[0].q, Some(4.0 / 256.0));
@@ -79,14 +80,14 @@ mod tests {
     #[test]
     fn counts_that_can_be_zero_are_compared_by_difference() {
         let blocks: Vec<Block> = (0..7).map(|b| Block::both(0.0, f64::from(b))).collect();
-        let exploration = explore(&[blocks], 0).unwrap().remove(0);
+        let exploration = explore(&[blocks]).unwrap().remove(0);
         let effect = exploration.effect.unwrap();
         assert_eq!((effect.scale, effect.estimate, effect.confidence), (Scale::Absolute, 3.0, 0.95));
     }
 
     #[test]
     fn a_metric_that_never_changes_is_no_difference() {
-        let exploration = explore(&[vec![Block::both(0.0, 0.0); 9]], 0).unwrap().remove(0);
+        let exploration = explore(&[vec![Block::both(0.0, 0.0); 9]]).unwrap().remove(0);
         let effect = exploration.effect.unwrap();
         assert_eq!((exploration.p, effect.estimate), (Some(1.0), 0.0));
     }

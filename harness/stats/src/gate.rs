@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Block, Differences, Interval, NotComparable, Scale};
+use crate::{Block, Differences, Interval, NotComparable, Scale, SignedRanks};
 
 /// Which way a metric is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +89,7 @@ impl Claim {
 pub struct Effect {
     /// What the numbers mean.
     pub scale: Scale,
-    /// On the relative scale the ratio of geometric means less one, otherwise the mean difference.
+    /// The Hodges-Lehmann estimate: the median over all pairs of blocks of their mean difference.
     pub estimate: f64,
     /// None if there are too few blocks for its level.
     pub interval: Option<Interval>,
@@ -99,12 +99,12 @@ pub struct Effect {
 
 impl Effect {
     /// From the scale of the differences to the one on which people read them.
-    pub(crate) fn new(differences: &Differences, interval: Option<Interval>, level: f64) -> Self {
+    pub(crate) fn new(differences: &Differences, ranks: &SignedRanks, level: f64) -> Self {
         let shown = |d| differences.scale.shown(d);
-        let interval = interval.map(|i| Interval { low: shown(i.low), high: shown(i.high) });
+        let interval = ranks.interval(level).map(|i| Interval { low: shown(i.low), high: shown(i.high) });
         Self {
             scale: differences.scale,
-            estimate: shown(differences.mean()),
+            estimate: shown(ranks.estimate().unwrap_or_default()),
             interval,
             confidence: 1.0 - 2.0 * level,
         }

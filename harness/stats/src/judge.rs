@@ -5,8 +5,8 @@
 //!
 //! | claim | null hypothesis | p-value |
 //! |---|---|---|
-//! | worse (more is better) | `c >= -m` | sign flips around `ln(1 - m)` |
-//! | better (more is better) | `c <= +m` | sign flips around `ln(1 + m)` |
+//! | worse (more is better) | `c >= -m` | signed ranks around `ln(1 - m)` |
+//! | better (more is better) | `c <= +m` | signed ranks around `ln(1 + m)` |
 //! | same | `c <= -m` or `c >= +m` | the larger of the two one-sided tests (Schuirmann 1987) |
 //!
 //! *Multiplicity.* Holm's procedure runs over all comparisons, once for each kind of claim. The hypotheses of each kind are
@@ -27,7 +27,7 @@
 
 use crate::{
     Better, Block, Claim, Comparison, Differences, Effect, HolmStep, Interval, Judgement, NotComparable,
-    Note, SignFlips, StatsError, Verdict, boots_needed, holm,
+    Note, SignedRanks, StatsError, Verdict, boots_needed, holm,
 };
 
 /// Judges all gated comparisons of a run together, at family-wise level `alpha`. In the order of the input.
@@ -36,7 +36,7 @@ use crate::{
 ///
 /// # Errors
 /// A value that is not finite, a level that is not between 0 and 0.5, a margin that is not between 0 and 1.
-pub fn judge(comparisons: &[Comparison], alpha: f64, seed: u64) -> Result<Vec<Judgement>, StatsError> {
+pub fn judge(comparisons: &[Comparison], alpha: f64) -> Result<Vec<Judgement>, StatsError> {
     if !(alpha > 0.0 && alpha < 0.5) {
         return Err(StatsError::BadLevel { alpha });
     }
@@ -45,7 +45,7 @@ pub fn judge(comparisons: &[Comparison], alpha: f64, seed: u64) -> Result<Vec<Ju
             return Err(StatsError::BadMargin { comparison, margin: *margin });
         }
     }
-    let tested = comparisons.iter().map(|c| Tested::new(c, seed)).collect::<Result<Vec<_>, _>>()?;
+    let tested = comparisons.iter().map(Tested::new).collect::<Result<Vec<_>, _>>()?;
     let families = Claim::ALL.map(|claim| {
         let p: Vec<f64> = tested.iter().map(|t| t.p(claim)).collect();
         holm(&p, alpha)
@@ -78,31 +78,31 @@ impl Steps {
     }
 }
 
-/// A comparison's differences and sign flips, or why there are none.
+/// A comparison's differences and signed ranks, or why there are none.
 struct Tested {
-    data: Result<(Differences, SignFlips), NotComparable>,
+    data: Result<(Differences, SignedRanks), NotComparable>,
     better: Better,
     margin: Interval,
 }
 
 impl Tested {
-    fn new(comparison: &Comparison, seed: u64) -> Result<Self, StatsError> {
+    fn new(comparison: &Comparison) -> Result<Self, StatsError> {
         let differences = Differences::relative(&comparison.blocks)?;
         let data = differences.map(|differences| {
-            let flips = SignFlips::new(&differences.values, seed);
-            (differences, flips)
+            let ranks = SignedRanks::new(&differences.values);
+            (differences, ranks)
         });
         let margin = Interval { low: (-comparison.margin).ln_1p(), high: comparison.margin.ln_1p() };
         Ok(Self { data, better: comparison.better, margin })
     }
 
     fn p(&self, claim: Claim) -> f64 {
-        let Ok((_, flips)) = &self.data else { return 1.0 };
+        let Ok((_, ranks)) = &self.data else { return 1.0 };
         match (claim, self.better) {
-            (Claim::Same, _) => flips.p_above(self.margin.low).max(flips.p_below(self.margin.high)),
-            (Claim::Worse, Better::Higher) | (Claim::Better, Better::Lower) => flips.p_below(self.margin.low),
+            (Claim::Same, _) => ranks.p_above(self.margin.low).max(ranks.p_below(self.margin.high)),
+            (Claim::Worse, Better::Higher) | (Claim::Better, Better::Lower) => ranks.p_below(self.margin.low),
             (Claim::Better, Better::Higher) | (Claim::Worse, Better::Lower) => {
-                flips.p_above(self.margin.high)
+                ranks.p_above(self.margin.high)
             }
         }
     }
@@ -125,9 +125,9 @@ fn conclude(blocks: &[Block], tested: &Tested, steps: &Steps, needed: Option<u32
     };
     match &tested.data {
         Err(why) => judgement.notes.push(Note::NotComparable { why: *why }),
-        Ok((differences, flips)) => {
-            let interval = flips.interval(level);
-            judgement.effect = Some(Effect::new(differences, interval, level));
+        Ok((differences, ranks)) => {
+            let interval = ranks.interval(level);
+            judgement.effect = Some(Effect::new(differences, ranks, level));
             match interval {
                 _ if verdict != Verdict::Unclear => {}
                 None => judgement.notes.push(Note::TooFewBlocks { used, needed }),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     fn one(blocks: Vec<Block>, better: Better, margin: f64) -> Judgement {
-        judge(&[Comparison { blocks, better, margin }], 0.05, 1).unwrap().remove(0)
+        judge(&[Comparison { blocks, better, margin }], 0.05).unwrap().remove(0)
     }
 
     #[test]
@@ -246,12 +246,12 @@ mod tests {
         // Six blocks: the smallest p is 1/64, below 0.05 / 3. Five blocks: 1/32 passes at 0.05 / 1 only.
         let six = Comparison { blocks: changed(&[0.1; 6]), better: Better::Higher, margin: 0.02 };
         let five = Comparison { blocks: changed(&[0.1; 5]), better: Better::Higher, margin: 0.02 };
-        let judged = judge(&[five.clone(), six.clone(), six.clone()], 0.05, 1).unwrap();
+        let judged = judge(&[five.clone(), six.clone(), six.clone()], 0.05).unwrap();
         assert!(judged.iter().all(|judgement| judgement.verdict == Verdict::Better));
         assert!((judged[0].effect.unwrap().confidence - 0.9).abs() < 1e-12);
         assert!((judged[1].effect.unwrap().confidence - (1.0 - 0.1 / 3.0)).abs() < 1e-12);
         // The first to fail ends it: five blocks are then held to 0.05 / 2.
-        let judged = judge(&[five.clone(), six, five], 0.05, 1).unwrap();
+        let judged = judge(&[five.clone(), six, five], 0.05).unwrap();
         let verdicts: Vec<_> = judged.iter().map(|judgement| judgement.verdict).collect();
         assert_eq!(verdicts, [Verdict::Unclear, Verdict::Better, Verdict::Unclear]);
     }
@@ -259,10 +259,10 @@ mod tests {
     #[test]
     fn refuses_levels_and_margins_that_mean_nothing() {
         let comparison = |margin| Comparison { blocks: changed(&[0.0; 6]), better: Better::Higher, margin };
-        assert_eq!(judge(&[comparison(0.1)], 0.5, 0), Err(StatsError::BadLevel { alpha: 0.5 }));
-        assert!(matches!(judge(&[comparison(0.1)], f64::NAN, 0), Err(StatsError::BadLevel { .. })));
-        let error = judge(&[comparison(0.1), comparison(0.0)], 0.05, 0).unwrap_err();
+        assert_eq!(judge(&[comparison(0.1)], 0.5), Err(StatsError::BadLevel { alpha: 0.5 }));
+        assert!(matches!(judge(&[comparison(0.1)], f64::NAN), Err(StatsError::BadLevel { .. })));
+        let error = judge(&[comparison(0.1), comparison(0.0)], 0.05).unwrap_err();
         assert_eq!(error.to_string(), "margin 0 of comparison 1 is not between 0 and 1");
-        assert_eq!(judge(&[], 0.05, 0), Ok(vec![]));
+        assert_eq!(judge(&[], 0.05), Ok(vec![]));
     }
 }

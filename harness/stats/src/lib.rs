@@ -1,4 +1,4 @@
-//! Pure, seeded statistics: from one number per arm and block to a verdict.
+//! Pure statistics: from one number per arm and block to a verdict.
 //!
 //! *Data in.* For each comparison a list of [`Block`]s. A block is one boot of every arm, so it holds one value of the
 //! metric for the baseline and one for the candidate. The unit of replication is the boot: intervals within one boot
@@ -9,13 +9,13 @@
 //! out whatever slows a whole block down (a busy host, a drifting clock).
 //!
 //! *Tests.* Blocks are run in randomised order, so under "the candidate is the baseline shifted by `s`" each `d_b - s`
-//! is as likely as its negative. Every p-value comes from that sign flip within blocks and from nothing else: no
-//! normality, no equal variances (see [`signflip`](SignFlips)).
+//! is as likely as its negative. Every p-value comes from that permutation within blocks and from nothing else: no
+//! normality, no equal variances, and a boot that the host slowed down counts no more than its rank (see [`SignedRanks`]).
 //!
 //! *Verdicts.* [`judge`] holds up to a few gates to a family-wise level; [`explore`] looks at all the rest under a false
 //! discovery rate.
 //!
-//! The same input and seed give the same output on every machine. Values that are not finite are an error, values for
+//! Nothing is drawn: the same input gives the same output on every machine. Values that are not finite are an error, values for
 //! which a method is undefined give a reason instead of a number.
 //!
 //! Invariant: no I/O, no clock, no knowledge of metrics, kernels or files.
@@ -28,7 +28,7 @@ mod gate;
 mod judge;
 mod multiplicity;
 mod resolution;
-mod signflip;
+mod signed_rank;
 mod summary;
 
 pub use block::{Block, Differences, NotComparable, Scale, Side};
@@ -37,7 +37,7 @@ pub use gate::{Better, Claim, Comparison, Effect, Judgement, Note, Verdict};
 pub use judge::judge;
 pub use multiplicity::{HolmStep, benjamini_hochberg, holm};
 pub use resolution::{boots_needed, smallest_p};
-pub use signflip::{Interval, SignFlips};
+pub use signed_rank::{Interval, SignedRanks, attainable_level};
 pub use summary::{Summary, summarise};
 
 /// What makes an analysis impossible: mistakes of the caller, never properties of a kernel.

@@ -63,7 +63,7 @@ pub(crate) static SCENARIO: Section = Section {
             "seed",
             Kind::Integer { min: 0, max: u64::MAX },
             "1",
-            "Orders the boots and drives every random choice of the analysis.",
+            "Orders the boots within blocks.",
         ),
         default(
             "alpha",

@@ -16,7 +16,7 @@ fn found(verdict: Verdict, boots: u32, noise: Noise, spread: f64, change: f64) -
     for _ in 0..DRAWS {
         let blocks = lab.blocks(boots, noise, spread, change);
         let comparison = Comparison { blocks, better: Better::Higher, margin: 0.02 };
-        let judged = judge(&[comparison], 0.05, 1).expect("the input is valid");
+        let judged = judge(&[comparison], 0.05).expect("the input is valid");
         found += u32::from(judged[0].verdict == verdict);
     }
     share(found, DRAWS)
@@ -57,6 +57,6 @@ fn noise_beyond_the_margin_ends_in_unclear_and_not_in_same() {
     assert!(unclear >= 0.9, "{unclear}");
     // Such data could not have shown a small effect, and says so.
     let blocks = Lab::new(22).blocks(6, Noise::Normal, 0.1, 0.0);
-    let judged = judge(&[Comparison { blocks, better: Better::Higher, margin: 0.02 }], 0.05, 1).unwrap();
+    let judged = judge(&[Comparison { blocks, better: Better::Higher, margin: 0.02 }], 0.05).unwrap();
     assert!(judged[0].smallest_shown.is_some_and(|smallest| smallest > 0.05), "{judged:?}");
 }

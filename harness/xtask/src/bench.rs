@@ -40,8 +40,20 @@ fn exec_against_virtme_ng(folder: &Path) -> Result<()> {
     let ours = || -> Result<Duration> {
         Run::new(run::assay()).args(["exec", "--accel", "tcg", "--", "uname", "-r"]).quiet().ok()
     };
+    // virtme-ng finds its own programs on the path, and the guest's port to the host with the host's udev.
+    let path = std::env::join_paths(
+        std::iter::once(venv.join("bin"))
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
+    )?;
+    if !["/lib/systemd/systemd-udevd", "/usr/lib/systemd/systemd-udevd"]
+        .iter()
+        .any(|udevd| Path::new(udevd).exists())
+    {
+        bail!("virtme-ng needs the host's udevd, which is not installed (Debian package udev)");
+    }
     let theirs = || -> Result<Duration> {
         Run::new(&vng)
+            .env("PATH", &path)
             .args(["--disable-kvm", "--qemu"])
             .args([&qemu])
             .args(["--run"])

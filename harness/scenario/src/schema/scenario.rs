@@ -59,12 +59,7 @@ pub(crate) static SCENARIO: Section = Section {
             "1 if a collector traces, else 0",
             "Boots of each arm in which tracing collectors run; nothing is timed in them.",
         ),
-        default(
-            "seed",
-            Kind::Integer { min: 0, max: u64::MAX },
-            "1",
-            "Orders the boots within blocks.",
-        ),
+        default("seed", Kind::Integer { min: 0, max: u64::MAX }, "1", "Orders the boots within blocks."),
         default(
             "alpha",
             Kind::Fraction { max: 0.2 },

@@ -16,12 +16,14 @@ const PACKAGES: &[(&str, &str)] = &[
     ("flex", "kernel build"),
     ("gcc", "kernel build"),
     ("git", "applying series"),
+    ("kmod", "module indexes of prebuilt kernels"),
     ("libelf-dev", "kernel build (objtool)"),
     ("lz4", "kernel build (bzImage)"),
     ("make", "kernel build"),
     ("python3", "kernel build"),
     ("util-linux", "setpriv"),
     ("xz-utils", "Debian's kernel source"),
+    ("zstd", "modules of prebuilt kernels"),
 ];
 
 /// Makes this machine ready and builds what the other chores run.

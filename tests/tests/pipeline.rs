@@ -127,6 +127,21 @@ fn a_run_is_written_by_one_process_at_a_time() {
     assert_eq!(output.status.code(), Some(69), "{}", said(&output));
 }
 
+#[test]
+fn runs_that_begin_in_the_same_second_have_folders_of_their_own() {
+    let room = Room::new();
+    // The first run fills the cache, so that the others begin at once.
+    assert_eq!(run(&room, "slower").output().unwrap().status.code(), Some(1));
+    let together: Vec<_> = (0..4)
+        .map(|_| run(&room, "slower").stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap())
+        .collect();
+    for child in together {
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    }
+    assert_eq!(std::fs::read_dir(room.results()).unwrap().count(), 5);
+}
+
 /// Takes the only run up and finishes it.
 fn resume(room: &Room) {
     let output = room.command().arg("run").arg("--resume").arg(room.run()).output().unwrap();

@@ -47,8 +47,8 @@ fn start(places: &Places, scenario: &Path, progress: &mut Progress) -> Result<St
     let lab = Lab::open(places)?;
     let bench = lab.bench_for(&plan, progress)?;
     let started = Timestamp::now();
-    let name = format!("{}-{}", started.strftime("%Y%m%d-%H%M%S"), plan.name);
     let results = std::path::absolute(&places.results).context("resolving the results folder")?;
+    let name = claim(&results, &format!("{}-{}", started.strftime("%Y%m%d-%H%M%S"), plan.name))?;
     let logs = results.join(&name).join("builds");
     let kernels = lab.kernels()?;
     let builds = build_arms(&kernels, &plan, &logs, progress)?;
@@ -64,6 +64,22 @@ fn start(places: &Places, scenario: &Path, progress: &mut Progress) -> Result<St
     let mut run = store::Run::create(&results, &file)?;
     let stored = Stored { folder: run.folder().to_owned(), file, trials: vec![] };
     trials(&lab, &bench, &mut run, stored, progress)
+}
+
+/// Makes the folder of a new run and gives its name: `name`, or with a number where another run began in the same second.
+fn claim(results: &Path, name: &str) -> Result<String, Failure> {
+    std::fs::create_dir_all(results).with_context(|| format!("creating {}", results.display()))?;
+    for number in 1_u32.. {
+        let name = if number == 1 { name.to_owned() } else { format!("{name}-{number}") };
+        match std::fs::create_dir(results.join(&name)) {
+            Ok(()) => return Ok(name),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                return Err(error).with_context(|| format!("creating {name} in {}", results.display()))?;
+            }
+        }
+    }
+    unreachable!("a folder holds fewer runs than there are numbers")
 }
 
 /// An interrupted run, from where it stopped.

@@ -108,7 +108,7 @@ async fn measured(
     let Seen { mut samples, mut unavailable } = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
     record.unavailable.append(&mut unavailable);
     record.warnings = warnings.into_iter().map(|(guest, title)| format!("{guest}: {title}")).collect();
-    let modes = iommu_dims(&record.facts);
+    let modes = guest_dims(&record.facts);
     for sample in &mut samples {
         sample.dims.extend(modes.clone());
     }
@@ -219,15 +219,28 @@ fn keep_raw(folder: &Path, raw: &[RawFile]) -> Result<(), crate::KeepError> {
     Ok(())
 }
 
-/// The IOMMU mode that each guest really has, as dimensions of every sample: a comparison across modes is then seen.
-fn iommu_dims(facts: &BTreeMap<String, GuestFacts>) -> Dims {
+/// The IOMMU mode and the CPU mitigations that each guest really has, as dimensions of every sample: a comparison across
+/// them is then seen.
+fn guest_dims(facts: &BTreeMap<String, GuestFacts>) -> Dims {
     let mut dims = Dims::new();
     for (guest, facts) in facts {
         for (interface, mode) in &facts.iommu {
             dims.insert(format!("iommu-{guest}-{interface}"), mode.clone());
         }
+        dims.extend(mitigations(facts).map(|mitigations| (format!("mitigations-{guest}"), mitigations)));
     }
     dims
+}
+
+/// `all`, or which of the vulnerabilities that the guest's CPU has are not mitigated; nothing if the kernel does not tell.
+fn mitigations(facts: &GuestFacts) -> Option<String> {
+    let open = |(name, state): (&String, &String)| state.starts_with("Vulnerable").then(|| name.clone());
+    let open: Vec<String> = facts.mitigations.iter().filter_map(open).collect();
+    match (facts.mitigations.is_empty(), open.is_empty()) {
+        (true, _) => None,
+        (false, true) => Some("all".to_owned()),
+        (false, false) => Some(format!("all but {}", open.join(" "))),
+    }
 }
 
 fn machine_error(trial: &Trial, source: machine::MachineError) -> RunError {
@@ -244,4 +257,38 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_guest_really_has_is_a_dimension_of_its_samples() {
+        let mitigations = |states: &[(&str, &str)]| {
+            states.iter().map(|(name, state)| ((*name).to_owned(), (*state).to_owned())).collect()
+        };
+        let on = GuestFacts {
+            iommu: BTreeMap::from([("eth0".into(), "DMA-FQ".into())]),
+            mitigations: mitigations(&[("l1tf", "Not affected"), ("retbleed", "Mitigation: Enhanced IBRS")]),
+            ..GuestFacts::default()
+        };
+        let off = GuestFacts {
+            mitigations: mitigations(&[
+                ("mds", "Vulnerable; SMT vulnerable"),
+                ("retbleed", "Vulnerable"),
+                ("l1tf", "Not affected"),
+            ]),
+            ..GuestFacts::default()
+        };
+        let silent = GuestFacts::default();
+        let facts = [("server", on), ("client", off), ("other", silent)];
+        let dims = guest_dims(&facts.map(|(guest, facts)| (guest.to_owned(), facts)).into());
+        let expected = [
+            ("iommu-server-eth0", "DMA-FQ"),
+            ("mitigations-client", "all but mds retbleed"),
+            ("mitigations-server", "all"),
+        ];
+        assert_eq!(dims, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+    }
 }

@@ -40,7 +40,7 @@ pub(crate) fn run(places: &Places, arguments: &arguments::Run) -> Result<ExitCod
 /// A new run.
 fn start(places: &Places, scenario: &Path, progress: &mut Progress) -> Result<Stored, Failure> {
     let project = places.project(scenario)?;
-    let plan = scenario::load(scenario, &project).map_err(Failure::user)?;
+    let plan = scenario::load(scenario, &project, &scenario::Overrides::default()).map_err(Failure::user)?;
     for remark in scenario::remarks(&plan) {
         progress.line(format!("note: {remark}"));
     }
@@ -176,7 +176,8 @@ fn trials(
 /// The plan of a scenario, printed with every default decided.
 pub(crate) fn plan(places: &Places, scenario: &Path, json: bool) -> Result<ExitCode, Failure> {
     let project = places.project(scenario)?;
-    let plan: Plan = scenario::load(scenario, &project).map_err(Failure::user)?;
+    let plan: Plan =
+        scenario::load(scenario, &project, &scenario::Overrides::default()).map_err(Failure::user)?;
     crate::plans::print(places, &plan, json)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -12,6 +12,7 @@ use crate::{
     base::{is_prebuilt, read_base},
     fields::{Fields, entries, items, text_of},
     machine::machine,
+    overrides::{Chosen, Overrides, choose, option, refuse_prebuilt},
     problem::{Findings, Place},
     project::Project,
     schema::{
@@ -53,12 +54,13 @@ pub(crate) struct Arms<'a> {
     pub(crate) project: &'a Project,
     /// The scenario's folder: relative paths start there.
     pub(crate) folder: &'a Path,
+    overrides: &'a Overrides,
     bases: HashMap<String, Option<Base>>,
 }
 
 impl<'a> Arms<'a> {
-    pub(crate) fn new(project: &'a Project, folder: &'a Path) -> Self {
-        Self { project, folder, bases: HashMap::new() }
+    pub(crate) fn new(project: &'a Project, folder: &'a Path, overrides: &'a Overrides) -> Self {
+        Self { project, folder, overrides, bases: HashMap::new() }
     }
 
     /// All arms, each `None` if something is wrong with it.
@@ -72,14 +74,16 @@ impl<'a> Arms<'a> {
         if node.is_empty_map() || entries.len() > MAX_ARMS {
             findings.add(&node.place, format!("{} arms", entries.len()), allowed);
         }
-        let arms: Vec<Option<Arm>> = entries
+        let Overrides { arm, series, .. } = self.overrides;
+        let arms: Vec<Option<Arm>> = choose(entries, arm.as_deref(), series.is_some(), findings)
             .iter()
-            .map(|(name, node)| {
-                if !(NAME.holds)(name) {
-                    findings.add(&node.place, format!("`{}` is no name", printable(name)), NAME.what);
+            .map(|chosen| {
+                if !chosen.is_added && !(NAME.holds)(&chosen.name) {
+                    let message = format!("`{}` is no name", printable(&chosen.name));
+                    findings.add(&chosen.node.place, message, NAME.what);
                 }
-                let fields = Fields::open(node, &schema::ARM, findings)?;
-                self.arm(name, &Layers { scenario, arm: &fields }, findings)
+                let fields = Fields::open(chosen.node, &schema::ARM, findings)?;
+                self.arm(chosen, &Layers { scenario, arm: &fields }, findings)
             })
             .collect();
         if arms.iter().all(Option::is_none) {
@@ -88,19 +92,55 @@ impl<'a> Arms<'a> {
         arms
     }
 
+    /// The name and the base of the arm that a series would go to.
+    pub(crate) fn candidate(
+        &mut self,
+        scenario: &Fields<'_>,
+        findings: &mut Findings,
+    ) -> Option<(String, Base)> {
+        let node = scenario.given("arms")?;
+        let allowed = schema::SCENARIO.key("arms").kind.allowed();
+        let entries = entries(node, &allowed, findings);
+        if node.is_empty_map() {
+            findings.add(&node.place, "0 arms", allowed);
+        }
+        let arms = choose(entries, self.overrides.arm.as_deref(), true, findings);
+        let chosen = arms.iter().find(|chosen| chosen.is_candidate)?;
+        let fields = Fields::open(chosen.node, &schema::ARM, findings)?;
+        let base = self.base(&Layers { scenario, arm: &fields }, findings)?;
+        Some((chosen.name.clone(), base))
+    }
+
     /// Reads the defaults as if an arm had no keys of its own: where arms cannot be read, nobody else looks at them.
     fn check_defaults(&mut self, scenario: &Fields<'_>, findings: &mut Findings) {
         if scenario.given("base").is_some() {
             let arm = Node::empty_map(scenario.place_of("arms"));
+            let chosen = Chosen { name: String::new(), node: &arm, is_candidate: false, is_added: false };
             if let Some(fields) = Fields::open(&arm, &schema::ARM, findings) {
-                self.arm("", &Layers { scenario, arm: &fields }, findings);
+                self.arm(&chosen, &Layers { scenario, arm: &fields }, findings);
             }
         }
     }
 
-    fn arm(&mut self, name: &str, layers: &Layers<'_, '_>, findings: &mut Findings) -> Option<Arm> {
+    fn arm(&mut self, chosen: &Chosen<'_>, layers: &Layers<'_, '_>, findings: &mut Findings) -> Option<Arm> {
         let base = self.base(layers, findings);
-        let series = self.series(layers, base.as_ref(), findings);
+        let series = match &self.overrides.series {
+            Some(given) if chosen.is_candidate => {
+                // In place of the arm's own; what all arms have stays, or there would be two differences.
+                let under = if chosen.is_added {
+                    layers.value("series")
+                } else {
+                    layers.scenario.given("series").map(Cow::Borrowed)
+                };
+                let under = self.series(under.as_deref(), base.as_ref(), findings);
+                let patchable = match (&base, given.as_slice()) {
+                    (Some(base), [_, ..]) => refuse_prebuilt(base, &option("--series"), findings),
+                    _ => Some(()),
+                };
+                under.zip(patchable).map(|(under, ())| [under, given.clone()].concat())
+            }
+            _ => self.series(layers.value("series").as_deref(), base.as_ref(), findings),
+        };
         let options = options(layers, base.as_ref(), findings);
         let cmdline = cmdline(layers, findings);
         let knobs = knobs(layers, findings);
@@ -109,7 +149,7 @@ impl<'a> Arms<'a> {
             .unwrap_or_else(|| Cow::Owned(Node::empty_map(layers.place_of("machine"))));
         let machine = machine(&machine_node, knobs.unwrap_or_default(), self.folder, findings);
         Some(Arm {
-            name: name.to_owned(),
+            name: chosen.name.clone(),
             kernel: KernelSpec { base: base?, series: series?, options: options? },
             cmdline: cmdline?,
             machine: machine?,
@@ -117,6 +157,9 @@ impl<'a> Arms<'a> {
     }
 
     fn base(&mut self, layers: &Layers<'_, '_>, findings: &mut Findings) -> Option<Base> {
+        if let Some(base) = &self.overrides.base {
+            return Some(base.clone());
+        }
         let Some(node) = layers.value("base") else {
             let allowed = format!("base: {}, for this arm or for the whole scenario", BASE_NAME.what);
             findings.add(layers.arm.place(), "the arm has no base", allowed);
@@ -133,22 +176,18 @@ impl<'a> Arms<'a> {
 
     fn series(
         &self,
-        layers: &Layers<'_, '_>,
+        node: Option<&Node>,
         base: Option<&Base>,
         findings: &mut Findings,
     ) -> Option<Vec<Series>> {
-        let Some(node) = layers.value("series") else { return Some(Vec::new()) };
-        let single = std::slice::from_ref(&*node);
+        let Some(node) = node else { return Some(Vec::new()) };
+        let single = std::slice::from_ref(node);
         let references = match &node.value {
             Value::Scalar { .. } => single,
-            _ => items(&node, &schema::ARM.key("series").kind.allowed(), findings),
+            _ => items(node, &schema::ARM.key("series").kind.allowed(), findings),
         };
-        if let (Some(base), [first, ..]) = (base, references)
-            && is_prebuilt(&base.source)
-        {
-            let message = format!("`{}` is prebuilt: it cannot be patched", base.name);
-            findings.add(&first.place, message, "a base that is built from source, or no series");
-            return None;
+        if let (Some(base), [first, ..]) = (base, references) {
+            refuse_prebuilt(base, &first.place, findings)?;
         }
         let read: Vec<Option<Series>> = references
             .iter()

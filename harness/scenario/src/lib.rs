@@ -16,6 +16,7 @@ mod fields;
 mod gate;
 mod load;
 mod machine;
+mod overrides;
 mod problem;
 mod project;
 mod reference;
@@ -29,7 +30,8 @@ mod workload;
 
 pub use base::base;
 pub use estimate::{Estimate, KernelWork, Known, Step, distinct_kernels, estimate};
-pub use load::{boots_needed, load};
+pub use load::{boots_needed, candidate, load};
+pub use overrides::Overrides;
 pub use problem::{Problem, Problems};
 pub use project::Project;
 pub use reference::reference;

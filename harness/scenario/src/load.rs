@@ -2,30 +2,52 @@
 
 use std::path::Path;
 
-use plan::{Arm, Collector, Design, IommuMode, Machine, Plan};
+use plan::{Arm, Base, Collector, Design, IommuMode, Machine, Plan};
 
 use crate::{
     arm::Arms,
     fields::{Fields, entries},
     gate::{PlacedGate, Surroundings, gates},
     machine::iommus,
+    overrides::Overrides,
     problem::{Findings, Place, Problems},
     project::{Project, read_yaml},
     schema::{self, NAME},
     workload::{collectors, workloads},
 };
 
-/// The plan of the scenario at `path`, whose bases and series are those of `project`.
+/// The plan of the scenario at `path`, whose bases and series are those of `project` where `overrides` gives no other.
 ///
 /// # Errors
 /// Everything that is wrong with the scenario and the files that it names, at once.
-pub fn load(path: &Path, project: &Project) -> Result<Plan, Problems> {
+pub fn load(path: &Path, project: &Project, overrides: &Overrides) -> Result<Plan, Problems> {
     let mut findings = Findings::default();
-    let plan = read(path, project, &mut findings);
+    let plan = read(path, project, overrides, &mut findings);
     findings.conclude(plan)
 }
 
-fn read(path: &Path, project: &Project, findings: &mut Findings) -> Option<Plan> {
+/// The name and the base of the arm that `overrides` would put a series in: what the series has to apply to. `series`
+/// itself is not looked at.
+///
+/// # Errors
+/// Everything that stands in the way of knowing it.
+pub fn candidate(path: &Path, project: &Project, overrides: &Overrides) -> Result<(String, Base), Problems> {
+    let mut findings = Findings::default();
+    let file = read_yaml(path, &mut findings);
+    let fields = file.as_ref().and_then(|file| Fields::open(&file.root, &schema::SCENARIO, &mut findings));
+    let folder = path.parent().unwrap_or(Path::new(""));
+    // An arm that is added for the series is there, whatever the series will be.
+    let overrides = Overrides { series: Some(Vec::new()), ..overrides.clone() };
+    let candidate =
+        fields.and_then(|fields| Arms::new(project, folder, &overrides).candidate(&fields, &mut findings));
+    if candidate.is_none() {
+        // The caller stops here, so everything else that is wrong is told now.
+        read(path, project, &overrides, &mut findings);
+    }
+    findings.conclude(candidate)
+}
+
+fn read(path: &Path, project: &Project, overrides: &Overrides, findings: &mut Findings) -> Option<Plan> {
     let file = read_yaml(path, findings)?;
     let fields = Fields::open(&file.root, &schema::SCENARIO, findings)?;
     if file.comment.is_empty() {
@@ -39,7 +61,7 @@ fn read(path: &Path, project: &Project, findings: &mut Findings) -> Option<Plan>
     }
 
     let folder = path.parent().unwrap_or(Path::new(""));
-    let arms = Arms::new(project, folder).read(&fields, findings);
+    let arms = Arms::new(project, folder, overrides).read(&fields, findings);
     let workloads = fields.given("workloads").map_or_else(Vec::new, |node| workloads(node, findings));
     let workload_names: Vec<String> = fields.given("workloads").map_or_else(Vec::new, |node| {
         // That it is no map has been told above.

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use plan::{Arm, Machine, QemuMachine, Topology};
 use scenario::{
-    Estimate, KernelWork, Known, Project, base, boots_needed, distinct_kernels, estimate, load, remarks,
-    series, series_file, to_yaml,
+    Estimate, KernelWork, Known, Overrides, Project, base, boots_needed, distinct_kernels, estimate, load,
+    remarks, series, series_file, to_yaml,
 };
 
 fn project() -> Project {
@@ -22,7 +22,7 @@ fn portable(value: &impl serde::Serialize) -> String {
 #[track_caller]
 fn plan_of(name: &str) -> plan::Plan {
     let path = PathBuf::from(format!("tests/good/{name}.yaml"));
-    load(&path, &project()).unwrap_or_else(|problems| panic!("{problems}"))
+    load(&path, &project(), &Overrides::default()).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 fn qemu(arm: &Arm) -> &QemuMachine {
@@ -167,6 +167,6 @@ fn as_many_boots_as_are_needed_are_enough() {
     let needed = boots_needed(0.05, 2).unwrap();
     for (boots, enough) in [(needed - 1, false), (needed, true)] {
         std::fs::write(&path, text.replace("boots: 7", &format!("boots: {boots}"))).unwrap();
-        assert_eq!(load(&path, &project()).is_ok(), enough, "{boots} boots");
+        assert_eq!(load(&path, &project(), &Overrides::default()).is_ok(), enough, "{boots} boots");
     }
 }

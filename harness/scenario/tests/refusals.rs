@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use scenario::{Problems, Project, base, load, series};
+use scenario::{Overrides, Problems, Project, base, load, series};
 
 /// The names of the entries of a folder of this test, sorted.
 fn names(folder: &str) -> Vec<String> {
@@ -38,7 +38,8 @@ fn scenarios() {
     assert!(stems.len() >= 30);
     for stem in stems {
         let path = format!("tests/bad/{stem}.yaml");
-        let problems = load(Path::new(&path), &Project::at("tests/project")).expect_err(&path);
+        let problems =
+            load(Path::new(&path), &Project::at("tests/project"), &Overrides::default()).expect_err(&path);
         assert_all_are_told_well(&problems);
         insta::assert_snapshot!(format!("bad-{stem}"), problems.to_string());
     }

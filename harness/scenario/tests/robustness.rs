@@ -3,7 +3,7 @@
 use std::{path::Path, time::Instant};
 
 use proptest::prelude::*;
-use scenario::{Project, base, load, series};
+use scenario::{Overrides, Project, base, load, series};
 use tempfile::TempDir;
 
 /// Loads `bytes` as a scenario of the test project. That a file without a plan has problems is an invariant of the
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 fn load_bytes(folder: &TempDir, bytes: &[u8]) -> bool {
     let path = folder.path().join("scenario.yaml");
     std::fs::write(&path, bytes).expect("a temporary folder can be written");
-    match load(&path, &Project::at("tests/project")) {
+    match load(&path, &Project::at("tests/project"), &Overrides::default()) {
         Ok(_) => true,
         Err(problems) => {
             assert!(problems.iter().count() > 0);
@@ -81,7 +81,8 @@ fn large_and_hostile_files_are_refused_in_little_time() {
 #[test]
 fn a_folder_and_a_missing_file_are_problems() {
     for path in ["tests/good", "tests/good/nowhere.yaml"] {
-        let problems = load(Path::new(path), &Project::at("tests/project")).unwrap_err();
+        let problems =
+            load(Path::new(path), &Project::at("tests/project"), &Overrides::default()).unwrap_err();
         assert!(problems.to_string().contains("cannot read"), "{problems}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use scenario::{Known, Project, distinct_kernels, estimate, load, remarks, to_yaml};
+use scenario::{Known, Overrides, Project, distinct_kernels, estimate, load, remarks, to_yaml};
 
 /// The top of the checkout.
 fn root() -> PathBuf {
@@ -60,7 +60,8 @@ fn every_scenario_gives_a_plan() {
     assert!(scenarios.iter().any(|name| name == "iommu-hooks"));
     for name in scenarios {
         let path = root().join("scenarios").join(format!("{name}.yaml"));
-        let plan = load(&path, &project).unwrap_or_else(|problems| panic!("{problems}"));
+        let plan =
+            load(&path, &project, &Overrides::default()).unwrap_or_else(|problems| panic!("{problems}"));
         assert!(plan.question.ends_with('?') || plan.question.contains("? "), "{name}: {}", plan.question);
         let estimate = estimate(&plan, &Known::default());
         let steps: f64 = estimate.steps.iter().map(|step| step.seconds).sum();
@@ -77,14 +78,15 @@ fn every_scenario_of_the_fake_machine_gives_a_plan() {
     for name in scenarios {
         let path = project.root.join(format!("scenarios/{name}.yaml"));
         assert_eq!(Project::containing(&path).expect("it is in a project"), project, "{name}");
-        load(&path, &project).unwrap_or_else(|problems| panic!("{problems}"));
+        load(&path, &project, &Overrides::default()).unwrap_or_else(|problems| panic!("{problems}"));
     }
 }
 
 #[test]
 fn the_demo_as_a_plan() {
-    let mut plan = load(&root().join("scenarios/iommu-hooks.yaml"), &Project::at(root()))
-        .unwrap_or_else(|problems| panic!("{problems}"));
+    let mut plan =
+        load(&root().join("scenarios/iommu-hooks.yaml"), &Project::at(root()), &Overrides::default())
+            .unwrap_or_else(|problems| panic!("{problems}"));
     for arm in &mut plan.arms {
         // Texts and checksums belong to others; what is planned is the subject here.
         for fragment in &mut arm.kernel.base.config.fragments {
@@ -106,7 +108,8 @@ fn the_demo_as_a_plan() {
 
 #[test]
 fn identical_arms_are_remarked() {
-    let plan = load(&root().join("scenarios/null.yaml"), &Project::at(root())).unwrap();
+    let plan =
+        load(&root().join("scenarios/null.yaml"), &Project::at(root()), &Overrides::default()).unwrap();
     assert!(remarks(&plan).iter().any(|remark| remark.contains("A/A test")), "{:?}", remarks(&plan));
     assert_eq!(distinct_kernels(&plan).len(), 1, "one kernel serves both arms");
 }

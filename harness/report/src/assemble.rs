@@ -7,8 +7,8 @@ use plan::Plan;
 use stats::{Better, Block, Comparison, StatsError, Summary, explore, judge, summarise};
 
 use crate::{
-    Arm, Gate, Host, Model, PlanSummary, Row, RowCandidate, RunSummary, SeriesKey, SeriesSummary, Trial,
-    Unavailable, WorkloadSummary, describe,
+    Arm, BootValue, Gate, Host, Model, PatchSummary, PlanSummary, Row, RowCandidate, RunSummary, SeriesKey,
+    SeriesSummary, Trial, Unavailable, WorkloadSummary, describe,
     series::{SeriesSet, Values, definition},
 };
 
@@ -79,8 +79,9 @@ pub enum AssembleError {
 pub fn assemble(evidence: Evidence<'_>) -> Result<Model, AssembleError> {
     let Evidence { plan, trials, .. } = evidence;
     let set = SeriesSet::collect(trials)?;
-    let (gates, gated) = gates(plan, &set)?;
-    let explored = rows(plan, &set, &gated)?;
+    let boots = Boots::of(trials);
+    let (gates, gated) = gates(plan, &set, &boots)?;
+    let explored = rows(plan, &set, &boots, &gated)?;
     let arms: Vec<Arm> = plan.arms.iter().map(|arm| assemble_arm(arm, &evidence)).collect();
     let arm_count = u32::try_from(arms.len()).unwrap_or(u32::MAX);
     Ok(Model {
@@ -132,11 +133,10 @@ fn plan_summary(plan: &Plan) -> PlanSummary {
 fn assemble_arm(arm: &plan::Arm, evidence: &Evidence<'_>) -> Arm {
     let mut records: Vec<_> = evidence.trials.iter().filter(|trial| trial.arm == arm.name).collect();
     records.sort_by_key(|trial| trial.index);
-    let series = arm.kernel.series.iter();
     Arm {
         name: arm.name.clone(),
         base: arm.kernel.base.name.clone(),
-        series: series.map(|s| SeriesSummary { name: s.name.clone(), patches: s.patches.len() }).collect(),
+        series: arm.kernel.series.iter().map(series).collect(),
         options: arm.kernel.options.iter().map(ToString::to_string).collect(),
         cmdline: arm.cmdline.clone(),
         machine: arm.machine.clone(),
@@ -146,15 +146,57 @@ fn assemble_arm(arm: &plan::Arm, evidence: &Evidence<'_>) -> Arm {
             .find(|trial| !trial.facts.is_empty())
             .map(|t| t.facts.clone())
             .unwrap_or_default(),
-        trials: records
-            .iter()
-            .map(|t| Trial { index: t.index, block: t.block, traced: t.traced, end: (&t.end).into() })
-            .collect(),
+        trials: records.into_iter().map(trial).collect(),
+    }
+}
+
+fn series(series: &plan::Series) -> SeriesSummary {
+    let file = |patch: &plan::PatchFile| PatchSummary {
+        name: patch.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        sha256: patch.sha256.clone(),
+    };
+    SeriesSummary {
+        name: series.name.clone(),
+        patches: series.patches.len(),
+        files: series.patches.iter().map(file).collect(),
+    }
+}
+
+fn trial(record: &TrialRecord) -> Trial {
+    Trial {
+        index: record.index,
+        block: record.block,
+        traced: record.traced,
+        end: (&record.end).into(),
+        boot_seconds: record.boot_seconds,
+        took_seconds: record.took_seconds,
+        kernel_warnings: record.warnings.clone(),
+    }
+}
+
+/// Which trial an arm's boot in a block was.
+struct Boots<'a>(BTreeMap<(&'a str, u32), u32>);
+
+impl<'a> Boots<'a> {
+    fn of(trials: &'a [TrialRecord]) -> Self {
+        Self(trials.iter().map(|trial| ((trial.arm.as_str(), trial.block), trial.index)).collect())
+    }
+
+    /// An arm's values with the boots that yielded them.
+    fn values(&self, arm: &str, values: &Values) -> Vec<BootValue> {
+        let of = |(&block, &value): (&u32, &f64)| {
+            Some(BootValue { trial: *self.0.get(&(arm, block))?, block, value })
+        };
+        values.by_block.iter().filter_map(of).collect()
     }
 }
 
 /// The gates with their judgements, and the series that they took.
-fn gates(plan: &Plan, set: &SeriesSet) -> Result<(Vec<Gate>, Vec<SeriesKey>), AssembleError> {
+fn gates(
+    plan: &Plan,
+    set: &SeriesSet,
+    boots: &Boots<'_>,
+) -> Result<(Vec<Gate>, Vec<SeriesKey>), AssembleError> {
     let (mut asked, mut comparisons, mut gated) = (Vec::new(), Vec::new(), Vec::new());
     for gate in &plan.gates {
         let better = direction(definition(&gate.select.metric)?)?;
@@ -186,6 +228,8 @@ fn gates(plan: &Plan, set: &SeriesSet) -> Result<(Vec<Gate>, Vec<SeriesKey>), As
             provenance: of_baseline.provenances.union(&of_candidate.provenances).copied().collect(),
             baseline: summary(&of_baseline)?,
             candidate: summary(&of_candidate)?,
+            baseline_by_boot: boots.values(baseline(plan), &of_baseline),
+            candidate_by_boot: boots.values(arm, &of_candidate),
             series,
             arm: arm.clone(),
             margin: gate.margin,
@@ -206,7 +250,12 @@ fn direction(definition: &measure::MetricDef) -> Result<Better, AssembleError> {
 }
 
 /// Every series that no gate took, with all candidates explored together.
-fn rows(plan: &Plan, set: &SeriesSet, gated: &[SeriesKey]) -> Result<Vec<Row>, AssembleError> {
+fn rows(
+    plan: &Plan,
+    set: &SeriesSet,
+    boots: &Boots<'_>,
+    gated: &[SeriesKey],
+) -> Result<Vec<Row>, AssembleError> {
     let mut keys: Vec<&SeriesKey> = set.keys().filter(|key| !gated.contains(key)).collect();
     keys.sort_by_key(|key| (workload_position(plan, key), metric_position(key), percentile(key)));
     let compare = |key: &&SeriesKey| -> Vec<Result<Vec<Block>, String>> {
@@ -226,7 +275,8 @@ fn rows(plan: &Plan, set: &SeriesSet, gated: &[SeriesKey]) -> Result<Vec<Row>, A
             provenance.extend(&values.provenances);
             let exploration = if found.is_ok() { explored.next() } else { None };
             let (arm, refused) = (arm.name.clone(), found.err());
-            compared.push(RowCandidate { arm, values: summary(&values)?, exploration, refused });
+            let by_boot = boots.values(&arm, &values);
+            compared.push(RowCandidate { arm, values: summary(&values)?, by_boot, exploration, refused });
         }
         rows.push(Row {
             series: key.clone(),
@@ -234,6 +284,7 @@ fn rows(plan: &Plan, set: &SeriesSet, gated: &[SeriesKey]) -> Result<Vec<Row>, A
             better: definition.better,
             provenance: provenance.into_iter().collect(),
             baseline: summary(&of_baseline)?,
+            baseline_by_boot: boots.values(baseline(plan), &of_baseline),
             candidates: compared,
         });
     }

@@ -1,6 +1,12 @@
 //! The report as JSON. `FORMAT.md` beside this crate describes every key.
 
+use std::io::{self, Write};
+
 use serde::{Deserialize, Serialize};
+use serde_json::{
+    Serializer,
+    ser::{Formatter, PrettyFormatter},
+};
 
 use crate::{Conclusion, Model, conclude, remarks};
 
@@ -21,7 +27,7 @@ pub struct Document {
     pub model: Model,
 }
 
-/// The report as indented JSON, with a newline at its end.
+/// The report as indented JSON, the values of single boots on one line, with a newline at its end.
 ///
 /// # Errors
 /// If a path in the model is not Unicode: JSON cannot hold it.
@@ -32,5 +38,82 @@ pub fn json(model: &Model) -> Result<String, serde_json::Error> {
         remarks: remarks(model),
         model: model.clone(),
     };
-    Ok(serde_json::to_string_pretty(&document)? + "\n")
+    let mut text = Vec::new();
+    document.serialize(&mut Serializer::with_formatter(&mut text, Lines::default()))?;
+    text.push(b'\n');
+    Ok(String::from_utf8(text).expect("serde_json writes UTF-8"))
+}
+
+/// Indents everything but the arrays under keys that end in `by_boot`: a run has up to a million such values, and five lines
+/// for each would serve nobody.
+#[derive(Default)]
+struct Lines {
+    pretty: PrettyFormatter<'static>,
+    in_key: bool,
+    key: String,
+    /// How many arrays are open that are written on one line.
+    inline: usize,
+}
+
+impl Formatter for Lines {
+    fn begin_object_key<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.in_key = true;
+        self.key.clear();
+        self.pretty.begin_object_key(writer, first)
+    }
+
+    fn end_object_key<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.in_key = false;
+        self.pretty.end_object_key(writer)
+    }
+
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        if self.in_key {
+            self.key.push_str(fragment);
+        }
+        self.pretty.write_string_fragment(writer, fragment)
+    }
+
+    fn begin_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        if self.inline > 0 || self.key.ends_with("by_boot") {
+            self.inline += 1;
+            return writer.write_all(b"[");
+        }
+        self.pretty.begin_array(writer)
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        if self.inline > 0 {
+            self.inline -= 1;
+            return writer.write_all(b"]");
+        }
+        self.pretty.end_array(writer)
+    }
+
+    fn begin_array_value<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if self.inline > 0 {
+            return if first { Ok(()) } else { writer.write_all(b", ") };
+        }
+        self.pretty.begin_array_value(writer, first)
+    }
+
+    fn end_array_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        if self.inline > 0 { Ok(()) } else { self.pretty.end_array_value(writer) }
+    }
+
+    fn begin_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.pretty.begin_object(writer)
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.pretty.end_object(writer)
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.pretty.begin_object_value(writer)
+    }
+
+    fn end_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.pretty.end_object_value(writer)
+    }
 }

@@ -30,8 +30,8 @@ pub use assemble::{AssembleError, Evidence, assemble};
 pub use json::{Document, FORMAT, json};
 pub use markdown::markdown;
 pub use model::{
-    Arm, End, Gate, Host, Model, PlanSummary, Row, RowCandidate, RunSummary, SeriesKey, SeriesSummary, Trial,
-    Unavailable, WorkloadSummary,
+    Arm, BootValue, End, Gate, Host, Model, PatchSummary, PlanSummary, Row, RowCandidate, RunSummary,
+    SeriesKey, SeriesSummary, Trial, Unavailable, WorkloadSummary,
 };
 pub use outcome::{Conclusion, Outcome, conclude, gate_outcome, overall};
 pub use paint::Colour;

@@ -135,10 +135,22 @@ pub struct SeriesSummary {
     pub name: String,
     /// How many patches.
     pub patches: usize,
+    /// The patches in the order in which they are applied.
+    pub files: Vec<PatchSummary>,
+}
+
+/// A patch in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PatchSummary {
+    /// Its file's name.
+    pub name: String,
+    /// Of its file, in hexadecimal.
+    pub sha256: String,
 }
 
 /// One boot of an arm.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trial {
     /// Position in the run's schedule; `trials/N` in the run's folder.
@@ -149,6 +161,36 @@ pub struct Trial {
     pub traced: bool,
     /// How it ended.
     pub end: End,
+    /// Seconds from power-on until every agent answered; none if one never did.
+    pub boot_seconds: Option<f64>,
+    /// Seconds from power-on to power-off.
+    pub took_seconds: f64,
+    /// Warnings of the kernel on a console, each with the guest's name.
+    pub kernel_warnings: Vec<String>,
+}
+
+/// What one boot yielded of a series; an array of three numbers in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "(u32, u32, f64)", into = "(u32, u32, f64)")]
+pub struct BootValue {
+    /// Position in the run's schedule, as [`Trial::index`].
+    pub trial: u32,
+    /// Its block.
+    pub block: u32,
+    /// In the unit of the series.
+    pub value: f64,
+}
+
+impl From<(u32, u32, f64)> for BootValue {
+    fn from((trial, block, value): (u32, u32, f64)) -> Self {
+        Self { trial, block, value }
+    }
+}
+
+impl From<BootValue> for (u32, u32, f64) {
+    fn from(boot: BootValue) -> Self {
+        (boot.trial, boot.block, boot.value)
+    }
 }
 
 /// How a boot ended, without its samples.
@@ -219,6 +261,10 @@ pub struct Gate {
     pub baseline: Option<Summary>,
     /// The candidate's values over all its boots.
     pub candidate: Option<Summary>,
+    /// The baseline's value of each boot, by block.
+    pub baseline_by_boot: Vec<BootValue>,
+    /// The candidate's value of each boot, by block.
+    pub candidate_by_boot: Vec<BootValue>,
     /// The relative change that matters.
     pub margin: f64,
     /// Which verdicts let the gate hold.
@@ -243,6 +289,8 @@ pub struct Row {
     pub provenance: Vec<Provenance>,
     /// The baseline's values over all its boots.
     pub baseline: Option<Summary>,
+    /// The baseline's value of each boot, by block.
+    pub baseline_by_boot: Vec<BootValue>,
     /// Each candidate arm, in the order of the plan.
     pub candidates: Vec<RowCandidate>,
 }
@@ -255,6 +303,8 @@ pub struct RowCandidate {
     pub arm: String,
     /// Its values over all its boots.
     pub values: Option<Summary>,
+    /// Its value of each boot, by block.
+    pub by_boot: Vec<BootValue>,
     /// The comparison with the baseline; none if it was refused.
     pub exploration: Option<Exploration>,
     /// Why it was refused.

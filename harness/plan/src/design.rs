@@ -2,14 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{KernelSpec, Machine};
+use crate::{Cell, KernelSpec, Machine};
 
 /// One side of a comparison.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Arm {
-    /// Unique within the plan; letters, digits, `-`, `_` and `.`.
+    /// Unique within the plan, and fit for a file's name: letters, digits, `-`, `_` and `.`, in a matrix also `@`, `=`, `,`.
     pub name: String,
+    /// Its place in the matrix, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell: Option<Cell>,
     /// The kernel under test. In a two-machine topology both machines boot it.
     pub kernel: KernelSpec,
     /// Extra kernel parameters, after those that the machine itself needs.

@@ -8,6 +8,7 @@
 mod design;
 mod kernel;
 mod machine;
+mod matrix;
 mod workload;
 
 pub use design::{Arm, Design, Expectation, Gate, MetricSelector};
@@ -18,14 +19,15 @@ pub use kernel::{
 pub use machine::{
     Accel, CpuModel, FakeMachine, Iommu, IommuMode, Knobs, Machine, Nic, NicModel, QemuMachine, Topology,
 };
+pub use matrix::{Cell, Dimension, DimensionValues, Scope};
 pub use workload::{
     Amount, Collector, Iperf3, Iperf3Direction, Sockperf, SockperfMode, Transport, Workload, WorkloadKind,
 };
 
 use serde::{Deserialize, Serialize};
 
-/// The version of [`Plan`]'s serialised form. A reader refuses a newer one.
-pub const FORMAT: u32 = 1;
+/// The version of [`Plan`]'s serialised form. A reader refuses a newer one. 2 added matrices.
+pub const FORMAT: u32 = 2;
 
 /// Everything that a run will do, with nothing left optional.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,7 +39,10 @@ pub struct Plan {
     pub name: String,
     /// The question that the scenario asks: its first comment.
     pub question: String,
-    /// Arms in the order of the scenario file; the first is the baseline of every comparison.
+    /// The knobs for which the scenario file lists several values, in the order of the file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dimensions: Vec<Dimension>,
+    /// Arms in the order of the scenario file, each multiplied out; the first side is the baseline of every comparison.
     pub arms: Vec<Arm>,
     /// Workloads, run in this order within each timed boot.
     pub workloads: Vec<Workload>,

@@ -2,12 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Cell;
+
 /// A workload by its name in the plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Workload {
-    /// Unique within the plan; part of every sample's dimensions as `workload`.
+    /// Unique within the plan, and fit for a file's name, as an arm's.
     pub name: String,
+    /// Its place in the matrix, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell: Option<Cell>,
     /// The tool and its parameters.
     pub kind: WorkloadKind,
 }

@@ -44,6 +44,7 @@ mod tests {
     fn plan(seed: u64) -> Plan {
         let arm = |name: &str| Arm {
             name: name.into(),
+            cell: None,
             kernel: KernelSpec {
                 base: Base {
                     name: "image".into(),
@@ -61,6 +62,7 @@ mod tests {
             format: plan::FORMAT,
             name: "test".into(),
             question: "In which order?".into(),
+            dimensions: Vec::new(),
             arms: vec![arm("a"), arm("b"), arm("c")],
             workloads: vec![],
             collectors: vec![],

@@ -150,6 +150,7 @@ impl<'a> Arms<'a> {
         let machine = machine(&machine_node, knobs.unwrap_or_default(), self.folder, findings);
         Some(Arm {
             name: chosen.name.clone(),
+            cell: None,
             kernel: KernelSpec { base: base?, series: series?, options: options? },
             cmdline: cmdline?,
             machine: machine?,

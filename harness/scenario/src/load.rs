@@ -85,6 +85,7 @@ fn read(path: &Path, project: &Project, overrides: &Overrides, findings: &mut Fi
         format: plan::FORMAT,
         name: name?.to_owned(),
         question: file.comment,
+        dimensions: Vec::new(),
         arms: arms.into_iter().collect::<Option<_>>()?,
         workloads: workloads.into_iter().collect::<Option<_>>()?,
         collectors: collectors?,

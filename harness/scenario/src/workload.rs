@@ -31,7 +31,7 @@ pub(crate) fn workloads(node: &Node, findings: &mut Findings) -> Vec<Option<Work
                 findings.add(&node.place, format!("`{}` is no name", printable(name)), NAME.what);
             }
             let kind = workload(node, findings)?;
-            Some(Workload { name: name.clone(), kind })
+            Some(Workload { name: name.clone(), cell: None, kind })
         })
         .collect()
 }

@@ -23,5 +23,5 @@ pub use error::StoreError;
 pub use record::{ArmKernel, GuestRoot, Host, RunFile};
 pub use run::{Run, Stored, list, newest, read};
 
-/// Version of the layout and of `run.json`. A newer one is refused, an older one is read.
-pub const FORMAT: u32 = 1;
+/// Version of the layout and of `run.json`. A newer one is refused, an older one is read. 2 added matrices to the plan.
+pub const FORMAT: u32 = 2;

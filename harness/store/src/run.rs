@@ -267,11 +267,19 @@ fn refuse_newer(path: &Path, text: &[u8]) -> Result<(), StoreError> {
     struct Version {
         format: u32,
     }
-    let version: Version = parse(path, text)?;
-    if version.format > FORMAT {
-        return Err(StoreError::Newer { path: path.to_owned(), found: version.format, supported: FORMAT });
+    #[derive(Deserialize)]
+    struct PlanVersion {
+        plan: Version,
     }
-    Ok(())
+    let newer = |found: u32, supported: u32| {
+        (found > supported).then(|| StoreError::Newer { path: path.to_owned(), found, supported })
+    };
+    let run: Version = parse(path, text)?;
+    if let Some(newer) = newer(run.format, FORMAT) {
+        return Err(newer);
+    }
+    let PlanVersion { plan } = parse(path, text)?;
+    newer(plan.format, plan::FORMAT).map_or(Ok(()), Err)
 }
 
 fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, StoreError> {
@@ -300,6 +308,7 @@ mod tests {
                 format: plan::FORMAT,
                 name: "test".into(),
                 question: "Does the store keep what it is given?".into(),
+                dimensions: Vec::new(),
                 arms: vec![],
                 workloads: vec![],
                 collectors: vec![],
@@ -393,8 +402,25 @@ mod tests {
         assert!(matches!(Run::resume(run.folder()), Err(StoreError::Busy { .. })));
         assert!(matches!(Run::create(results.path(), &run_file()), Err(StoreError::Busy { .. })));
         let path = run.folder().join("run.json");
-        fs::write(&path, r#"{"format": 2, "anything": []}"#).unwrap();
-        assert!(matches!(read(run.folder()), Err(StoreError::Newer { found: 2, supported: 1, .. })));
+        let newer =
+            |found: u32| matches!(read(run.folder()), Err(StoreError::Newer { found: f, .. }) if f == found);
+        fs::write(&path, r#"{"format": 1000, "anything": []}"#).unwrap();
+        assert!(newer(1000));
+        fs::write(&path, r#"{"format": 1, "plan": {"format": 999, "anything": []}}"#).unwrap();
+        assert!(newer(999));
+    }
+
+    #[test]
+    fn reads_a_run_of_before_matrices() {
+        let results = tempfile::tempdir().unwrap();
+        let run = Run::create(results.path(), &run_file()).unwrap();
+        let path = run.folder().join("run.json");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("dimensions"), "what is not there takes no room");
+        let older = text.replace("\"format\": 2", "\"format\": 1");
+        assert_eq!(older.matches("\"format\": 1").count(), 2, "both the run's and the plan's");
+        fs::write(&path, older).unwrap();
+        assert_eq!(read(run.folder()).unwrap().file.plan.arms, run_file().plan.arms);
     }
 
     #[test]

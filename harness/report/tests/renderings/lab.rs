@@ -39,6 +39,7 @@ impl Lab {
                 "Do the marker hooks disturb what they measure, under strict invalidation and with all \
                        mitigations on?"
                     .into(),
+            dimensions: Vec::new(),
             arms,
             workloads: vec![tcp(), rr()],
             collectors: vec![],
@@ -165,6 +166,7 @@ fn arm(name: &str) -> Arm {
     let series = Series { name: name.into(), folder: "/p".into(), patches: vec![patch(1), patch(2)] };
     Arm {
         name: name.into(),
+        cell: None,
         kernel: KernelSpec {
             base: Base {
                 name: "debian-6.12".into(),
@@ -208,7 +210,7 @@ fn tcp() -> Workload {
         message_bytes: 131_072,
         congestion: Some("cubic".into()),
     });
-    Workload { name: "tcp".into(), kind }
+    Workload { name: "tcp".into(), cell: None, kind }
 }
 
 fn rr() -> Workload {
@@ -218,7 +220,7 @@ fn rr() -> Workload {
         message_bytes: 64,
         seconds: 3,
     });
-    Workload { name: "rr".into(), kind }
+    Workload { name: "rr".into(), cell: None, kind }
 }
 
 fn gate(workload: &str, metric: &str) -> Gate {

@@ -39,12 +39,12 @@ fn bulk(direction: Iperf3Direction, flows: u32, amount: Amount) -> Workload {
         message_bytes: 131_072,
         congestion: Some("cubic".into()),
     };
-    Workload { name: "tcp".into(), kind: WorkloadKind::Iperf3(iperf3) }
+    Workload { name: "tcp".into(), cell: None, kind: WorkloadKind::Iperf3(iperf3) }
 }
 
 fn ping_pong(transport: Transport) -> Workload {
     let sockperf = Sockperf { mode: SockperfMode::PingPong, transport, message_bytes: 64, seconds: 2 };
-    Workload { name: "rtt".into(), kind: WorkloadKind::Sockperf(sockperf) }
+    Workload { name: "rtt".into(), cell: None, kind: WorkloadKind::Sockperf(sockperf) }
 }
 
 async fn run(running: &Running, workload: &Workload, collectors: &[Collector]) -> Outcome {

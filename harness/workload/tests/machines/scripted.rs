@@ -45,13 +45,13 @@ fn bulk() -> Workload {
         message_bytes: 131_072,
         congestion: None,
     };
-    Workload { name: "tcp".into(), kind: WorkloadKind::Iperf3(iperf3) }
+    Workload { name: "tcp".into(), cell: None, kind: WorkloadKind::Iperf3(iperf3) }
 }
 
 fn ping_pong() -> Workload {
     let sockperf =
         Sockperf { mode: SockperfMode::PingPong, transport: Transport::Tcp, message_bytes: 64, seconds: 2 };
-    Workload { name: "rtt".into(), kind: WorkloadKind::Sockperf(sockperf) }
+    Workload { name: "rtt".into(), cell: None, kind: WorkloadKind::Sockperf(sockperf) }
 }
 
 async fn run(running: &Running, workload: &Workload) -> Result<Outcome, WorkloadError> {

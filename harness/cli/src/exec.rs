@@ -1,118 +1,33 @@
 //! `assay exec`: one command in one guest.
 
-use std::{collections::BTreeMap, io::Write, path::PathBuf, process::ExitCode, time::Duration};
+use std::{io::Write, process::ExitCode, time::Duration};
 
 use anyhow::Context;
-use machine::{Boot, BootEnd, Running};
-use measure::{BuildEnd, CrashReport};
-use plan::{CpuModel, Knobs, Machine, QemuMachine, Topology};
-use store::ArmKernel;
+use machine::Running;
+use measure::CrashReport;
 
 use crate::{
     arguments::{self, Places},
-    builds::{describe, obtain},
+    builds::describe,
     failure::Failure,
-    kernels::spec,
-    lab::Lab,
-    places::Runtime,
-    progress::Progress,
+    guest::{GuestEnd, with_guest},
 };
 
-const BOOT_DEADLINE: Duration = Duration::from_secs(60);
-const POWER_OFF_DEADLINE: Duration = Duration::from_secs(20);
-/// The only guest's arm, as far as boot files are named by arm.
-const ARM: &str = "exec";
-const MAX_DISKS: usize = 8;
-
 pub(crate) fn exec(places: &Places, arguments: &arguments::Exec) -> Result<ExitCode, Failure> {
-    let mut progress = Progress::new();
-    let spec = spec(places, &arguments.base, &arguments.series)?;
-    let lab = Lab::open(places)?;
-    let bench = lab.bench(true, &mut progress)?;
-    let runtime = Runtime::create()?;
-    // As long as it lives, no other process' collection takes the kernel away.
-    let workshop = lab.kernels()?;
-    let image = match obtain(&workshop, &spec, &runtime.folder().join("builds"), &mut progress)? {
-        BuildEnd::Built(image) => image,
-        failed => {
-            progress.clear();
+    status(with_guest(places, &arguments.guest, async |running| command(running, arguments).await)?)
+}
+
+/// What a command in a guest ends with: its own status, or 1 if the kernel failed.
+fn status(end: GuestEnd<ExitCode>) -> Result<ExitCode, Failure> {
+    match end {
+        GuestEnd::Used(status) => Ok(status),
+        GuestEnd::NotBuilt(failed) => {
             eprintln!("{}", describe(&failed));
-            return Ok(ExitCode::FAILURE);
+            Ok(ExitCode::FAILURE)
         }
-    };
-    progress.clear();
-    let kernels = BTreeMap::from([(ARM.to_owned(), ArmKernel { build: BuildEnd::Built(image) })]);
-    let mut files = bench.boot_files(&kernels)?.remove(ARM).context("the kernel has no boot files")?;
-    files.disks = disks(&arguments.disk)?;
-    let machine = Machine::Qemu(QemuMachine {
-        accel: arguments.accel.into(),
-        cpu: CpuModel::Max,
-        vcpus: arguments.vcpus,
-        memory_mib: arguments.memory,
-        topology: Topology::Loopback,
-        knobs: Knobs::default(),
-    });
-    let tokio = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("starting the asynchronous runtime")?;
-    let status = tokio.block_on(async {
-        tokio::select! {
-            () = crate::interrupt::asked_to_stop() => Err(Failure::Interrupted("interrupted".into())),
-            status = in_guest(&lab, &bench.host, &machine, &files, &runtime, arguments) => status,
-        }
-    });
-    tokio.shutdown_timeout(Duration::from_secs(2));
-    status
-}
-
-/// The images as absolute paths, which is what QEMU gets.
-fn disks(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
-    if given.len() > MAX_DISKS {
-        return Err(Failure::user(format!("assay: --disk: {} images (at most {MAX_DISKS})", given.len())));
+        GuestEnd::NotTestable(message) => Err(Failure::user(format!("assay: {message}"))),
+        GuestEnd::Crashed(report) => Ok(crashed(&report)),
     }
-    let absolute = |path: &PathBuf| {
-        path.canonicalize()
-            .map_err(|error| Failure::user(format!("assay: --disk {}: {error}", path.display())))
-    };
-    given.iter().map(absolute).collect()
-}
-
-/// Boots, runs the command, powers off.
-async fn in_guest(
-    lab: &Lab,
-    host: &machine::Host,
-    machine: &Machine,
-    files: &machine::BootFiles,
-    runtime: &Runtime,
-    arguments: &arguments::Exec,
-) -> Result<ExitCode, Failure> {
-    let booted = machine::boot(Boot {
-        machine,
-        cmdline: &arguments.cmdline,
-        files,
-        folder: runtime.folder(),
-        runtime: runtime.folder(),
-        deadline: BOOT_DEADLINE,
-        traced: false,
-        supervisor: &lab.supervisor,
-        host,
-    })
-    .await?;
-    let running = match booted {
-        BootEnd::Up(running) => running,
-        BootEnd::Crashed(report) => return Ok(crashed(&report)),
-        BootEnd::NotTestable(message) => return Err(Failure::user(format!("assay: {message}"))),
-    };
-    let command = command(&running, arguments);
-    let ended = tokio::select! {
-        report = running.crashed() => return Ok(crashed(&report?)),
-        ended = command => ended?,
-    };
-    if let Err(report) = running.power_off(POWER_OFF_DEADLINE).await? {
-        return Ok(crashed(&report));
-    }
-    Ok(ended)
 }
 
 async fn command(running: &Running, arguments: &arguments::Exec) -> Result<ExitCode, Failure> {

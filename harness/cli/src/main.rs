@@ -4,6 +4,7 @@ mod arguments;
 mod builds;
 mod exec;
 mod failure;
+mod guest;
 mod interrupt;
 mod keeper;
 mod kernels;

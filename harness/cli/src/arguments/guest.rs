@@ -1,0 +1,51 @@
+//! The guest that `exec` and `shell` boot.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// What one guest boots, and its shape.
+#[derive(Debug, Args)]
+pub(crate) struct GuestFlags {
+    /// A base: the name of a file in `kernels/`.
+    #[arg(long, default_value = "debian-6.12")]
+    pub(crate) base: String,
+    /// A series on top of it: a name in `patches/`, or a folder. May be given more than once.
+    #[arg(long)]
+    pub(crate) series: Vec<String>,
+    /// Extra kernel parameters.
+    #[arg(long, value_name = "PARAMETER")]
+    pub(crate) cmdline: Vec<String>,
+    /// How instructions are executed.
+    #[arg(long, value_enum, default_value_t = Accel::Auto)]
+    pub(crate) accel: Accel,
+    /// Virtual CPUs.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) vcpus: u32,
+    /// Memory in MiB.
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(128..=262_144))]
+    pub(crate) memory: u32,
+    /// An image that the guest gets as a read-only disk: `/dev/vdb`, the next one `/dev/vdc`. May be given up to eight times.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) disk: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Accel {
+    /// KVM where it really runs a guest, otherwise TCG.
+    Auto,
+    /// KVM or nothing.
+    Kvm,
+    /// QEMU's software emulation.
+    Tcg,
+}
+
+impl From<Accel> for plan::Accel {
+    fn from(accel: Accel) -> Self {
+        match accel {
+            Accel::Auto => Self::Auto,
+            Accel::Kvm => Self::Kvm,
+            Accel::Tcg => Self::Tcg,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! One guest for the user: from the flags of a command to a machine that runs, and to its end.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context;
+use machine::{Boot, BootEnd, BootFiles, Running};
+use measure::{BuildEnd, CrashReport, KernelImage};
+use plan::{CpuModel, Knobs, Machine, QemuMachine, Topology};
+use store::ArmKernel;
+
+use crate::{
+    arguments::{GuestFlags, Places},
+    builds::obtain,
+    failure::Failure,
+    kernels::spec,
+    lab::{Bench, Lab},
+    places::Runtime,
+    progress::Progress,
+};
+
+const BOOT_DEADLINE: Duration = Duration::from_secs(60);
+const POWER_OFF_DEADLINE: Duration = Duration::from_secs(20);
+/// The only guest's arm, as far as boot files are named by arm.
+const ARM: &str = "guest";
+const MAX_DISKS: usize = 8;
+
+/// What became of a guest that was booted for the user.
+#[derive(Debug)]
+pub(crate) enum GuestEnd<T> {
+    /// It booted, was used, and powered off.
+    Used(T),
+    /// There is no kernel to boot.
+    NotBuilt(BuildEnd),
+    /// The kernel runs, and cannot be what the flags ask for.
+    NotTestable(String),
+    /// The kernel crashed, hung or stopped.
+    Crashed(CrashReport),
+}
+
+/// Boots one guest as `flags` ask, lets `work` use it, and powers it off. Ends early when the kernel crashes, or somebody
+/// asks us to stop; whatever comes back, the guest is gone.
+pub(crate) fn with_guest<T>(
+    places: &Places,
+    flags: &GuestFlags,
+    work: impl AsyncFnOnce(&Running) -> Result<T, Failure>,
+) -> Result<GuestEnd<T>, Failure> {
+    let disks = disks(&flags.disk)?;
+    let mut progress = Progress::new();
+    let lab = Lab::open(places)?;
+    let runtime = Runtime::create()?;
+    // As long as it lives, no other process' collection takes the kernel away.
+    let workshop = lab.kernels()?;
+    let prepared = kernel(places, flags, &workshop, &runtime.folder().join("builds"), &mut progress)
+        .and_then(|built| Ok((built, lab.bench(true, &mut progress)?)));
+    progress.clear();
+    let (image, bench) = match prepared? {
+        (BuildEnd::Built(image), bench) => (image, bench),
+        (failed, _) => return Ok(GuestEnd::NotBuilt(failed)),
+    };
+    let files = BootFiles { disks, ..boot_files(&bench, image)? };
+    let machine = machine(flags);
+    let boot = Boot {
+        machine: &machine,
+        cmdline: &flags.cmdline,
+        files: &files,
+        folder: runtime.folder(),
+        runtime: runtime.folder(),
+        deadline: BOOT_DEADLINE,
+        traced: false,
+        supervisor: &lab.supervisor,
+        host: &bench.host,
+    };
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting the asynchronous runtime")?;
+    let end = tokio.block_on(async {
+        tokio::select! {
+            () = crate::interrupt::asked_to_stop() => Err(Failure::Interrupted("interrupted".into())),
+            end = boot_and_use(boot, work) => end,
+        }
+    });
+    tokio.shutdown_timeout(Duration::from_secs(2));
+    end
+}
+
+/// The kernel that the flags name, built if need be.
+fn kernel(
+    places: &Places,
+    flags: &GuestFlags,
+    workshop: &kernel::Kernels,
+    logs: &Path,
+    progress: &mut Progress,
+) -> Result<BuildEnd, Failure> {
+    let spec = spec(places, &flags.base, &flags.series)?;
+    obtain(workshop, &spec, logs, progress)
+}
+
+fn boot_files(bench: &Bench, image: KernelImage) -> Result<BootFiles, Failure> {
+    let kernels = BTreeMap::from([(ARM.to_owned(), ArmKernel { build: BuildEnd::Built(image) })]);
+    Ok(bench.boot_files(&kernels)?.remove(ARM).context("the kernel has no boot files")?)
+}
+
+fn machine(flags: &GuestFlags) -> Machine {
+    Machine::Qemu(QemuMachine {
+        accel: flags.accel.into(),
+        cpu: CpuModel::Max,
+        vcpus: flags.vcpus,
+        memory_mib: flags.memory,
+        topology: Topology::Loopback,
+        knobs: Knobs::default(),
+    })
+}
+
+/// The images as absolute paths, which is what QEMU gets.
+fn disks(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    if given.len() > MAX_DISKS {
+        return Err(Failure::user(format!("assay: --disk: {} images (at most {MAX_DISKS})", given.len())));
+    }
+    let absolute = |path: &PathBuf| {
+        path.canonicalize()
+            .map_err(|error| Failure::user(format!("assay: --disk {}: {error}", path.display())))
+    };
+    given.iter().map(absolute).collect()
+}
+
+/// Boots, works, powers off.
+async fn boot_and_use<T>(
+    boot: Boot<'_>,
+    work: impl AsyncFnOnce(&Running) -> Result<T, Failure>,
+) -> Result<GuestEnd<T>, Failure> {
+    let running = match machine::boot(boot).await? {
+        BootEnd::Up(running) => running,
+        BootEnd::Crashed(report) => return Ok(GuestEnd::Crashed(report)),
+        BootEnd::NotTestable(message) => return Ok(GuestEnd::NotTestable(message)),
+    };
+    let used = tokio::select! {
+        report = running.crashed() => return Ok(GuestEnd::Crashed(report?)),
+        used = work(&running) => used?,
+    };
+    Ok(match running.power_off(POWER_OFF_DEADLINE).await? {
+        Ok(()) => GuestEnd::Used(used),
+        Err(report) => GuestEnd::Crashed(report),
+    })
+}

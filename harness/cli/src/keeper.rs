@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use measure::{TrialEnd, TrialRecord};
+use measure::TrialEnd;
 use runner::{Event, KeepError, Keeper, Trial};
 use store::Run;
 
@@ -19,7 +19,8 @@ pub(crate) struct RunKeeper<'a> {
     pub(crate) total: usize,
     /// Trials that were there when this process began.
     pub(crate) before: usize,
-    pub(crate) records: Vec<TrialRecord>,
+    /// The arm of every trial that is finished.
+    pub(crate) made: Vec<String>,
     pub(crate) started: Instant,
     /// Boots that the plan has for each arm.
     pub(crate) boots_per_arm: usize,
@@ -30,11 +31,11 @@ pub(crate) struct RunKeeper<'a> {
 impl RunKeeper<'_> {
     /// What is left at the mean pace of the trials that this process made.
     fn left(&self) -> String {
-        let made = self.records.len() - self.before;
+        let made = self.made.len() - self.before;
         if made == 0 {
             return String::new();
         }
-        let left = self.total.saturating_sub(self.records.len() + self.left_out);
+        let left = self.total.saturating_sub(self.made.len() + self.left_out);
         let seconds = self.started.elapsed().as_secs_f64() / made as f64 * left as f64;
         format!(", about {} left", rough(Duration::from_secs_f64(seconds)))
     }
@@ -64,7 +65,7 @@ impl Keeper for RunKeeper<'_> {
             }
             Event::Ended { trial, record } => {
                 self.run.finish_trial(record)?;
-                self.records.push(record.clone());
+                self.made.push(record.arm.clone());
                 self.progress.line(format!(
                     "{}: {} in {:.1} s{}",
                     self.position(trial),
@@ -74,7 +75,7 @@ impl Keeper for RunKeeper<'_> {
                 ));
             }
             Event::GivenUp { arm, failures } => {
-                let made = self.records.iter().filter(|record| record.arm == arm).count();
+                let made = self.made.iter().filter(|made| *made == arm).count();
                 self.left_out += self.boots_per_arm.saturating_sub(made);
                 self.progress
                     .line(format!("{arm}: failed {failures} boots of {made}; its other boots are left out"));

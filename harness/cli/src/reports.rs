@@ -131,6 +131,7 @@ fn model(stored: &Stored) -> Result<Model, Failure> {
         plan: &file.plan,
         builds,
         trials: &stored.trials,
+        samples: &stored.samples,
         host: report::Host {
             cpu: Some(host.cpu.clone()),
             cpus: Some(host.cpus),

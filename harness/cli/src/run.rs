@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context;
 use jiff::Timestamp;
-use measure::BuildEnd;
+use measure::{BuildEnd, SampleTable};
 use plan::Plan;
 use runner::{Finish, Setup, execute, schedule};
 use store::{ArmKernel, RunFile, Stored};
@@ -62,7 +62,8 @@ fn start(places: &Places, scenario: &Path, progress: &mut Progress) -> Result<St
         plan,
     };
     let mut run = store::Run::create(&results, &file)?;
-    let stored = Stored { folder: run.folder().to_owned(), file, trials: vec![] };
+    let stored =
+        Stored { folder: run.folder().to_owned(), file, trials: vec![], samples: SampleTable::default() };
     trials(&lab, &bench, &mut run, stored, progress)
 }
 
@@ -125,7 +126,7 @@ fn trials(
     lab: &Lab,
     bench: &Bench,
     run: &mut store::Run,
-    mut stored: Stored,
+    stored: Stored,
     progress: &mut Progress,
 ) -> Result<Stored, Failure> {
     let plan = &stored.file.plan;
@@ -138,7 +139,7 @@ fn trials(
         progress,
         total,
         before: stored.trials.len(),
-        records: stored.trials.clone(),
+        made: stored.trials.iter().map(|trial| trial.arm.clone()).collect(),
         started: Instant::now(),
         boots_per_arm: total / plan.arms.len().max(1),
         left_out: trials.iter().filter(|trial| !boot_files.contains_key(&trial.arm)).count(),
@@ -157,17 +158,17 @@ fn trials(
         .context("starting the asynchronous runtime")?;
     let finish =
         tokio.block_on(execute(&setup, &stored.trials, crate::interrupt::asked_to_stop(), &mut keeper));
-    let records = keeper.records;
+    let made = keeper.made.len();
     // A thread that still waits for something must not keep us.
     tokio.shutdown_timeout(Duration::from_secs(2));
     match finish? {
         Finish::Complete => {
-            stored.trials = records;
-            Ok(stored)
+            // A report is made from what is on disk, so that it can be made again.
+            let Stored { trials, samples, .. } = store::read(&stored.folder)?;
+            Ok(Stored { trials, samples, ..stored })
         }
         Finish::Interrupted => Err(Failure::Interrupted(format!(
-            "interrupted: {} of {total} trials are kept; go on with: assay run --resume {}",
-            records.len(),
+            "interrupted: {made} of {total} trials are kept; go on with: assay run --resume {}",
             run.folder().display()
         ))),
     }

@@ -108,6 +108,12 @@ pub enum TrialEnd {
 }
 
 impl TrialEnd {
+    /// Whether something can have been measured.
+    #[must_use]
+    pub fn can_have_samples(&self) -> bool {
+        !matches!(self, Self::NotTestable { .. })
+    }
+
     /// Whatever was measured, however it ended.
     #[must_use]
     pub fn samples(&self) -> &[Sample] {

@@ -9,11 +9,13 @@
 mod end;
 pub mod metric;
 mod sample;
+mod table;
 mod trial;
 mod window;
 
 pub use end::{ApplyFailure, BuildEnd, CrashKind, CrashReport, GuestFacts, KernelImage, TrialEnd};
 pub use metric::{Better, MetricDef, Unit, YieldedBy};
 pub use sample::{Dims, Provenance, RawFile, Sample};
+pub use table::{Entry, SampleKind, SampleTable};
 pub use trial::TrialRecord;
 pub use window::{Files, GuestTrace, Payload, SideFiles, Sides, TraceCounts, Traffic, Window};

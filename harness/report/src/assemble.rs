@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use measure::{BuildEnd, TrialRecord, metric};
+use measure::{BuildEnd, SampleTable, TrialRecord, metric};
 use plan::Plan;
 use stats::{Better, Block, Comparison, StatsError, Summary, explore, judge, summarise};
 
@@ -19,8 +19,10 @@ pub struct Evidence<'a> {
     pub plan: &'a Plan,
     /// How each arm's build ended, by arm.
     pub builds: BTreeMap<String, BuildEnd>,
-    /// What was done, in any order.
+    /// What was done, in any order. Samples that the records themselves hold are not looked at.
     pub trials: &'a [TrialRecord],
+    /// What was measured.
+    pub samples: &'a SampleTable,
     /// Where.
     pub host: Host,
     /// The run's name.
@@ -77,8 +79,8 @@ pub enum AssembleError {
 /// # Errors
 /// If the records contradict themselves.
 pub fn assemble(evidence: Evidence<'_>) -> Result<Model, AssembleError> {
-    let Evidence { plan, trials, .. } = evidence;
-    let set = SeriesSet::collect(trials)?;
+    let Evidence { plan, trials, samples, .. } = evidence;
+    let set = SeriesSet::collect(trials, samples)?;
     let boots = Boots::of(trials);
     let (gates, gated) = gates(plan, &set, &boots)?;
     let explored = rows(plan, &set, &boots, &gated)?;
@@ -184,7 +186,7 @@ impl<'a> Boots<'a> {
 
     /// An arm's values with the boots that yielded them.
     fn values(&self, arm: &str, values: &Values) -> Vec<BootValue> {
-        let of = |(&block, &value): (&u32, &f64)| {
+        let of = |&(block, value): &(u32, f64)| {
             Some(BootValue { trial: *self.0.get(&(arm, block))?, block, value })
         };
         values.by_block.iter().filter_map(of).collect()
@@ -226,10 +228,10 @@ fn gates(
             unit: definition.unit,
             better: definition.better,
             provenance: of_baseline.provenances.union(&of_candidate.provenances).copied().collect(),
-            baseline: summary(&of_baseline)?,
-            candidate: summary(&of_candidate)?,
-            baseline_by_boot: boots.values(baseline(plan), &of_baseline),
-            candidate_by_boot: boots.values(arm, &of_candidate),
+            baseline: summary(of_baseline)?,
+            candidate: summary(of_candidate)?,
+            baseline_by_boot: boots.values(baseline(plan), of_baseline),
+            candidate_by_boot: boots.values(arm, of_candidate),
             series,
             arm: arm.clone(),
             margin: gate.margin,
@@ -261,8 +263,12 @@ fn rows(
     let compare = |key: &&SeriesKey| -> Vec<Result<Vec<Block>, String>> {
         candidates(plan).iter().map(|arm| set.blocks(key, baseline(plan), &arm.name)).collect()
     };
-    let found: Vec<_> = keys.iter().map(compare).collect();
-    let comparisons: Vec<_> = found.iter().flatten().filter_map(|blocks| blocks.clone().ok()).collect();
+    let mut comparisons = Vec::new();
+    let mut found = Vec::with_capacity(keys.len());
+    for key in &keys {
+        let of_arms = compare(key).into_iter().map(|blocks| blocks.map(|blocks| comparisons.push(blocks)));
+        found.push(of_arms.collect::<Vec<_>>());
+    }
     let mut explored = explore(&comparisons)?.into_iter();
     let mut rows = Vec::with_capacity(keys.len());
     for (key, found) in keys.into_iter().zip(found) {
@@ -275,16 +281,16 @@ fn rows(
             provenance.extend(&values.provenances);
             let exploration = if found.is_ok() { explored.next() } else { None };
             let (arm, refused) = (arm.name.clone(), found.err());
-            let by_boot = boots.values(&arm, &values);
-            compared.push(RowCandidate { arm, values: summary(&values)?, by_boot, exploration, refused });
+            let by_boot = boots.values(&arm, values);
+            compared.push(RowCandidate { arm, values: summary(values)?, by_boot, exploration, refused });
         }
         rows.push(Row {
             series: key.clone(),
             unit: definition.unit,
             better: definition.better,
             provenance: provenance.into_iter().collect(),
-            baseline: summary(&of_baseline)?,
-            baseline_by_boot: boots.values(baseline(plan), &of_baseline),
+            baseline: summary(of_baseline)?,
+            baseline_by_boot: boots.values(baseline(plan), of_baseline),
             candidates: compared,
         });
     }
@@ -292,7 +298,7 @@ fn rows(
 }
 
 fn summary(values: &Values) -> Result<Option<Summary>, StatsError> {
-    summarise(&values.by_block.values().copied().collect::<Vec<_>>())
+    summarise(&values.all())
 }
 
 fn baseline(plan: &Plan) -> &str {

@@ -6,61 +6,148 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use measure::{MetricDef, Provenance, Sample, TrialRecord, YieldedBy, metric};
+use measure::{MetricDef, Provenance, SampleKind, SampleTable, TrialRecord, YieldedBy, metric};
 use plan::MetricSelector;
 use stats::Block;
 
 use crate::{SeriesKey, assemble::AssembleError};
 
-/// The values of one arm by block: one for each boot that yielded one.
+/// The values of one arm: one for each boot that yielded one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Values {
-    pub(crate) by_block: BTreeMap<u32, f64>,
+    /// Block and value, ascending by block.
+    pub(crate) by_block: Vec<(u32, f64)>,
     pub(crate) provenances: BTreeSet<Provenance>,
+}
+
+static NO_VALUES: Values = Values { by_block: Vec::new(), provenances: BTreeSet::new() };
+
+impl Values {
+    /// The value of a block.
+    pub(crate) fn at(&self, block: u32) -> Option<f64> {
+        let position = self.by_block.binary_search_by_key(&block, |(block, _)| *block).ok()?;
+        Some(self.by_block[position].1)
+    }
+
+    /// The values, by block.
+    pub(crate) fn all(&self) -> Vec<f64> {
+        self.by_block.iter().map(|(_, value)| *value).collect()
+    }
 }
 
 /// Every series of a run.
 #[derive(Debug, Default)]
 pub(crate) struct SeriesSet {
-    series: BTreeMap<SeriesKey, BTreeMap<String, Values>>,
+    /// Sorted.
+    keys: Vec<SeriesKey>,
+    /// Sorted.
+    arms: Vec<String>,
+    /// For each key, the values of each arm.
+    values: Vec<Values>,
     /// Blocks in which an arm was booted, timed and traced ones apart.
     booted: BTreeMap<bool, BTreeSet<u32>>,
 }
 
+/// What the samples of one kind belong to.
+struct Member {
+    key: usize,
+    traced: bool,
+    provenance: Provenance,
+}
+
 impl SeriesSet {
-    pub(crate) fn collect(trials: &[TrialRecord]) -> Result<Self, AssembleError> {
+    /// The series of these samples; samples of a trial without a record are passed over.
+    pub(crate) fn collect(trials: &[TrialRecord], samples: &SampleTable) -> Result<Self, AssembleError> {
         let mut set = Self::default();
         for trial in trials {
             set.booted.entry(trial.traced).or_default().insert(trial.block);
-            for sample in trial.end.samples() {
-                set.add(trial, sample)?;
-            }
         }
+        set.arms = sorted(trials.iter().map(|trial| trial.arm.clone()));
+        let members = set.name_series(samples.kinds())?;
+        set.values.resize(set.keys.len() * set.arms.len(), Values::default());
+        let records: BTreeMap<u32, (&TrialRecord, usize)> =
+            trials.iter().map(|trial| (trial.index, (trial, set.arm(&trial.arm).unwrap_or(0)))).collect();
+        let mut last: Option<(&TrialRecord, usize)> = None;
+        for entry in samples.entries() {
+            // Samples stand together by trial, so the look-up is rare.
+            if last.is_none_or(|(trial, _)| trial.index != entry.trial) {
+                last = records.get(&entry.trial).copied();
+            }
+            let Some((trial, arm)) = last else { continue };
+            let member = &members[entry.kind as usize];
+            // Tracing slows a guest down: what is timed in such a boot is not evidence, and counts come from nowhere else.
+            if member.traced != trial.traced {
+                continue;
+            }
+            let values = &mut set.values[member.key * set.arms.len() + arm];
+            values.by_block.push((trial.block, entry.value));
+            values.provenances.insert(member.provenance);
+        }
+        set.settle(trials)?;
         Ok(set)
     }
 
-    fn add(&mut self, trial: &TrialRecord, sample: &Sample) -> Result<(), AssembleError> {
-        let definition = definition(&sample.metric)?;
-        // Tracing slows a guest down: what is timed in such a boot is not evidence, and counts come from nowhere else.
-        if is_traced(definition) != trial.traced {
-            return Ok(());
+    /// Sorts the keys of these kinds, and says which key each kind belongs to.
+    fn name_series(&mut self, kinds: &[SampleKind]) -> Result<Vec<Member>, AssembleError> {
+        let named = kinds.iter().map(|kind| {
+            let definition = definition(&kind.metric)?;
+            Ok((key(definition, kind), is_traced(definition), kind.provenance))
+        });
+        let named: Vec<_> = named.collect::<Result<_, AssembleError>>()?;
+        self.keys = sorted(named.iter().map(|(key, ..)| key.clone()));
+        let position = |key: &SeriesKey| self.keys.binary_search(key).expect("every key is among them");
+        let member = |(key, traced, provenance): &(SeriesKey, bool, Provenance)| Member {
+            key: position(key),
+            traced: *traced,
+            provenance: *provenance,
+        };
+        Ok(named.iter().map(member).collect())
+    }
+
+    /// Puts every arm's values in the order of the blocks, and removes series that nothing belongs to.
+    fn settle(&mut self, trials: &[TrialRecord]) -> Result<(), AssembleError> {
+        let arms = self.arms.len();
+        for (position, values) in self.values.iter_mut().enumerate() {
+            values.by_block.sort_by_key(|(block, _)| *block);
+            let twice = values.by_block.windows(2).find(|pair| pair[0].0 == pair[1].0);
+            if let Some([(block, _), _]) = twice {
+                let arm = &self.arms[position % arms];
+                let made = trials.iter().rfind(|trial| trial.arm == *arm && trial.block == *block);
+                return Err(AssembleError::TwoValues {
+                    trial: made.map_or(*block, |trial| trial.index),
+                    series: Box::new(self.keys[position / arms].clone()),
+                });
+            }
         }
-        let key = key(definition, sample);
-        let values = self.series.entry(key.clone()).or_default().entry(trial.arm.clone()).or_default();
-        values.provenances.insert(sample.provenance);
-        match values.by_block.insert(trial.block, sample.value) {
-            None => Ok(()),
-            Some(_) => Err(AssembleError::TwoValues { trial: trial.index, series: Box::new(key) }),
-        }
+        let filled: Vec<bool> = self
+            .values
+            .chunks(arms.max(1))
+            .map(|of_arms| of_arms.iter().any(|values| !values.by_block.is_empty()))
+            .collect();
+        let mut position = 0;
+        self.values.retain(|_| {
+            position += 1;
+            filled[(position - 1) / arms]
+        });
+        let mut filled = filled.iter();
+        self.keys.retain(|_| filled.next().is_some_and(|filled| *filled));
+        Ok(())
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = &SeriesKey> {
-        self.series.keys()
+        self.keys.iter()
+    }
+
+    fn arm(&self, name: &str) -> Option<usize> {
+        self.arms.binary_search_by(|arm| arm.as_str().cmp(name)).ok()
     }
 
     /// One arm's values.
-    pub(crate) fn values(&self, key: &SeriesKey, arm: &str) -> Values {
-        self.series.get(key).and_then(|arms| arms.get(arm)).cloned().unwrap_or_default()
+    pub(crate) fn values(&self, key: &SeriesKey, arm: &str) -> &Values {
+        match (self.keys.binary_search(key), self.arm(arm)) {
+            (Ok(key), Some(arm)) => &self.values[key * self.arms.len() + arm],
+            _ => &NO_VALUES,
+        }
     }
 
     /// The blocks of a comparison, or why its numbers may not be compared.
@@ -77,10 +164,12 @@ impl SeriesSet {
             return Err(format!("numbers from different sources are not compared: {}", names.join(", ")));
         }
         let traced = metric::find(&key.metric).is_some_and(is_traced);
-        let blocks = self.booted.get(&traced).into_iter().flatten().map(|block| Block {
-            baseline: baseline.by_block.get(block).copied(),
-            candidate: candidate.by_block.get(block).copied(),
-        });
+        let blocks = self
+            .booted
+            .get(&traced)
+            .into_iter()
+            .flatten()
+            .map(|block| Block { baseline: baseline.at(*block), candidate: candidate.at(*block) });
         Ok(blocks.collect())
     }
 
@@ -107,12 +196,16 @@ fn is_traced(definition: &MetricDef) -> bool {
     matches!(definition.yielded_by, YieldedBy::IotlbAroundBulk)
 }
 
-fn key(definition: &MetricDef, sample: &Sample) -> SeriesKey {
+fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
+    items.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn key(definition: &MetricDef, kind: &SampleKind) -> SeriesKey {
     let own = |name: &String| definition.dims.contains(&name.as_str());
-    let dims = sample.dims.iter().filter(|(name, _)| own(name));
+    let dims = kind.dims.iter().filter(|(name, _)| own(name));
     SeriesKey {
-        workload: sample.dims.get("workload").cloned(),
-        metric: sample.metric.clone(),
+        workload: kind.dims.get("workload").cloned(),
+        metric: kind.metric.clone(),
         dims: dims.map(|(name, value)| (name.clone(), value.clone())).collect(),
     }
 }
@@ -130,7 +223,7 @@ fn in_words(dims: &measure::Dims) -> String {
 
 #[cfg(test)]
 mod tests {
-    use measure::{Dims, TrialEnd};
+    use measure::{Dims, Sample, TrialEnd};
 
     use super::*;
 
@@ -157,6 +250,10 @@ mod tests {
     const UP: (&str, &str) = ("direction", "client-to-server");
     const TCP: (&str, &str) = ("workload", "tcp");
 
+    fn collect(trials: &[TrialRecord]) -> Result<SeriesSet, AssembleError> {
+        SeriesSet::collect(trials, &SampleTable::of(trials))
+    }
+
     fn selector(dims: &[(&str, &str)]) -> MetricSelector {
         let dims = dims.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         MetricSelector { workload: "tcp".into(), metric: "throughput".into(), dims }
@@ -166,8 +263,7 @@ mod tests {
     fn dimensions_that_describe_the_arm_do_not_keep_series_apart() {
         let strict = sample(&metric::THROUGHPUT, 1.0, &[TCP, UP, ("iommu-server-eth0", "DMA")]);
         let lazy = sample(&metric::THROUGHPUT, 2.0, &[TCP, UP, ("iommu-server-eth0", "DMA-FQ")]);
-        let set =
-            SeriesSet::collect(&[trial(0, 0, "a", false, vec![strict]), trial(1, 0, "b", false, vec![lazy])]);
+        let set = collect(&[trial(0, 0, "a", false, vec![strict]), trial(1, 0, "b", false, vec![lazy])]);
         let set = set.unwrap();
         let key = set.select(&selector(&[])).unwrap();
         assert_eq!(set.blocks(&key, "a", "b"), Ok(vec![Block::both(1.0, 2.0)]));
@@ -180,7 +276,7 @@ mod tests {
             sample(&metric::THROUGHPUT, 1.0, &[TCP, UP]),
             sample(&metric::THROUGHPUT, 1.0, &[TCP, down]),
         ];
-        let set = SeriesSet::collect(&[trial(0, 0, "a", false, both)]).unwrap();
+        let set = collect(&[trial(0, 0, "a", false, both)]).unwrap();
         let message = set.select(&selector(&[])).unwrap_err();
         assert_eq!(
             message,
@@ -195,7 +291,7 @@ mod tests {
         let real = sample(&metric::THROUGHPUT, 1.0, &[TCP]);
         let fake = Sample { provenance: Provenance::Fake, ..real.clone() };
         let trials = [trial(0, 0, "a", false, vec![real]), trial(1, 0, "b", false, vec![fake])];
-        let set = SeriesSet::collect(&trials).unwrap();
+        let set = collect(&trials).unwrap();
         let message = set.blocks(&set.select(&selector(&[])).unwrap(), "a", "b").unwrap_err();
         assert_eq!(message, "numbers from different sources are not compared: iperf3, fake");
     }
@@ -206,12 +302,11 @@ mod tests {
         let samples = || {
             vec![sample(&metric::THROUGHPUT, 1.0, &[TCP]), sample(&metric::IOTLB_FILLS, 0.1, &[TCP, side])]
         };
-        let set =
-            SeriesSet::collect(&[trial(0, 0, "a", false, samples()), trial(1, 1, "a", true, samples())]);
+        let set = collect(&[trial(0, 0, "a", false, samples()), trial(1, 1, "a", true, samples())]);
         let set = set.unwrap();
         let blocks: Vec<_> =
-            set.keys().map(|key| (key.metric.as_str(), set.values(key, "a").by_block)).collect();
-        let at = |block, value| BTreeMap::from([(block, value)]);
+            set.keys().map(|key| (key.metric.as_str(), set.values(key, "a").by_block.clone())).collect();
+        let at = |block, value| vec![(block, value)];
         assert_eq!(blocks, [("iotlb-fills-per-page", at(1, 0.1)), ("throughput", at(0, 1.0))]);
     }
 
@@ -220,7 +315,7 @@ mod tests {
         let one = |value| vec![sample(&metric::THROUGHPUT, value, &[TCP])];
         let mut trials = vec![trial(0, 0, "a", false, one(1.0)), trial(1, 0, "b", false, one(2.0))];
         trials.extend([trial(2, 1, "a", false, one(3.0)), trial(3, 1, "b", false, vec![])]);
-        let set = SeriesSet::collect(&trials).unwrap();
+        let set = collect(&trials).unwrap();
         let blocks = set.blocks(&set.select(&selector(&[])).unwrap(), "a", "b").unwrap();
         assert_eq!(blocks, [Block::both(1.0, 2.0), Block { baseline: Some(3.0), candidate: None }]);
     }
@@ -228,11 +323,11 @@ mod tests {
     #[test]
     fn refuses_two_values_of_one_boot_and_metrics_that_it_does_not_know() {
         let twice = vec![sample(&metric::THROUGHPUT, 1.0, &[TCP]), sample(&metric::THROUGHPUT, 2.0, &[TCP])];
-        let error = SeriesSet::collect(&[trial(7, 0, "a", false, twice)]).unwrap_err();
+        let error = collect(&[trial(7, 0, "a", false, twice)]).unwrap_err();
         assert_eq!(error.to_string(), "trial 7 has two values of tcp throughput");
         let mut unknown = sample(&metric::THROUGHPUT, 1.0, &[TCP]);
         unknown.metric = "goodness".into();
-        let error = SeriesSet::collect(&[trial(0, 0, "a", false, vec![unknown])]).unwrap_err();
+        let error = collect(&[trial(0, 0, "a", false, vec![unknown])]).unwrap_err();
         assert_eq!(error.to_string(), "metric `goodness` is not known to this version of assay");
     }
 }

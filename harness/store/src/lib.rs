@@ -16,12 +16,15 @@
 
 mod durable;
 mod error;
+mod read;
 mod record;
 mod run;
+mod samples;
 
 pub use error::StoreError;
+pub use read::{Stored, list, newest, read};
 pub use record::{ArmKernel, GuestRoot, Host, RunFile};
-pub use run::{Run, Stored, list, newest, read};
+pub use run::Run;
 
 /// Version of the layout and of `run.json`. A newer one is refused, an older one is read. 2 added matrices to the plan.
 pub const FORMAT: u32 = 2;

@@ -1,39 +1,19 @@
-//! One run's folder: writing it, taking it up again, reading it.
+//! One run's folder: writing it, and taking it up again.
 
 use std::{
-    collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
 };
 
-use measure::{Sample, TrialRecord};
+use measure::TrialRecord;
 use nix::fcntl::{Flock, FlockArg};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{FORMAT, RunFile, StoreError, durable};
-
-/// A line of `samples.jsonl`.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    trial: u32,
-    arm: String,
-    block: u32,
-    traced: bool,
-    sample: Sample,
-}
-
-/// A run as it is on disk: what was planned, and the trials that are finished.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Stored {
-    /// The run's folder.
-    pub folder: PathBuf,
-    /// `run.json`.
-    pub file: RunFile,
-    /// Finished trials in the order of the schedule, with their samples.
-    pub trials: Vec<TrialRecord>,
-}
+use crate::{
+    RunFile, StoreError, Stored, durable,
+    read::{read, trial_folders},
+    samples,
+};
 
 /// A run that this process writes to. Holds the run's lock; no other process can write as long as this lives.
 #[derive(Debug)]
@@ -78,11 +58,7 @@ impl Run {
                 fs::remove_dir_all(&path).map_err(StoreError::io("removing", &path))?;
             }
         }
-        let mut lines = Vec::new();
-        for trial in &stored.trials {
-            append_lines(&mut lines, trial);
-        }
-        durable::publish(&folder.join("samples.jsonl"), &lines)?;
+        samples::keep(&folder.join("samples.jsonl"), &|index| finished.contains(&index))?;
         let samples = open_samples(folder)?;
         Ok((Self { folder: folder.to_owned(), samples, _lock: lock }, stored))
     }
@@ -114,7 +90,7 @@ impl Run {
     pub fn finish_trial(&mut self, trial: &TrialRecord) -> Result<(), StoreError> {
         let path = self.folder.join("samples.jsonl");
         let mut lines = Vec::new();
-        append_lines(&mut lines, trial);
+        samples::append(&mut lines, trial);
         self.samples.write_all(&lines).map_err(StoreError::io("writing", &path))?;
         self.samples.sync_all().map_err(StoreError::io("syncing", &path))?;
         let folder = self.folder.join("trials").join(trial.index.to_string());
@@ -133,61 +109,6 @@ impl Run {
         durable::publish(&path, text.as_bytes())?;
         Ok(path)
     }
-}
-
-/// Reads a run, finished or not.
-///
-/// # Errors
-/// If there is none, it is newer than this program, or a finished file of it is damaged.
-pub fn read(folder: &Path) -> Result<Stored, StoreError> {
-    let path = folder.join("run.json");
-    if !path.is_file() {
-        return Err(StoreError::NoSuchRun { path: folder.to_owned() });
-    }
-    let text = fs::read(&path).map_err(StoreError::io("reading", &path))?;
-    refuse_newer(&path, &text)?;
-    let file: RunFile = parse(&path, &text)?;
-
-    let mut trials = BTreeMap::new();
-    for (index, folder) in trial_folders(folder)? {
-        let path = folder.join("trial.json");
-        if path.is_file() {
-            let text = fs::read(&path).map_err(StoreError::io("reading", &path))?;
-            let record: TrialRecord = parse(&path, &text)?;
-            trials.insert(index, record);
-        }
-    }
-    attach_samples(&folder.join("samples.jsonl"), &mut trials)?;
-    Ok(Stored { folder: folder.to_owned(), file, trials: trials.into_values().collect() })
-}
-
-/// The folders of all runs in `results`, oldest first: names begin with the time at which a run was started.
-///
-/// # Errors
-/// If the folder itself cannot be read. A folder that does not exist holds no runs.
-pub fn list(results: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let entries = match fs::read_dir(results) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(StoreError::io("reading", results)(error)),
-    };
-    let mut folders = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(StoreError::io("reading", results))?.path();
-        if path.join("run.json").is_file() {
-            folders.push(path);
-        }
-    }
-    folders.sort();
-    Ok(folders)
-}
-
-/// The run in `results` that was started last.
-///
-/// # Errors
-/// If the folder cannot be read or holds no run.
-pub fn newest(results: &Path) -> Result<PathBuf, StoreError> {
-    list(results)?.pop().ok_or_else(|| StoreError::NoSuchRun { path: results.to_owned() })
 }
 
 fn lock(folder: &Path) -> Result<Flock<File>, StoreError> {
@@ -212,91 +133,15 @@ fn open_samples(folder: &Path) -> Result<File, StoreError> {
     OpenOptions::new().create(true).append(true).open(&path).map_err(StoreError::io("creating", &path))
 }
 
-fn append_lines(lines: &mut Vec<u8>, trial: &TrialRecord) {
-    for sample in trial.end.samples() {
-        let line = Line {
-            trial: trial.index,
-            arm: trial.arm.clone(),
-            block: trial.block,
-            traced: trial.traced,
-            sample: sample.clone(),
-        };
-        serde_json::to_writer(&mut *lines, &line).expect("a sample serialises into memory");
-        lines.push(b'\n');
-    }
-}
-
-/// Gives every finished trial its samples back. A line that does not parse is damage, unless it is the last one and
-/// has no end: that is what an interrupted append looks like, and its trial is not finished.
-fn attach_samples(path: &Path, trials: &mut BTreeMap<u32, TrialRecord>) -> Result<(), StoreError> {
-    let text = match fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(StoreError::io("reading", path)(error)),
-    };
-    for (number, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        let Some(line) = line.strip_suffix(b"\n") else { break };
-        let line: Line = serde_json::from_slice(line).map_err(|source| StoreError::Damaged {
-            path: path.to_owned(),
-            line: number + 1,
-            source,
-        })?;
-        if let Some(samples) = trials.get_mut(&line.trial).and_then(|trial| trial.end.samples_mut()) {
-            samples.push(line.sample);
-        }
-    }
-    Ok(())
-}
-
-fn trial_folders(run: &Path) -> Result<Vec<(u32, PathBuf)>, StoreError> {
-    let path = run.join("trials");
-    let mut folders = Vec::new();
-    for entry in fs::read_dir(&path).map_err(StoreError::io("reading", &path))? {
-        let entry = entry.map_err(StoreError::io("reading", &path))?;
-        if let Some(index) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
-            folders.push((index, entry.path()));
-        }
-    }
-    folders.sort();
-    Ok(folders)
-}
-
-/// A newer format may have any shape, so only the version is read before it is refused.
-fn refuse_newer(path: &Path, text: &[u8]) -> Result<(), StoreError> {
-    #[derive(Deserialize)]
-    struct Version {
-        format: u32,
-    }
-    #[derive(Deserialize)]
-    struct PlanVersion {
-        plan: Version,
-    }
-    let newer = |found: u32, supported: u32| {
-        (found > supported).then(|| StoreError::Newer { path: path.to_owned(), found, supported })
-    };
-    let run: Version = parse(path, text)?;
-    if let Some(newer) = newer(run.format, FORMAT) {
-        return Err(newer);
-    }
-    let PlanVersion { plan } = parse(path, text)?;
-    newer(plan.format, plan::FORMAT).map_or(Ok(()), Err)
-}
-
-fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, StoreError> {
-    serde_json::from_slice(text).map_err(|source| StoreError::Damaged {
-        path: path.to_owned(),
-        line: source.line(),
-        source,
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use measure::{Dims, Provenance, TrialEnd, metric};
+    use std::collections::BTreeMap;
+
+    use measure::{Dims, Provenance, Sample, TrialEnd, metric};
     use plan::{Design, Plan};
 
     use super::*;
-    use crate::Host;
+    use crate::{FORMAT, Host, newest};
 
     fn run_file() -> RunFile {
         RunFile {
@@ -339,18 +184,27 @@ mod tests {
         }
     }
 
+    /// The stored trials, each with its samples.
+    fn trials(stored: Stored) -> Vec<TrialRecord> {
+        let mut trials = stored.trials;
+        for trial in &mut trials {
+            trial.end.samples_mut().unwrap().extend(stored.samples.of_trial(trial.index));
+        }
+        trials
+    }
+
     #[test]
     fn gives_back_what_it_was_given() {
         let results = tempfile::tempdir().unwrap();
         let mut run = Run::create(results.path(), &run_file()).unwrap();
-        let trials = [trial(0, &[1.0, 0.1 + 0.2]), trial(1, &[])];
-        for trial in &trials {
+        let given = [trial(0, &[1.0, 0.1 + 0.2]), trial(1, &[])];
+        for trial in &given {
             run.trial_folder(trial.index).unwrap();
             run.finish_trial(trial).unwrap();
         }
         let stored = read(run.folder()).unwrap();
         assert_eq!(stored.file, run_file());
-        assert_eq!(stored.trials, trials);
+        assert_eq!(trials(stored), given);
     }
 
     #[test]
@@ -365,20 +219,20 @@ mod tests {
 
         // A second trial dies between the first byte of its samples and its record.
         let mut lines = Vec::new();
-        append_lines(&mut lines, &trial(1, &[3.0, 4.0]));
+        samples::append(&mut lines, &trial(1, &[3.0, 4.0]));
         for cut in 0..=lines.len() {
             let mut text = kept.clone();
             text.extend_from_slice(&lines[..cut]);
             fs::write(folder.join("samples.jsonl"), &text).unwrap();
             fs::create_dir_all(folder.join("trials/1/raw")).unwrap();
-            assert_eq!(read(&folder).unwrap().trials, [trial(0, &[1.0, 2.0])], "cut at {cut}");
+            assert_eq!(trials(read(&folder).unwrap()), [trial(0, &[1.0, 2.0])], "cut at {cut}");
 
             let (mut run, stored) = Run::resume(&folder).unwrap();
             assert_eq!(stored.trials.len(), 1);
             assert!(!folder.join("trials/1").exists());
             run.trial_folder(1).unwrap();
             run.finish_trial(&trial(1, &[5.0])).unwrap();
-            assert_eq!(read(&folder).unwrap().trials[1], trial(1, &[5.0]), "cut at {cut}");
+            assert_eq!(trials(read(&folder).unwrap())[1], trial(1, &[5.0]), "cut at {cut}");
             drop(run);
             fs::remove_dir_all(folder.join("trials/1")).unwrap();
         }

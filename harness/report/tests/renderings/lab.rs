@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use measure::{
-    BuildEnd, CrashKind, CrashReport, Dims, GuestFacts, KernelImage, MetricDef, Provenance, Sample, TrialEnd,
-    TrialRecord, metric,
+    BuildEnd, CrashKind, CrashReport, Dims, GuestFacts, KernelImage, MetricDef, Provenance, Sample,
+    SampleTable, TrialEnd, TrialRecord, metric,
 };
 use plan::{
     Accel, Amount, Arm, Base, ConfigStart, CpuModel, Design, Expectation, FakeMachine, Gate, Iommu,
@@ -99,6 +99,7 @@ impl Lab {
             plan: &self.plan,
             builds: self.builds,
             trials: &self.trials,
+            samples: &SampleTable::of(&self.trials),
             host: Host {
                 cpu: Some("Example CPU @ 2.00GHz".into()),
                 cpus: Some(2),

@@ -16,6 +16,7 @@ mod fields;
 mod gate;
 mod load;
 mod machine;
+mod matrix;
 mod overrides;
 mod problem;
 mod project;

@@ -10,12 +10,14 @@ mod end;
 pub mod metric;
 mod sample;
 mod table;
+mod test;
 mod trial;
 mod window;
 
 pub use end::{ApplyFailure, BuildEnd, CrashKind, CrashReport, GuestFacts, KernelImage, TrialEnd};
-pub use metric::{Better, MetricDef, Unit, YieldedBy};
+pub use metric::{Better, Definition, MetricDef, Unit, YieldedBy};
 pub use sample::{Dims, Provenance, RawFile, Sample};
 pub use table::{Entry, SampleKind, SampleTable};
+pub use test::{TestOutcome, TestResult};
 pub use trial::TrialRecord;
 pub use window::{Files, GuestTrace, Payload, SideFiles, Sides, TraceCounts, Traffic, Window};

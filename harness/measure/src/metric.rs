@@ -1,4 +1,5 @@
-//! Every metric that the project knows, with its unit and which way is better. A sample's metric must be one of these.
+//! Every metric that the project knows, with its unit and which way is better. A sample's metric is one of these, or one
+//! that the plan defines for a command's output.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,18 @@ pub enum Unit {
     PerPage,
     /// Seconds.
     Seconds,
+    /// Milliseconds.
+    Milliseconds,
+    /// Nanoseconds.
+    Nanoseconds,
+    /// Bytes.
+    Bytes,
+    /// Bytes in a second.
+    BytesPerSecond,
+    /// Operations in a second, whatever the program counts as one.
+    OperationsPerSecond,
+    /// One thing over another, without a unit.
+    Ratio,
 }
 
 impl Unit {
@@ -34,6 +47,12 @@ impl Unit {
             Self::Count => "",
             Self::PerPage => "/page",
             Self::Seconds => "s",
+            Self::Milliseconds => "ms",
+            Self::Nanoseconds => "ns",
+            Self::Bytes => "B",
+            Self::BytesPerSecond => "B/s",
+            Self::OperationsPerSecond => "op/s",
+            Self::Ratio => "",
         }
     }
 }
@@ -57,6 +76,8 @@ pub enum YieldedBy {
     Iperf3,
     /// A sockperf workload.
     Sockperf,
+    /// A command of the scenario.
+    Command,
     /// The collector `cpu`, around any workload.
     Cpu,
     /// The collector `net`, around any workload.
@@ -71,11 +92,11 @@ pub enum YieldedBy {
     Boot,
 }
 
-/// A metric's definition.
+/// A metric's definition: one of [`ALL`], or one that a plan gives for a command's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MetricDef {
+pub struct Definition<'a> {
     /// In scenarios, samples and reports.
-    pub name: &'static str,
+    pub name: &'a str,
     /// Unit of its values.
     pub unit: Unit,
     /// Which way is better.
@@ -85,8 +106,11 @@ pub struct MetricDef {
     /// The dimensions that tell its samples within one workload apart.
     pub dims: &'static [&'static str],
     /// One line: what it is and how it is computed.
-    pub help: &'static str,
+    pub help: &'a str,
 }
+
+/// The definition of a metric that the project itself knows.
+pub type MetricDef = Definition<'static>;
 
 /// The values of [`LATENCY`]'s dimension `percentile`.
 pub const PERCENTILES: &[&str] = &["min", "25", "50", "75", "90", "99", "99.9", "99.99", "99.999", "max"];
@@ -132,6 +156,10 @@ metrics! {
     MESSAGE_RATE = "message-rate", MessagesPerSecond, Higher, Sockperf;
     /// Messages that should have been answered and were not, of those that should (sockperf).
     MESSAGE_LOSS = "message-loss", Percent, Lower, Sockperf;
+    /// From the start of a command until its end, by the guest's clock; the median over its repetitions.
+    COMMAND_TIME = "command-time", Seconds, Lower, Command;
+    /// Exit status of a command, where more than one is accepted; the largest of its repetitions.
+    EXIT_STATUS = "exit-status", Count, Neither, Command;
     /// user + nice time of a core, dimension `core` (`all` is the mean over cores).
     CPU_APP = "cpu-app", Percent, Lower, Cpu, "side", "core";
     /// System time of a core without interrupts.

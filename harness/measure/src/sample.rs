@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::metric::MetricDef;
+use crate::metric::Definition;
 
 /// Dimensions of a sample: `workload`, `core`, `percentile`, `iommu_server`, ... never part of a metric's name.
 pub type Dims = BTreeMap<String, String>;
@@ -13,7 +13,7 @@ pub type Dims = BTreeMap<String, String>;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sample {
-    /// A name from [`crate::metric`]; unit and direction follow from it.
+    /// A name from [`crate::metric`] or from the plan; unit and direction follow from it.
     pub metric: String,
     /// The value in the metric's unit; always finite.
     pub value: f64,
@@ -26,7 +26,7 @@ pub struct Sample {
 impl Sample {
     /// A sample of `metric`, or nothing if `value` is not finite: what could not be measured is absent, never zero.
     #[must_use]
-    pub fn new(metric: &MetricDef, value: f64, dims: Dims, provenance: Provenance) -> Option<Self> {
+    pub fn new(metric: &Definition<'_>, value: f64, dims: Dims, provenance: Provenance) -> Option<Self> {
         value.is_finite().then(|| Self { metric: metric.name.to_owned(), value, dims, provenance })
     }
 }
@@ -39,6 +39,8 @@ pub enum Provenance {
     Iperf3,
     /// sockperf's own report.
     Sockperf,
+    /// What a command of the scenario wrote, read as the scenario says.
+    Command,
     /// A file in the guest's `/proc`.
     Procfs,
     /// QEMU's trace events: an emulated device, not a hardware counter.
@@ -54,6 +56,7 @@ impl std::fmt::Display for Provenance {
         f.write_str(match self {
             Self::Iperf3 => "iperf3",
             Self::Sockperf => "sockperf",
+            Self::Command => "command",
             Self::Procfs => "procfs",
             Self::QemuTrace => "qemu-trace",
             Self::Clock => "clock",

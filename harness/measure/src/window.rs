@@ -36,6 +36,8 @@ pub enum Traffic {
     TcpMessages,
     /// Small messages and their answers over UDP.
     UdpMessages,
+    /// Whatever a command of the scenario does.
+    Unknown,
 }
 
 /// Bytes of payload that receiving applications took within the whole window, warm-up and connection set-up included.

@@ -5,25 +5,34 @@
 
 #![deny(missing_docs)]
 
+mod command;
 mod design;
 mod kernel;
+mod ktap;
 mod machine;
 mod matrix;
+mod pattern;
 mod workload;
 
+pub use command::{
+    AcceptedExit, Command, CommandMetric, CommandServer, Find, GuestFile, OCCURRENCE, OutputOf, Side, Which,
+};
 pub use design::{Arm, Design, Expectation, Gate, MetricSelector};
 pub use kernel::{
     Base, BaseName, ConfigFragment, ConfigOption, ConfigStart, ConfigValue, KernelConfig, KernelSpec,
     PatchFile, Series, Source,
 };
+pub use ktap::{Ktap, TestExpectation, TestGate, TestsFrom};
 pub use machine::{
     Accel, CpuModel, FakeMachine, Iommu, IommuMode, Knobs, Machine, Nic, NicModel, QemuMachine, Topology,
 };
 pub use matrix::{Cell, Dimension, DimensionValues, Scope};
+pub use pattern::{SUBTEST, TestPatterns, VALUE, value_regex};
 pub use workload::{
     Amount, Collector, Iperf3, Iperf3Direction, Sockperf, SockperfMode, Transport, Workload, WorkloadKind,
 };
 
+use measure::{Definition, metric};
 use serde::{Deserialize, Serialize};
 
 /// The version of [`Plan`]'s serialised form. A reader refuses a newer one. 2 added matrices.
@@ -52,6 +61,9 @@ pub struct Plan {
     pub design: Design,
     /// What must hold, at most three.
     pub gates: Vec<Gate>,
+    /// What must hold of the outcomes of tests, at most one for each workload.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub test_gates: Vec<TestGate>,
 }
 
 impl Plan {
@@ -65,5 +77,18 @@ impl Plan {
     #[must_use]
     pub fn arm(&self, name: &str) -> Option<&Arm> {
         self.arms.iter().find(|arm| arm.name == name)
+    }
+
+    /// The metric called `name`: one that every plan knows, or one that this plan defines. Commands that define the same
+    /// name agree on its unit and direction.
+    #[must_use]
+    pub fn metric<'a>(&'a self, name: &str) -> Option<Definition<'a>> {
+        let own = || self.own_metrics().find(|metric| metric.name == name);
+        metric::find(name).copied().or_else(own)
+    }
+
+    /// The metrics that this plan defines, in the order of its workloads.
+    pub fn own_metrics(&self) -> impl Iterator<Item = Definition<'_>> {
+        self.workloads.iter().flat_map(Workload::own_metrics)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Arm, Gate, Plan, Workload};
+use crate::{Arm, Plan, Workload};
 
 /// The values of some dimensions, by the dimensions' names. Values are as the scenario file writes them.
 pub type DimensionValues = BTreeMap<String, String>;
@@ -111,16 +111,6 @@ impl Plan {
     pub fn candidates(&self) -> impl Iterator<Item = &Arm> {
         self.arms.iter().filter(|arm| !self.is_baseline(arm))
     }
-
-    /// Where `gate` is judged: the workload and the candidate arm of each comparison.
-    pub fn comparisons(&self, gate: &Gate) -> impl Iterator<Item = (&Workload, &Arm)> {
-        let workloads = self.workloads.iter().filter(|workload| workload.group() == gate.select.workload);
-        let pairs = workloads.flat_map(|workload| self.candidates().map(move |arm| (workload, arm)));
-        pairs.filter(|(workload, arm)| {
-            let value = |name| arm.dims().get(name).or_else(|| workload.dims().get(name));
-            gate.at.iter().all(|(name, wanted)| value(name) == Some(wanted))
-        })
-    }
 }
 
 #[cfg(test)]
@@ -155,6 +145,7 @@ mod tests {
             collectors: vec![],
             design: Design { boots: 1, traced_boots: 0, seed: 1, alpha: 0.05, boot_deadline_s: 60 },
             gates: vec![],
+            test_gates: vec![],
         }
     }
 

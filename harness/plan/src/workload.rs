@@ -1,8 +1,9 @@
 //! What runs on the machines, and what is collected around it.
 
+use measure::Definition;
 use serde::{Deserialize, Serialize};
 
-use crate::Cell;
+use crate::{Cell, Command, CommandMetric, Ktap};
 
 /// A workload by its name in the plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,21 @@ pub enum WorkloadKind {
     Iperf3(Iperf3),
     /// Latency.
     Sockperf(Sockperf),
+    /// Any program.
+    Command(Command),
+    /// The kernel's own tests.
+    Ktap(Ktap),
+}
+
+impl Workload {
+    /// The metrics that the plan defines for this workload's output.
+    pub fn own_metrics(&self) -> impl Iterator<Item = Definition<'_>> {
+        let metrics: &[CommandMetric] = match &self.kind {
+            WorkloadKind::Command(command) => &command.metrics,
+            WorkloadKind::Iperf3(_) | WorkloadKind::Sockperf(_) | WorkloadKind::Ktap(_) => &[],
+        };
+        metrics.iter().map(CommandMetric::definition)
+    }
 }
 
 /// `iperf3 -c`, JSON output, TCP.

@@ -80,7 +80,7 @@ pub enum AssembleError {
 /// If the records contradict themselves.
 pub fn assemble(evidence: Evidence<'_>) -> Result<Model, AssembleError> {
     let Evidence { plan, trials, samples, .. } = evidence;
-    let set = SeriesSet::collect(trials, samples)?;
+    let set = SeriesSet::collect(plan, trials, samples)?;
     let boots = Boots::of(trials);
     let (gates, gated) = gates(plan, &set, &boots)?;
     let explored = rows(plan, &set, &boots, &gated)?;
@@ -201,7 +201,7 @@ fn gates(
 ) -> Result<(Vec<Gate>, Vec<SeriesKey>), AssembleError> {
     let (mut asked, mut comparisons, mut gated) = (Vec::new(), Vec::new(), Vec::new());
     for gate in &plan.gates {
-        let better = direction(definition(&gate.select.metric)?)?;
+        let better = direction(&definition(plan, &gate.select.metric)?)?;
         let selected = set.select(&gate.select);
         gated.extend(selected.clone());
         for arm in candidates(plan) {
@@ -217,7 +217,7 @@ fn gates(
     let judged = judge(&comparisons, plan.design.alpha)?;
     let mut gates = Vec::with_capacity(judged.len());
     for ((gate, arm, selected, refused), judgement) in asked.into_iter().zip(judged) {
-        let definition = definition(&gate.select.metric)?;
+        let definition = definition(plan, &gate.select.metric)?;
         let series = selected.unwrap_or_else(|| SeriesKey {
             workload: Some(gate.select.workload.clone()),
             metric: gate.select.metric.clone(),
@@ -243,7 +243,7 @@ fn gates(
     Ok((gates, gated))
 }
 
-fn direction(definition: &measure::MetricDef) -> Result<Better, AssembleError> {
+fn direction(definition: &measure::Definition<'_>) -> Result<Better, AssembleError> {
     match definition.better {
         measure::Better::Higher => Ok(Better::Higher),
         measure::Better::Lower => Ok(Better::Lower),
@@ -259,7 +259,7 @@ fn rows(
     gated: &[SeriesKey],
 ) -> Result<Vec<Row>, AssembleError> {
     let mut keys: Vec<&SeriesKey> = set.keys().filter(|key| !gated.contains(key)).collect();
-    keys.sort_by_key(|key| (workload_position(plan, key), metric_position(key), percentile(key)));
+    keys.sort_by_key(|key| (workload_position(plan, key), metric_position(plan, key), percentile(key)));
     let compare = |key: &&SeriesKey| -> Vec<Result<Vec<Block>, String>> {
         candidates(plan).iter().map(|arm| set.blocks(key, baseline(plan), &arm.name)).collect()
     };
@@ -272,7 +272,7 @@ fn rows(
     let mut explored = explore(&comparisons)?.into_iter();
     let mut rows = Vec::with_capacity(keys.len());
     for (key, found) in keys.into_iter().zip(found) {
-        let definition = definition(&key.metric)?;
+        let definition = definition(plan, &key.metric)?;
         let of_baseline = set.values(key, baseline(plan));
         let mut provenance = of_baseline.provenances.clone();
         let mut compared = Vec::new();
@@ -315,8 +315,10 @@ fn workload_position(plan: &Plan, key: &SeriesKey) -> usize {
     plan.workloads.iter().position(of_key).unwrap_or(usize::MAX)
 }
 
-fn metric_position(key: &SeriesKey) -> usize {
-    metric::ALL.iter().position(|metric| metric.name == key.metric).unwrap_or(usize::MAX)
+/// What the scenario asked for by name comes before what every workload yields.
+fn metric_position(plan: &Plan, key: &SeriesKey) -> usize {
+    let known = metric::ALL.iter().copied();
+    plan.own_metrics().chain(known).position(|metric| metric.name == key.metric).unwrap_or(usize::MAX)
 }
 
 /// `99.9` comes after `99`, and `max` last.

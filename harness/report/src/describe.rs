@@ -2,8 +2,8 @@
 
 use measure::{CrashKind, Dims};
 use plan::{
-    Accel, Amount, CpuModel, Expectation, Iommu, IommuMode, Iperf3Direction, Machine, Nic, NicModel,
-    QemuMachine, SockperfMode, Topology, Transport, WorkloadKind,
+    Accel, Amount, Command, CpuModel, Expectation, Iommu, IommuMode, Iperf3Direction, Ktap, Machine, Nic,
+    NicModel, QemuMachine, Side, SockperfMode, TestsFrom, Topology, Transport, WorkloadKind,
 };
 
 use crate::{Arm, SeriesKey, number};
@@ -26,6 +26,7 @@ fn dims(dims: &Dims) -> String {
     let words = dims.iter().map(|(name, value)| match (name.as_str(), value.as_str()) {
         ("percentile", "min" | "max") | ("direction" | "side" | "interface", _) => value.clone(),
         ("percentile", _) => format!("p{value}"),
+        ("occurrence", _) => format!("#{value}"),
         ("core", "all") => "all cores".to_owned(),
         _ => format!("{name} {value}"),
     });
@@ -78,7 +79,53 @@ pub(crate) fn workload(kind: &WorkloadKind) -> String {
                 sockperf.message_bytes, sockperf.seconds
             )
         }
+        WorkloadKind::Command(params) => command(params),
+        WorkloadKind::Ktap(params) => ktap(params),
     }
+}
+
+fn command(params: &Command) -> String {
+    let side = match params.side {
+        Side::Client => "client",
+        Side::Server => "server",
+    };
+    let mut words = vec![format!("`{}` on the {side}'s side", argv(&params.run))];
+    words.extend(params.server.as_ref().map(|server| format!("against `{}`", argv(&server.run))));
+    if params.repeat > 1 {
+        words.push(format!("{} runs in each boot, of which the median counts", params.repeat));
+    }
+    words.join(", ")
+}
+
+/// A command line that fits into a line of a report.
+fn argv(argv: &[String]) -> String {
+    const LONGEST: usize = 80;
+    let words: Vec<&str> = argv.iter().flat_map(|word| word.split_whitespace()).collect();
+    let line = words.join(" ");
+    if line.chars().count() <= LONGEST {
+        return line;
+    }
+    let start: String = line.chars().take(LONGEST - 3).collect();
+    format!("{start}...")
+}
+
+fn ktap(params: &Ktap) -> String {
+    let mut words = Vec::new();
+    if !params.collections.is_empty() {
+        words.push(params.collections.join(", "));
+    }
+    if !params.tests.is_empty() {
+        words.push(number::counted(params.tests.len(), "named program"));
+    }
+    if !params.skip.is_empty() {
+        words.push(format!("without {}", params.skip.join(", ")));
+    }
+    words.push(format!("at most {} s each", params.timeout_s));
+    let from = match params.from {
+        TestsFrom::Arm => "the arm's own tree",
+        TestsFrom::Base => "the base's tree",
+    };
+    format!("kernel selftests of {from}: {}", words.join(", "))
 }
 
 /// A machine as it was asked for, one property a line.

@@ -54,7 +54,25 @@ fn scale(value: f64, unit: Unit) -> (f64, String) {
                 _ => (1.0, "us".to_owned()),
             };
         }
-        Unit::MessagesPerSecond | Unit::Percent | Unit::Count | Unit::PerPage | Unit::Seconds => &[],
+        Unit::Milliseconds => {
+            return if value.abs() >= 1e3 { (1e3, "s".to_owned()) } else { (1.0, "ms".to_owned()) };
+        }
+        Unit::Nanoseconds => {
+            return match value.abs() {
+                large if large >= 1e9 => (1e9, "s".to_owned()),
+                large if large >= 1e6 => (1e6, "ms".to_owned()),
+                large if large >= 1e3 => (1e3, "us".to_owned()),
+                _ => (1.0, "ns".to_owned()),
+            };
+        }
+        Unit::Bytes | Unit::BytesPerSecond => &[(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")],
+        Unit::MessagesPerSecond
+        | Unit::OperationsPerSecond
+        | Unit::Percent
+        | Unit::Count
+        | Unit::PerPage
+        | Unit::Ratio
+        | Unit::Seconds => &[],
     };
     match prefixes.iter().find(|(factor, _)| value.abs() >= *factor) {
         Some((factor, prefix)) => (*factor, format!("{prefix}{}", unit.symbol())),

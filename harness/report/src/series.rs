@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use measure::{MetricDef, Provenance, SampleKind, SampleTable, TrialRecord, YieldedBy, metric};
-use plan::MetricSelector;
+use measure::{Definition, Provenance, SampleKind, SampleTable, TrialRecord, YieldedBy, metric};
+use plan::{MetricSelector, Plan};
 use stats::Block;
 
 use crate::{SeriesKey, assemble::AssembleError};
@@ -57,13 +57,17 @@ struct Member {
 
 impl SeriesSet {
     /// The series of these samples; samples of a trial without a record are passed over.
-    pub(crate) fn collect(trials: &[TrialRecord], samples: &SampleTable) -> Result<Self, AssembleError> {
+    pub(crate) fn collect(
+        plan: &Plan,
+        trials: &[TrialRecord],
+        samples: &SampleTable,
+    ) -> Result<Self, AssembleError> {
         let mut set = Self::default();
         for trial in trials {
             set.booted.entry(trial.traced).or_default().insert(trial.block);
         }
         set.arms = sorted(trials.iter().map(|trial| trial.arm.clone()));
-        let members = set.name_series(samples.kinds())?;
+        let members = set.name_series(plan, samples.kinds())?;
         set.values.resize(set.keys.len() * set.arms.len(), Values::default());
         let records: BTreeMap<u32, (&TrialRecord, usize)> =
             trials.iter().map(|trial| (trial.index, (trial, set.arm(&trial.arm).unwrap_or(0)))).collect();
@@ -88,10 +92,10 @@ impl SeriesSet {
     }
 
     /// Sorts the keys of these kinds, and says which key each kind belongs to.
-    fn name_series(&mut self, kinds: &[SampleKind]) -> Result<Vec<Member>, AssembleError> {
+    fn name_series(&mut self, plan: &Plan, kinds: &[SampleKind]) -> Result<Vec<Member>, AssembleError> {
         let named = kinds.iter().map(|kind| {
-            let definition = definition(&kind.metric)?;
-            Ok((key(definition, kind), is_traced(definition), kind.provenance))
+            let definition = definition(plan, &kind.metric)?;
+            Ok((key(&definition, kind), is_traced(&definition), kind.provenance))
         });
         let named: Vec<_> = named.collect::<Result<_, AssembleError>>()?;
         self.keys = sorted(named.iter().map(|(key, ..)| key.clone()));
@@ -163,6 +167,7 @@ impl SeriesSet {
             let names: Vec<_> = provenances.iter().map(ToString::to_string).collect();
             return Err(format!("numbers from different sources are not compared: {}", names.join(", ")));
         }
+        // What a plan defines for itself is never traced.
         let traced = metric::find(&key.metric).is_some_and(is_traced);
         let blocks = self
             .booted
@@ -187,12 +192,12 @@ impl SeriesSet {
     }
 }
 
-/// The definition of a metric by its name.
-pub(crate) fn definition(name: &str) -> Result<&'static MetricDef, AssembleError> {
-    metric::find(name).ok_or_else(|| AssembleError::UnknownMetric { metric: name.to_owned() })
+/// The definition of a metric of `plan` by its name.
+pub(crate) fn definition<'a>(plan: &'a Plan, name: &str) -> Result<Definition<'a>, AssembleError> {
+    plan.metric(name).ok_or_else(|| AssembleError::UnknownMetric { metric: name.to_owned() })
 }
 
-fn is_traced(definition: &MetricDef) -> bool {
+fn is_traced(definition: &Definition<'_>) -> bool {
     matches!(definition.yielded_by, YieldedBy::IotlbAroundBulk)
 }
 
@@ -200,7 +205,7 @@ fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
     items.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn key(definition: &MetricDef, kind: &SampleKind) -> SeriesKey {
+fn key(definition: &Definition<'_>, kind: &SampleKind) -> SeriesKey {
     let own = |name: &String| definition.dims.contains(&name.as_str());
     let dims = kind.dims.iter().filter(|(name, _)| own(name));
     SeriesKey {
@@ -227,7 +232,7 @@ mod tests {
 
     use super::*;
 
-    fn sample(metric: &MetricDef, value: f64, dims: &[(&str, &str)]) -> Sample {
+    fn sample(metric: &Definition<'_>, value: f64, dims: &[(&str, &str)]) -> Sample {
         let dims: Dims = dims.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         Sample::new(metric, value, dims, Provenance::Iperf3).unwrap()
     }
@@ -244,6 +249,22 @@ mod tests {
             took_seconds: 0.0,
             unavailable: vec![],
             warnings: vec![],
+            tests: vec![],
+        }
+    }
+
+    fn plan() -> Plan {
+        Plan {
+            format: plan::FORMAT,
+            name: "t".into(),
+            question: String::new(),
+            dimensions: vec![],
+            arms: vec![],
+            workloads: vec![],
+            collectors: vec![],
+            design: plan::Design { boots: 1, traced_boots: 0, seed: 1, alpha: 0.05, boot_deadline_s: 1 },
+            gates: vec![],
+            test_gates: vec![],
         }
     }
 
@@ -251,7 +272,7 @@ mod tests {
     const TCP: (&str, &str) = ("workload", "tcp");
 
     fn collect(trials: &[TrialRecord]) -> Result<SeriesSet, AssembleError> {
-        SeriesSet::collect(trials, &SampleTable::of(trials))
+        SeriesSet::collect(&plan(), trials, &SampleTable::of(trials))
     }
 
     fn selector(dims: &[(&str, &str)]) -> MetricSelector {

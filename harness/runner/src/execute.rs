@@ -6,6 +6,7 @@ use machine::{BootFiles, Host, MachineError};
 use measure::{TrialEnd, TrialRecord};
 use plan::Plan;
 use subprocess::Supervisor;
+use workload::WorkloadError;
 
 use crate::{Event, Trial, schedule, trial::run_trial};
 
@@ -69,6 +70,16 @@ pub enum RunError {
         /// Why not.
         source: Box<MachineError>,
     },
+    /// The host's part of a workload failed.
+    #[error("trial {index} ({arm})")]
+    Workload {
+        /// Position in the schedule.
+        index: u32,
+        /// The arm.
+        arm: String,
+        /// Why.
+        source: Box<WorkloadError>,
+    },
     /// What happened could not be kept.
     #[error("keeping trial {index} ({arm})")]
     Keep {
@@ -82,6 +93,10 @@ pub enum RunError {
 }
 
 impl RunError {
+    pub(crate) fn workload(trial: &Trial, source: WorkloadError) -> Self {
+        Self::Workload { index: trial.index, arm: trial.arm.clone(), source: Box::new(source) }
+    }
+
     /// For `map_err` on the keeper's answers.
     pub(crate) fn keep(trial: &Trial) -> impl FnOnce(KeepError) -> Self {
         let (index, arm) = (trial.index, trial.arm.clone());
@@ -171,6 +186,7 @@ mod tests {
             took_seconds: 1.0,
             unavailable: vec![],
             warnings: vec![],
+            tests: vec![],
         }
     }
 

@@ -43,6 +43,7 @@ pub(crate) async fn run_trial(
         took_seconds: 0.0,
         unavailable: vec![],
         warnings: vec![],
+        tests: vec![],
     };
     let booted = machine::boot(Boot {
         machine: &arm.machine,
@@ -163,6 +164,7 @@ async fn workloads(
                     message: failure.message,
                 });
             }
+            Err(source @ WorkloadError::HostFile { .. }) => return Err(RunError::workload(trial, source)),
             Err(error) => return silent(trial, running, error).await,
         };
         keep_raw(folder, &outcome.raw).map_err(RunError::keep(trial))?;

@@ -2,14 +2,14 @@
 //!
 //! Follows what `workload` and `collect` write. A gate must choose one of several, and cannot choose what is not there.
 
-use measure::{MetricDef, YieldedBy, metric};
+use measure::{Definition, YieldedBy, metric};
 use plan::{Arm, IommuMode, Iperf3Direction, Machine, QemuMachine, Topology, Workload, WorkloadKind};
 
 /// The values that the dimension `key` of `metric` has in every arm's samples around `workload`; `None` if they are not
 /// known before the boot.
 pub(crate) fn values(
     key: &str,
-    metric: &MetricDef,
+    metric: &Definition<'_>,
     workload: &Workload,
     arms: &[&Arm],
 ) -> Option<Vec<String>> {
@@ -41,7 +41,7 @@ fn vcpus(machine: &Machine) -> Option<u32> {
 fn flows(kind: &WorkloadKind) -> u32 {
     match kind {
         WorkloadKind::Iperf3(iperf3) => iperf3.flows,
-        WorkloadKind::Sockperf(_) => 1,
+        WorkloadKind::Sockperf(_) | WorkloadKind::Command(_) | WorkloadKind::Ktap(_) => 1,
     }
 }
 
@@ -52,12 +52,12 @@ fn directions(kind: &WorkloadKind) -> &'static [&'static str] {
             Iperf3Direction::ServerToClient => &["server-to-client"],
             Iperf3Direction::Both => metric::DIRECTIONS,
         },
-        WorkloadKind::Sockperf(_) => &[],
+        WorkloadKind::Sockperf(_) | WorkloadKind::Command(_) | WorkloadKind::Ktap(_) => &[],
     }
 }
 
 /// The sides that yield `metric` in every arm.
-fn sides(metric: &MetricDef, kind: &WorkloadKind, arms: &[&Arm]) -> Vec<String> {
+fn sides(metric: &Definition<'_>, kind: &WorkloadKind, arms: &[&Arm]) -> Vec<String> {
     let in_every_arm =
         |side: &&&str| arms.iter().all(|arm| sides_of(metric, kind, &arm.machine).contains(*side));
     metric::SIDES.iter().filter(in_every_arm).map(|side| (*side).to_owned()).collect()
@@ -74,7 +74,7 @@ enum Shared {
 const BOTH: &[&str] = &["server", "client"];
 const GUEST: &[&str] = &["guest"];
 
-fn sides_of(metric: &MetricDef, kind: &WorkloadKind, machine: &Machine) -> Vec<&'static str> {
+fn sides_of(metric: &Definition<'_>, kind: &WorkloadKind, machine: &Machine) -> Vec<&'static str> {
     let shared = match machine {
         Machine::Qemu(QemuMachine { topology: Topology::TwoGuests { .. }, .. }) => Shared::Nothing,
         Machine::Qemu(QemuMachine { topology: Topology::TwoNamespaces { .. }, .. }) => Shared::Kernel,
@@ -92,7 +92,8 @@ fn sides_of(metric: &MetricDef, kind: &WorkloadKind, machine: &Machine) -> Vec<&
             Iperf3Direction::ServerToClient => &["server"],
             Iperf3Direction::Both => BOTH,
         },
-        WorkloadKind::Sockperf(_) => BOTH,
+        WorkloadKind::Sockperf(_) | WorkloadKind::Command(_) => BOTH,
+        WorkloadKind::Ktap(_) => &[],
     };
     let chosen = match metric.yielded_by {
         YieldedBy::Cpu => by_kernel,
@@ -104,7 +105,7 @@ fn sides_of(metric: &MetricDef, kind: &WorkloadKind, machine: &Machine) -> Vec<&
         YieldedBy::NetAroundBulk if senders.len() == 1 => senders,
         YieldedBy::NetAroundBulk => &[],
         YieldedBy::IotlbAroundBulk => return translating_sides(machine),
-        YieldedBy::Iperf3 | YieldedBy::Sockperf | YieldedBy::Boot => &[],
+        YieldedBy::Iperf3 | YieldedBy::Sockperf | YieldedBy::Command | YieldedBy::Boot => &[],
     };
     chosen.to_vec()
 }

@@ -18,6 +18,8 @@ const BOOT_SECONDS: f64 = 6.0;
 const FAKE_TRIAL_SECONDS: f64 = 0.1;
 /// Start and end of one workload: server, connection, snapshots.
 const WORKLOAD_SECONDS: f64 = 1.5;
+/// One run of a program that nothing is known about.
+const COMMAND_SECONDS: f64 = 5.0;
 /// Under emulation, for workloads that are given in bytes: 500 Mbit/s.
 const BYTES_PER_SECOND: f64 = 500e6 / 8.0;
 /// Raw output, console and samples of one trial.
@@ -162,6 +164,11 @@ fn workload_seconds(kind: &WorkloadKind) -> f64 {
             seconds + f64::from(iperf3.warmup_s)
         }
         WorkloadKind::Sockperf(sockperf) => f64::from(sockperf.seconds),
+        // Nobody knows how long a program takes; it is at most its deadline.
+        WorkloadKind::Command(command) => {
+            COMMAND_SECONDS.min(f64::from(command.deadline_s)) * f64::from(command.repeat)
+        }
+        WorkloadKind::Ktap(ktap) => f64::from(ktap.deadline_s),
     };
     measured + WORKLOAD_SECONDS
 }

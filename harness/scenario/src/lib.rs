@@ -10,13 +10,14 @@
 
 mod arm;
 mod base;
+mod command;
 mod dimension;
 mod estimate;
 mod fields;
 mod gate;
+mod ktap;
 mod load;
 mod machine;
-mod matrix;
 mod overrides;
 mod problem;
 mod project;

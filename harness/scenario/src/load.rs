@@ -6,10 +6,9 @@ use plan::{Arm, Base, Collector, Design, IommuMode, Machine, Plan};
 
 use crate::{
     arm::Arms,
-    fields::Fields,
+    fields::{Fields, entries},
     gate::{PlacedGate, Surroundings, gates},
     machine::iommus,
-    matrix::Matrix,
     overrides::Overrides,
     problem::{Findings, Place, Problems},
     project::{Project, read_yaml},
@@ -62,41 +61,37 @@ fn read(path: &Path, project: &Project, overrides: &Overrides, findings: &mut Fi
     }
 
     let folder = path.parent().unwrap_or(Path::new(""));
-    let sides = Arms::new(project, folder, overrides).read(&fields, findings);
-    let groups = fields.given("workloads").map_or_else(Vec::new, |node| workloads(node, findings));
-    let matrix = Matrix::of(&sides, &groups, findings);
-    let dimensions = matrix.dimensions();
-    let side_count = sides.len();
-    let group_names: Vec<String> = groups.iter().map(|group| group.of.clone()).collect();
-    let arms = matrix.arms(sides, findings);
-    let workloads = matrix.workloads(groups, findings);
+    let arms = Arms::new(project, folder, overrides).read(&fields, findings);
+    let workloads = fields.given("workloads").map_or_else(Vec::new, |node| workloads(node, folder, findings));
+    let workload_names: Vec<String> = fields.given("workloads").map_or_else(Vec::new, |node| {
+        // That it is no map has been told above.
+        entries(node, "", &mut Findings::default()).iter().map(|(name, _)| name.clone()).collect()
+    });
     let collectors = collectors(&fields, findings);
     let surroundings = Surroundings {
         arms: &arms,
-        sides: side_count,
-        names: &group_names,
-        dimensions: &dimensions,
+        names: &workload_names,
         workloads: &workloads,
         collectors: collectors.as_deref(),
     };
-    let gates = gates(&fields, &surroundings, findings);
+    let (gates, test_gates) = gates(&fields, &surroundings, findings);
     let design = design(&fields, collectors.as_deref(), findings);
     check_machines(&fields, &arms, collectors.as_deref(), findings);
     if let Some(design) = &design {
-        check_power(&fields, design, &gates, side_count.saturating_sub(1), findings);
-        check_boots(&fields, design, arms.len(), findings);
+        check_power(&fields, design, &gates, arms.len(), findings);
     }
 
     Some(Plan {
         format: plan::FORMAT,
         name: name?.to_owned(),
         question: file.comment,
-        dimensions,
+        dimensions: Vec::new(),
         arms: arms.into_iter().collect::<Option<_>>()?,
         workloads: workloads.into_iter().collect::<Option<_>>()?,
         collectors: collectors?,
         design: design?,
         gates: gates.into_iter().map(|gate| gate.map(|gate| gate.gate)).collect::<Option<_>>()?,
+        test_gates: test_gates.into_iter().collect::<Option<_>>()?,
     })
 }
 
@@ -174,13 +169,10 @@ fn check_power(
     fields: &Fields<'_>,
     design: &Design,
     gates: &[Option<PlacedGate>],
-    candidates: usize,
+    arms: usize,
     findings: &mut Findings,
 ) {
-    // A gate that has problems of its own will be one when they are mended.
-    let comparisons: usize =
-        gates.iter().map(|gate| gate.as_ref().map_or(candidates, |gate| gate.comparisons)).sum();
-    let comparisons = u32::try_from(comparisons).unwrap_or(u32::MAX);
+    let comparisons = u32::try_from(gates.len() * arms.saturating_sub(1)).unwrap_or(u32::MAX);
     if comparisons == 0 {
         return;
     }
@@ -197,8 +189,8 @@ fn check_power(
     {
         if let Some(boots) = boots.filter(|boots| *boots < needed) {
             let message = format!(
-                "{} of each arm cannot decide {}, gates times candidate arms and their places: the smallest possible p, \
-                 1/2^{boots}, is above the first threshold, {}/{comparisons}",
+                "{} of each arm cannot decide {}, gates times candidate arms: the smallest possible p, 1/2^{boots}, \
+                 is above the first threshold, {}/{comparisons}",
                 counted(boots, "boot"),
                 counted(comparisons, "comparison"),
                 design.alpha
@@ -208,23 +200,10 @@ fn check_power(
     }
 }
 
-/// Refuses what would not end.
-fn check_boots(fields: &Fields<'_>, design: &Design, arms: usize, findings: &mut Findings) {
-    let boots = u64::from(design.boots) + u64::from(design.traced_boots);
-    let all = boots.saturating_mul(u64::try_from(arms).unwrap_or(u64::MAX));
-    if all > MAX_BOOTS {
-        let message = format!("{all} boots: {boots} of each of {arms} arms, once lists are multiplied out");
-        findings.add(&fields.place_of("boots"), message, format!("at most {MAX_BOOTS} in all"));
-    }
-}
-
 /// `1 boot`, `2 boots`.
 fn counted(count: u32, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
-
-/// Most boots of a run: days, at a few seconds each.
-const MAX_BOOTS: u64 = 50_000;
 
 /// Nobody asks for a level that takes more blocks than these (`stats`).
 const MAX_EXACT_BLOCKS: i32 = 16;

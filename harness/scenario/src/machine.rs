@@ -14,9 +14,6 @@ use crate::{
     tree::{Node, Value},
 };
 
-/// Ethernet's, in bytes.
-const DEFAULT_MTU: u32 = 1500;
-
 /// The machine that `node` asks for; paths in it start at `folder`.
 pub(crate) fn machine(node: &Node, knobs: Knobs, folder: &Path, findings: &mut Findings) -> Option<Machine> {
     if node.get("fake").is_some() {
@@ -90,8 +87,7 @@ fn topology(fields: &Fields<'_>, findings: &mut Findings) -> Option<Topology> {
     let nic = |side: &Side, other: &Side| Nic {
         model: side.model,
         iommu: inherit(side, other).unwrap_or(Iommu { mode: IommuMode::None, caching_mode: false }),
-        // Both are on one wire.
-        mtu: side.mtu.or(other.mtu).unwrap_or(DEFAULT_MTU),
+        mtu: side.mtu,
     };
     let (server_nic, client_nic) = (nic(&server, &client), nic(&client, &server));
     if one_guest && server_nic.iommu != client_nic.iommu {
@@ -118,7 +114,7 @@ fn topology(fields: &Fields<'_>, findings: &mut Findings) -> Option<Topology> {
 struct Side {
     model: NicModel,
     iommu: Option<Iommu>,
-    mtu: Option<u32>,
+    mtu: u32,
     iommu_place: Place,
     mtu_place: Place,
 }
@@ -134,10 +130,7 @@ fn side(machine: &Fields<'_>, key: &str, findings: &mut Findings) -> Option<Side
     };
     let fields = Fields::open(node, &schema::NIC, findings)?;
     let model = fields.choice::<NicModel>("nic", findings);
-    let mtu = match fields.given("mtu") {
-        Some(_) => fields.count("mtu", findings).map(Some),
-        None => Some(None),
-    };
+    let mtu = fields.count("mtu", findings);
     let iommu = match fields.given("iommu") {
         Some(node) => iommu(node, findings).map(Some),
         None => Some(None),

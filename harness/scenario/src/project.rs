@@ -17,6 +17,8 @@ use crate::{
 const MAX_TEXT: u64 = 1 << 20;
 /// Largest patch in bytes; the largest that the kernel's lists take is far below.
 const MAX_PATCH: u64 = 64 << 20;
+/// Largest file that goes into guests, in bytes: it is written to their memory.
+const MAX_FILE: u64 = 256 << 20;
 
 /// A folder that holds `kernels/`, and usually `patches/` and `scenarios/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +154,16 @@ pub(crate) fn read_text(path: &Path, named_at: &Place, findings: &mut Findings) 
 
 /// The SHA-256 of a patch file, in hexadecimal.
 pub(crate) fn patch_sha256(path: &Path, findings: &mut Findings) -> Option<String> {
-    let bytes = read(path, MAX_PATCH, &Place::file(path, None), findings)?;
+    sha256(path, MAX_PATCH, &Place::file(path, None), findings)
+}
+
+/// The SHA-256 of a file that goes into guests, in hexadecimal.
+pub(crate) fn file_sha256(path: &Path, named_at: &Place, findings: &mut Findings) -> Option<String> {
+    sha256(path, MAX_FILE, named_at, findings)
+}
+
+fn sha256(path: &Path, limit: u64, named_at: &Place, findings: &mut Findings) -> Option<String> {
+    let bytes = read(path, limit, named_at, findings)?;
     Some(Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

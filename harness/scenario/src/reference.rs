@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use measure::{Better, YieldedBy, metric};
 
 use crate::schema::{
-    ARM, Absent, CONFIG, DEBIAN_IMAGE, DEBIAN_SOURCE, FAKE, GATE, GIT, IOMMU, IPERF3, KERNEL, Key, MACHINE,
-    NIC, PREBUILT_IMAGE, SCENARIO, SERIES, SOCKPERF, SOURCE, Section, TARBALL, WORKLOAD,
+    ARM, Absent, COMMAND, CONFIG, DEBIAN_IMAGE, DEBIAN_SOURCE, FAKE, GATE, GIT, IOMMU, IPERF3, KERNEL, KTAP,
+    Key, MACHINE, METRIC, NIC, PREBUILT_IMAGE, SCENARIO, SERIES, SOCKPERF, SOURCE, Section, TARBALL,
+    TEST_GATE, WORKLOAD,
 };
 
 const INTRODUCTION: &str = "\
@@ -35,40 +36,16 @@ the folder of the file that names them, and series named without a `/` are folde
 This page is generated from the schema's tables in `harness/scenario/src/schema/`; a test keeps it current.
 ";
 
-const LISTS: &str = "
-## Lists
-
-Where a single value stands, a list of values may stand: it is a *dimension*, and the plan is the product of all of them.
-The values of an arm's `base`, of each option in `config` and each name in `sysctls`, and every value of *Machine*, *NIC*,
-*IOMMU* and *Fake machine* multiply boots. Every value of a workload but its `tool` multiplies what runs within each boot.
-
-```yaml
-machine: { vcpus: [1, 2] }                                      # twice the boots
-workloads:
-  tcp: { tool: iperf3, flows: [1, 4], duration: 4s }            # twice the runs in each
-gates:
-  - { workload: tcp, metric: throughput, margin: 2% }           # four comparisons for each candidate arm
-  - { workload: tcp, metric: retransmit-rate, margin: 5%, at: { flows: 4, vcpus: 2 } }      # one
-```
-
-Candidates are compared with the baseline at equal values, so an arm that lists a knob itself lists what every other arm
-does; a single value in an arm is its own, and no dimension. `series` is what is applied, one after the other, and never a
-dimension: write another arm. `cmdline` is a list already, so several of them are `cmdline: { any: [[], [nosmt]] }`.
-`collect` and `gates` are lists as well.
-
-A dimension is called by its key: `vcpus`, `flows`, `net.ipv4.tcp_rmem`. Where two would have one name, or a sample has
-such a dimension already, as much of the path goes before it as tells them apart: `server.iommu`, `tcp.message`,
-`iommu.mode`. Arms and workloads are called `NAME@vcpus=2,flows=4`. A list of one value is that value. At most 256 arms and 256 workloads come of it.
-";
-
 /// The reference of all keys: what `scenarios/README.md` holds.
 #[must_use]
 pub fn reference() -> String {
     let mut page = INTRODUCTION.to_owned();
-    for section in [&SCENARIO, &ARM, &MACHINE, &NIC, &IOMMU, &FAKE, &WORKLOAD, &IPERF3, &SOCKPERF, &GATE] {
+    for section in [
+        &SCENARIO, &ARM, &MACHINE, &NIC, &IOMMU, &FAKE, &WORKLOAD, &IPERF3, &SOCKPERF, &COMMAND, &METRIC,
+        &KTAP, &GATE, &TEST_GATE,
+    ] {
         append(&mut page, section);
     }
-    page.push_str(LISTS);
     append_metrics(&mut page);
     page.push_str("\n# Bases: `kernels/NAME.yaml`\n");
     for section in [&KERNEL, &CONFIG, &SOURCE, &DEBIAN_SOURCE, &GIT, &TARBALL, &DEBIAN_IMAGE, &PREBUILT_IMAGE]
@@ -109,6 +86,7 @@ fn append_metrics(page: &mut String) {
         let from = match metric.yielded_by {
             YieldedBy::Iperf3 => "iperf3",
             YieldedBy::Sockperf => "sockperf",
+            YieldedBy::Command => "command",
             YieldedBy::Cpu => "`cpu`",
             YieldedBy::Net => "`net`",
             YieldedBy::NetAroundTcp => "`net`, TCP",
@@ -154,7 +132,11 @@ mod tests {
         &WORKLOAD,
         &IPERF3,
         &SOCKPERF,
+        &COMMAND,
+        &METRIC,
+        &KTAP,
         &GATE,
+        &TEST_GATE,
         &KERNEL,
         &CONFIG,
         &SOURCE,
@@ -209,7 +191,6 @@ mod tests {
         }
         let titles: BTreeSet<_> = SECTIONS.iter().map(|section| section.title).collect();
         let page = reference();
-        assert!(page.contains("\n## Lists\n"), "messages refer to it");
         assert!(titles.iter().all(|title| page.contains(&format!("\n## {title}\n"))));
     }
 
@@ -231,6 +212,12 @@ mod tests {
         assert_eq!(words(&IOMMU, "mode"), variants::<plan::IommuMode>());
         assert_eq!(words(&IPERF3, "direction"), variants::<plan::Iperf3Direction>());
         assert_eq!(words(&SOCKPERF, "transport"), variants::<plan::Transport>());
+        assert_eq!(words(&COMMAND, "side"), variants::<plan::Side>());
+        assert_eq!(words(&METRIC, "which"), variants::<plan::Which>());
+        assert_eq!(words(&METRIC, "unit"), variants::<measure::Unit>());
+        assert_eq!(words(&METRIC, "better"), variants::<measure::Better>());
+        assert_eq!(words(&KTAP, "from"), variants::<plan::TestsFrom>());
+        assert_eq!(words(&TEST_GATE, "expect"), variants::<plan::TestExpectation>());
         assert_eq!(words(&GATE, "expect"), variants::<plan::Expectation>());
         assert_eq!(crate::schema::VERSION, 1, "a new schema needs a reader of the old one");
     }

@@ -23,7 +23,7 @@ pub fn remarks(plan: &Plan) -> Vec<String> {
     } else if !twins.is_empty() {
         remarks.push(format!("Like the baseline in everything: {}.", twins.join(", ")));
     }
-    if plan.gates.is_empty() {
+    if plan.gates.is_empty() && plan.test_gates.is_empty() {
         remarks.push("There are no gates: every metric is exploratory, and there is no verdict.".to_owned());
     }
     if plan.collectors.iter().any(|collector| collector.is_tracing()) {

@@ -1,14 +1,17 @@
 //! `workloads` to [`plan::Workload`]s, and `collect`.
 
+use std::path::Path;
+
 use plan::{
     Amount, Collector, Iperf3, Iperf3Direction, Sockperf, SockperfMode, Transport, Workload, WorkloadKind,
 };
 
 use crate::{
+    command::{check_metrics, command},
     fields::{Fields, entries, from_word, items},
-    matrix::{Expanded, multiply, of_workload},
+    ktap::ktap,
     problem::Findings,
-    schema::{self, Kind, NAME, Section},
+    schema::{self, Kind, NAME},
     tree::Node,
     value::printable,
 };
@@ -18,49 +21,28 @@ const MAX_WORKLOADS: usize = 16;
 /// What is measured when neither a duration nor an amount is given, in seconds.
 const DEFAULT_SECONDS: u32 = 10;
 
-/// All workloads, at every combination of the values that they list.
-pub(crate) fn workloads(node: &Node, findings: &mut Findings) -> Vec<Expanded<Workload>> {
+/// All workloads; relative paths start at `folder`. Each `None` if something is wrong with it.
+pub(crate) fn workloads(node: &Node, folder: &Path, findings: &mut Findings) -> Vec<Option<Workload>> {
     let allowed = schema::SCENARIO.key("workloads").kind.allowed();
     let entries = entries(node, &allowed, findings);
     if node.is_empty_map() || entries.len() > MAX_WORKLOADS {
         findings.add(&node.place, format!("{} workloads", entries.len()), allowed);
     }
-    entries
+    let workloads: Vec<Option<Workload>> = entries
         .iter()
         .map(|(name, node)| {
             if !(NAME.holds)(name) {
                 findings.add(&node.place, format!("`{}` is no name", printable(name)), NAME.what);
             }
-            expanded(name, node, findings)
+            let kind = workload(node, folder, findings)?;
+            Some(Workload { name: name.clone(), cell: None, kind })
         })
-        .collect()
+        .collect();
+    check_metrics(&workloads, node, findings);
+    workloads
 }
 
-fn expanded(name: &str, node: &Node, findings: &mut Findings) -> Expanded<Workload> {
-    let tool = tool(node, findings);
-    let axes = tool.map_or_else(Vec::new, |tool| of_workload(name, node, tool.section, findings));
-    // The path of a list begins with `workloads` and the name.
-    let nodes = multiply(node, &axes, 2, &node.place, findings);
-    let read = |node: &Node, findings: &mut Findings| {
-        let tool = tool?;
-        let kind = (tool.read)(&Fields::open(node, tool.section, findings)?, findings)?;
-        Some(Workload { name: name.to_owned(), cell: None, kind })
-    };
-    let cells = match nodes {
-        Some(nodes) => nodes.iter().map(|node| read(node, findings)).collect(),
-        None => vec![None],
-    };
-    Expanded { of: name.to_owned(), place: node.place.clone(), axes, cells }
-}
-
-/// How a tool's parameters are read.
-#[derive(Clone, Copy)]
-struct Tool {
-    section: &'static Section,
-    read: fn(&Fields<'_>, &mut Findings) -> Option<WorkloadKind>,
-}
-
-fn tool(node: &Node, findings: &mut Findings) -> Option<Tool> {
+fn workload(node: &Node, folder: &Path, findings: &mut Findings) -> Option<WorkloadKind> {
     let tool_key = schema::WORKLOAD.key("tool");
     let Some(tool) = node.get(tool_key.name) else {
         if !entries(node, "a map, see *Workload*", findings).is_empty() || node.is_empty_map() {
@@ -70,8 +52,10 @@ fn tool(node: &Node, findings: &mut Findings) -> Option<Tool> {
         return None;
     };
     match tool_key.kind.word(tool) {
-        Ok("iperf3") => Some(Tool { section: &schema::IPERF3, read: iperf3 }),
-        Ok(_) => Some(Tool { section: &schema::SOCKPERF, read: sockperf }),
+        Ok("iperf3") => iperf3(&Fields::open(node, &schema::IPERF3, findings)?, findings),
+        Ok("command") => command(&Fields::open(node, &schema::COMMAND, findings)?, folder, findings),
+        Ok("ktap") => ktap(&Fields::open(node, &schema::KTAP, findings)?, findings),
+        Ok(_) => sockperf(&Fields::open(node, &schema::SOCKPERF, findings)?, findings),
         Err(message) => {
             findings.add(&tool.place, message, tool_key.kind.allowed());
             None

@@ -159,6 +159,7 @@ mod tests {
                 collectors: vec![],
                 design: Design { boots: 1, traced_boots: 0, seed: 1, alpha: 0.05, boot_deadline_s: 60 },
                 gates: vec![],
+                test_gates: vec![],
             },
             kernels: BTreeMap::new(),
             host: Host::default(),
@@ -181,6 +182,7 @@ mod tests {
             took_seconds: 9.0,
             unavailable: vec![],
             warnings: vec![],
+            tests: vec![],
         }
     }
 

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use machine::{Endpoint, Executed, RunningCommand, SessionError};
 use measure::{RawFile, Sample, SideFiles, Sides, Window};
-use plan::Workload;
+use plan::{Workload, WorkloadKind};
 use protocol::HowEnded;
 
-use crate::{ParseError, WorkloadError, recipe::Recipe};
+use crate::{
+    Failure, ParseError, WorkloadError, command,
+    recipe::{Pair, Recipe, window_files},
+};
 
 /// How long a server may take until it listens.
 pub(crate) const LISTEN_DEADLINE: Duration = Duration::from_secs(30);
@@ -40,7 +43,40 @@ pub async fn run(
     sides: Sides,
     snapshots: &[String],
 ) -> Result<Outcome, WorkloadError> {
-    let recipe = Recipe::new(workload, server);
+    match &workload.kind {
+        WorkloadKind::Iperf3(params) => {
+            run_pair(workload, Pair::Iperf3(params), server, client, sides, snapshots).await
+        }
+        WorkloadKind::Sockperf(params) => {
+            run_pair(workload, Pair::Sockperf(params), server, client, sides, snapshots).await
+        }
+        WorkloadKind::Command(params) => {
+            command::run(workload, params, &Ends { server, client, sides }, snapshots).await
+        }
+        WorkloadKind::Ktap(_) => Err(WorkloadError::Failed(Box::new(Failure {
+            workload: workload.name.clone(),
+            message: "this version does not run kernel selftests".to_owned(),
+            raw: vec![],
+        }))),
+    }
+}
+
+/// The two ends of the network, and what they share.
+pub(crate) struct Ends<'a> {
+    pub(crate) server: &'a Endpoint<'a>,
+    pub(crate) client: &'a Endpoint<'a>,
+    pub(crate) sides: Sides,
+}
+
+async fn run_pair(
+    workload: &Workload,
+    pair: Pair<'_>,
+    server: &Endpoint<'_>,
+    client: &Endpoint<'_>,
+    sides: Sides,
+    snapshots: &[String],
+) -> Result<Outcome, WorkloadError> {
+    let recipe = Recipe::new(workload, pair, server);
     let lost = |endpoint: &Endpoint<'_>, doing| {
         let guest = endpoint.guest.to_owned();
         move |source| WorkloadError::Session { workload: workload.name.clone(), guest, doing, source }
@@ -94,7 +130,7 @@ pub async fn run(
         traffic: findings.traffic,
         trace: None,
     };
-    raw.extend(recipe.window_files(&window));
+    raw.extend(window_files(&workload.name, &window));
     Ok(Outcome { samples: findings.samples, unavailable: findings.unavailable, raw, window })
 }
 
@@ -114,7 +150,7 @@ async fn await_listener(
 
 /// Reads the server's files in its namespace, twice, around a command that does nothing: a plain read of the protocol is
 /// not done within a namespace.
-async fn observe(
+pub(crate) async fn observe(
     server: &Endpoint<'_>,
     sides: Sides,
     snapshots: &[String],
@@ -136,7 +172,7 @@ async fn stop(running: RunningCommand, recipe: &Recipe<'_>) -> Result<Executed, 
 }
 
 /// How a tool ended, and the last that it wrote.
-fn last_words(executed: &Executed) -> String {
+pub(crate) fn last_words(executed: &Executed) -> String {
     let how = match executed.how {
         HowEnded::Exited(status) => format!("exit status {status}"),
         HowEnded::Signalled(signal) => format!("killed by signal {signal}"),
@@ -151,7 +187,7 @@ fn last_words(executed: &Executed) -> String {
 }
 
 /// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(source) = cause {

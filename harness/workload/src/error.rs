@@ -1,5 +1,7 @@
 //! Why a workload yielded nothing.
 
+use std::{io, path::PathBuf};
+
 use machine::SessionError;
 use measure::RawFile;
 
@@ -62,6 +64,17 @@ pub enum WorkloadError {
         #[source]
         source: SessionError,
     },
+    /// A file of the host that was to be put into the guest is not what was planned.
+    #[error("workload `{workload}`: {}", path.display())]
+    HostFile {
+        /// The workload's name in the plan.
+        workload: String,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: io::Error,
+    },
 }
 
 /// A tool that failed in a guest that lives.
@@ -80,7 +93,7 @@ impl WorkloadError {
     /// Whether it says nothing about the kernel, as long as no guest turns out to have crashed.
     #[must_use]
     pub fn is_infrastructure(&self) -> bool {
-        matches!(self, Self::Session { .. })
+        matches!(self, Self::Session { .. } | Self::HostFile { .. })
     }
 
     /// What the tools wrote before the failure.
@@ -88,7 +101,7 @@ impl WorkloadError {
     pub fn raw(&self) -> &[RawFile] {
         match self {
             Self::Failed(failure) => &failure.raw,
-            Self::Session { .. } => &[],
+            Self::Session { .. } | Self::HostFile { .. } => &[],
         }
     }
 }

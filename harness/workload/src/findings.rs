@@ -1,6 +1,6 @@
 //! What a tool's output says.
 
-use measure::{Dims, MetricDef, Provenance, Sample, Traffic};
+use measure::{Definition, Dims, Provenance, Sample, Traffic};
 
 /// What a tool's output says.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +26,7 @@ impl Collected {
     }
 
     /// Adds a sample; a value that is no number is unavailable.
-    pub(crate) fn add(&mut self, metric: &MetricDef, value: f64, dims: &[(&str, &str)]) {
+    pub(crate) fn add(&mut self, metric: &Definition<'_>, value: f64, dims: &[(&str, &str)]) {
         let dims: Dims = dims.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
         match Sample::new(metric, value, dims, self.provenance) {
             Some(sample) => self.samples.push(sample),
@@ -35,7 +35,7 @@ impl Collected {
     }
 
     /// Says why there is no sample.
-    pub(crate) fn lack(&mut self, metric: &MetricDef, reason: impl std::fmt::Display) {
+    pub(crate) fn lack(&mut self, metric: &Definition<'_>, reason: impl std::fmt::Display) {
         self.unavailable.push(format!("{}: {reason}", metric.name));
     }
 

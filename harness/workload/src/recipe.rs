@@ -4,21 +4,29 @@ use std::time::Duration;
 
 use machine::{Endpoint, Executed, GuestCommand};
 use measure::{RawFile, Window};
-use plan::{Workload, WorkloadKind};
+use plan::{Iperf3, Sockperf, Workload};
 use protocol::Transport;
 
 use crate::{Failure, Findings, ParseError, WorkloadError, drive::LISTEN_DEADLINE, iperf3, sockperf};
 
 /// Added to what a workload takes by its parameters: starting up, connecting and reporting under TCG on a busy host.
-const SLACK: Duration = Duration::from_secs(60);
+pub(crate) const SLACK: Duration = Duration::from_secs(60);
 
 /// Most bytes that a tool may write, its snapshots included. iperf3 with 128 flows that reports ten times a second
 /// writes 4 MiB in ten seconds.
-const MAX_OUTPUT: usize = 64 * 1024 * 1024;
+pub(crate) const MAX_OUTPUT: usize = 64 * 1024 * 1024;
+
+/// A tool whose two halves talk to each other.
+#[derive(Clone, Copy)]
+pub(crate) enum Pair<'a> {
+    Iperf3(&'a Iperf3),
+    Sockperf(&'a Sockperf),
+}
 
 /// Everything about a workload that does not depend on how it goes.
 pub(crate) struct Recipe<'a> {
     workload: &'a Workload,
+    pair: Pair<'a>,
     server: Vec<String>,
     client: Vec<String>,
     tool: &'static str,
@@ -33,10 +41,11 @@ pub(crate) struct Recipe<'a> {
 }
 
 impl<'a> Recipe<'a> {
-    pub(crate) fn new(workload: &'a Workload, server: &Endpoint<'_>) -> Self {
-        match &workload.kind {
-            WorkloadKind::Iperf3(params) => Self {
+    pub(crate) fn new(workload: &'a Workload, pair: Pair<'a>, server: &Endpoint<'_>) -> Self {
+        match pair {
+            Pair::Iperf3(params) => Self {
                 workload,
+                pair,
                 server: iperf3::server_argv(params),
                 client: iperf3::client_argv(params, server.address),
                 tool: "iperf3",
@@ -46,8 +55,9 @@ impl<'a> Recipe<'a> {
                 deadline: iperf3::duration(params) + SLACK,
                 stop_signal: SIGTERM,
             },
-            WorkloadKind::Sockperf(params) => Self {
+            Pair::Sockperf(params) => Self {
                 workload,
+                pair,
                 server: sockperf::server_argv(params, server.address),
                 client: sockperf::client_argv(params, server.address),
                 tool: "sockperf",
@@ -64,17 +74,17 @@ impl<'a> Recipe<'a> {
     }
 
     pub(crate) fn parse(&self, client: &[u8], server: &[u8]) -> Result<Findings, ParseError> {
-        match &self.workload.kind {
-            WorkloadKind::Iperf3(params) => iperf3::parse(params, client, server),
-            WorkloadKind::Sockperf(params) => sockperf::parse(params, client),
+        match self.pair {
+            Pair::Iperf3(params) => iperf3::parse(params, client, server),
+            Pair::Sockperf(params) => sockperf::parse(params, client),
         }
     }
 
     /// Whether the server ends by itself, given what the client wrote: iperf3's does, if the client came to its end.
     pub(crate) fn server_ends_after(&self, client: &[u8]) -> bool {
-        match &self.workload.kind {
-            WorkloadKind::Iperf3(_) => iperf3::is_complete(client),
-            WorkloadKind::Sockperf(_) => false,
+        match self.pair {
+            Pair::Iperf3(_) => iperf3::is_complete(client),
+            Pair::Sockperf(_) => false,
         }
     }
 
@@ -102,29 +112,29 @@ impl<'a> Recipe<'a> {
         }
         files
     }
+}
 
-    /// The files of the window, as `tcp.client-before.proc-stat`.
-    pub(crate) fn window_files(&self, window: &Window) -> Vec<RawFile> {
-        let readings = [
-            ("client-before", &window.client.before),
-            ("client-after", &window.client.after),
-            ("server-before", &window.server.before),
-            ("server-after", &window.server.after),
-        ];
-        let mut files = Vec::new();
-        for (moment, contents) in readings {
-            for (path, content) in contents {
-                if let Ok(bytes) = content {
-                    let file = path.trim_start_matches('/').replace('/', "-");
-                    let name = format!("{}.{moment}.{file}", self.workload.name);
-                    files.push(RawFile { name, bytes: bytes.clone() });
-                }
+/// The files of the window, as `tcp.client-before.proc-stat`.
+pub(crate) fn window_files(workload: &str, window: &Window) -> Vec<RawFile> {
+    let readings = [
+        ("client-before", &window.client.before),
+        ("client-after", &window.client.after),
+        ("server-before", &window.server.before),
+        ("server-after", &window.server.after),
+    ];
+    let mut files = Vec::new();
+    for (moment, contents) in readings {
+        for (path, content) in contents {
+            if let Ok(bytes) = content {
+                let file = path.trim_start_matches('/').replace('/', "-");
+                let name = format!("{workload}.{moment}.{file}");
+                files.push(RawFile { name, bytes: bytes.clone() });
             }
         }
-        files
     }
+    files
 }
 
 /// Signal numbers of x86-64 and every other architecture of interest; the guest's, so not from the host's headers.
 const SIGINT: i32 = 2;
-const SIGTERM: i32 = 15;
+pub(crate) const SIGTERM: i32 = 15;

@@ -52,7 +52,7 @@ fn senders(window: &Window) -> Vec<(Option<&'static str>, &SideFiles)> {
     }
     let (client, server) = match window.traffic {
         Traffic::Bulk(payload) => (payload.client_to_server != Some(0), payload.server_to_client != Some(0)),
-        Traffic::TcpMessages | Traffic::UdpMessages => (true, true),
+        Traffic::TcpMessages | Traffic::UdpMessages | Traffic::Unknown => (true, true),
     };
     let mut senders = Vec::new();
     if server {

@@ -168,6 +168,26 @@ impl RunningCommand {
         Ok(())
     }
 
+    /// Sends it a signal, and kills it if it has not ended within `grace`; gives what it wrote until then.
+    ///
+    /// # Errors
+    /// As for [`RunningCommand::wait`].
+    pub async fn stop(self, signal: i32, grace: Duration) -> Result<Executed, SessionError> {
+        self.kill_unless_ended(signal).await?;
+        if let Err(SessionError::Deadline { .. }) = self.request.end(grace).await {
+            self.kill_unless_ended(nix::libc::SIGKILL).await?;
+        }
+        self.wait().await
+    }
+
+    /// It may have ended by itself meanwhile.
+    async fn kill_unless_ended(&self, signal: i32) -> Result<(), SessionError> {
+        match self.kill(signal).await {
+            Ok(()) | Err(SessionError::Guest { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Waits for its end.
     ///
     /// # Errors

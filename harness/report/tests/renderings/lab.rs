@@ -45,6 +45,7 @@ impl Lab {
             collectors: vec![],
             design: Design { boots: 8, traced_boots: 0, seed: 42, alpha: 0.05, boot_deadline_s: 60 },
             gates,
+            test_gates: vec![],
         };
         Self { plan, builds, trials: vec![], finished: true }
     }
@@ -91,6 +92,7 @@ impl Lab {
             took_seconds: 24.2,
             unavailable: vec!["rr: acks-per-page: sockperf moves no bulk payload".into()],
             warnings: vec![],
+            tests: vec![],
         });
     }
 
@@ -226,7 +228,7 @@ fn rr() -> Workload {
 
 fn gate(workload: &str, metric: &str) -> Gate {
     let select = MetricSelector { workload: workload.into(), metric: metric.into(), dims: BTreeMap::new() };
-    Gate { select, at: BTreeMap::new(), margin: 0.02, expect: Expectation::NotWorse }
+    Gate { select, margin: 0.02, expect: Expectation::NotWorse }
 }
 
 fn latency_gate() -> Gate {

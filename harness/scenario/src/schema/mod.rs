@@ -2,17 +2,20 @@
 //!
 //! Reading, the messages about what is allowed, and the reference in `scenarios/README.md` all come from it.
 
+mod command;
 mod files;
 mod scenario;
 mod syntax;
 
+pub(crate) use command::{COMMAND, KTAP, METRIC, TEST_GATE};
 pub(crate) use files::{
     CONFIG, DEBIAN_IMAGE, DEBIAN_SOURCE, GIT, KERNEL, PREBUILT_IMAGE, SERIES, SOURCE, TARBALL,
 };
 pub(crate) use scenario::{ARM, FAKE, GATE, IOMMU, IPERF3, MACHINE, NIC, SCENARIO, SOCKPERF, WORKLOAD};
 pub(crate) use syntax::{
-    BASE_NAME, CONFIG_OPTION, FRAGMENT_NAME, KERNEL_PARAMETER, NAME, PACKAGE_VERSION, SERIES_REFERENCE,
-    SUBFOLDER, SUITE, SYSCTL_NAME, SYSCTL_VALUE, Syntax,
+    ARGUMENT, BASE_NAME, COLLECTION, CONFIG_OPTION, ENV_NAME, FRAGMENT_NAME, KERNEL_PARAMETER, NAME,
+    PACKAGE_VERSION, PATH, SERIES_REFERENCE, SUBFOLDER, SUITE, SYSCTL_NAME, SYSCTL_VALUE, Syntax, TEST,
+    TEST_PATTERN,
 };
 
 /// The version of every file's schema. A newer one is refused.

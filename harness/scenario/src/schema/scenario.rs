@@ -2,7 +2,7 @@
 
 use super::{
     Kind, Section, default, optional, required,
-    syntax::{CONGESTION, CORE, FLOW, INTERFACE, PATH, WORKLOAD_NAME},
+    syntax::{CONGESTION, CORE, FLOW, INTERFACE, OCCURRENCE, PATH, WORKLOAD_NAME},
 };
 
 const KIB: u64 = 1024;
@@ -13,8 +13,7 @@ const BASE: Kind = Kind::Shape("the name of a file in `kernels/`, without `.yaml
 const SERIES: Kind = Kind::Shape("the name of a folder in `patches/`, a path with a `/`, or a list of these");
 const CONFIG: Kind =
     Kind::Shape("a map from options without `CONFIG_` to y, m, n, a number or a \"quoted text\"");
-const CMDLINE: Kind =
-    Kind::Shape("a list of kernel parameters; `{ any: [LIST, LIST] }` for several, see *Lists*");
+const CMDLINE: Kind = Kind::Shape("a list of kernel parameters");
 const SYSCTLS: Kind = Kind::Shape("a map from dotted names to values");
 const MACHINE_MAP: Kind = Kind::Shape("a map, see *Machine*");
 
@@ -153,7 +152,7 @@ pub(crate) static NIC: Section = Section {
             "none; in `two-namespaces` that of the other NIC",
             "The emulated Intel IOMMU of the guest. The mode that the guest really has is read back and recorded.",
         ),
-        optional("mtu", Kind::Integer { min: 68, max: 9000 }, "that of the other NIC, or 1500", "Bytes."),
+        default("mtu", Kind::Integer { min: 68, max: 9000 }, "1500", "Bytes."),
     ],
 };
 
@@ -176,7 +175,7 @@ pub(crate) static IOMMU: Section = Section {
     ],
 };
 
-const TOOL: Kind = Kind::Choice(&["iperf3", "sockperf"]);
+pub(super) const TOOL: Kind = Kind::Choice(&["iperf3", "sockperf", "command", "ktap"]);
 
 /// What all workloads have.
 pub(crate) static WORKLOAD: Section = Section {
@@ -244,7 +243,7 @@ pub(crate) static SOCKPERF: Section = Section {
 pub(crate) static GATE: Section = Section {
     title: "Gate",
     intro: "An item of `gates`: what must hold between the baseline and every other arm. `direction`, `percentile`, \
-            `side`, `core`, `flow` and `interface` choose among the samples of a metric that has several in a boot.",
+            `side`, `core`, `flow`, `interface` and `occurrence` choose among the samples of a metric that has several in a boot.",
     keys: &[
         required("workload", Kind::Text(WORKLOAD_NAME), "Around which workload."),
         required(
@@ -288,13 +287,13 @@ pub(crate) static GATE: Section = Section {
             "required by the metrics of cores",
             "Which core; `all` is their mean.",
         ),
-        optional(
-            "at",
-            Kind::Shape("a map from dimensions to one of their values, see *Lists*"),
-            "everywhere",
-            "Where in the matrix it is judged.",
-        ),
         optional("flow", Kind::Text(FLOW), "required by `flow-throughput`", "Which flow."),
         optional("interface", Kind::Text(INTERFACE), "required by `nic-drops`", "Which interface."),
+        optional(
+            "occurrence",
+            Kind::Text(OCCURRENCE),
+            "required by metrics with `which: each`",
+            "Which of a metric's values, from 0.",
+        ),
     ],
 };

@@ -106,6 +106,9 @@ pub(super) const CORE: Syntax =
 /// The number of a flow.
 pub(super) const FLOW: Syntax = Syntax { what: "the number of a flow, from 0", holds: is_number };
 
+/// One of the values that a command's metric has in a boot.
+pub(super) const OCCURRENCE: Syntax = Syntax { what: "the number of a value, from 0", holds: is_number };
+
 /// A network interface; the kernel's IFNAMSIZ is 16 with its final NUL.
 pub(super) const INTERFACE: Syntax = Syntax {
     what: "the name of a network interface in the guest",
@@ -178,6 +181,95 @@ pub(super) const TITLE: Syntax = Syntax {
     what: "one line of at most 120 characters",
     holds: |text| {
         !text.trim().is_empty() && text.chars().count() <= 120 && !text.chars().any(char::is_control)
+    },
+};
+
+/// One argument of a program.
+pub(crate) const ARGUMENT: Syntax = Syntax {
+    what: "a text of at most 64 KiB without NUL characters",
+    holds: |text| text.len() <= 64 * 1024 && !text.contains('\0'),
+};
+
+/// A shell script.
+pub(super) const SHELL: Syntax = Syntax {
+    what: "a script of at most 64 KiB",
+    holds: |text| !text.trim().is_empty() && (ARGUMENT.holds)(text),
+};
+
+/// What a program reads; the agent takes so much at once.
+pub(super) const STDIN: Syntax =
+    Syntax { what: "a text of at most 64 KiB", holds: |text| text.len() <= 64 * 1024 };
+
+/// A variable of the environment.
+pub(crate) const ENV_NAME: Syntax = Syntax {
+    what: "a name of letters, digits and `_`, not beginning with a digit",
+    holds: |text| {
+        is_name(text, 128, |c| c.is_ascii_alphanumeric() || c == '_')
+            && !text.starts_with(|c: char| c.is_ascii_digit())
+    },
+};
+
+/// A metric that a scenario defines.
+pub(super) const METRIC_NAME: Syntax = Syntax {
+    what: "1 to 40 lower-case letters, digits and `-`, beginning with a letter",
+    holds: |text| {
+        is_name(text, 40, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+    },
+};
+
+/// A regular expression that finds a value.
+pub(super) const REGEX: Syntax = Syntax {
+    what: "a regular expression with a group (?<value>...), or with one group",
+    holds: |text| text.len() <= 1000 && plan::value_regex(text).is_ok(),
+};
+
+/// Where a value stands in a JSON document.
+pub(super) const JSON_POINTER: Syntax = Syntax {
+    what: "a JSON pointer (RFC 6901) such as /jobs/0/read/iops",
+    holds: |text| {
+        let escapes = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+        text.len() <= 1000 && (text.is_empty() || text.starts_with('/')) && escapes
+    },
+};
+
+/// Where a command's values stand.
+pub(super) const OUTPUT: Syntax = Syntax {
+    what: "stdout, stderr, or the absolute path of a file in the guest",
+    holds: |text| {
+        matches!(text, "stdout" | "stderr")
+            || text.starts_with('/') && (PATH.holds)(text) && !text.contains('*')
+    },
+};
+
+/// A folder of kernel selftests.
+pub(crate) const COLLECTION: Syntax = Syntax {
+    what: "a folder of tools/testing/selftests, such as net or net/mptcp",
+    holds: |text| {
+        let part =
+            |part: &str| is_name(part, 64, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        text.len() <= 200 && text.split('/').all(part)
+    },
+};
+
+/// A program of the kernel selftests, or a pattern over the programs of one collection.
+pub(crate) const TEST: Syntax = Syntax {
+    what: "a collection, a colon and a program, such as net:tls or net:udpgro*",
+    holds: |text| {
+        text.split_once(':').is_some_and(|(collection, program)| {
+            (COLLECTION.holds)(collection) && (TEST_PATTERN.holds)(program)
+        })
+    },
+};
+
+/// A pattern over names of tests.
+pub(crate) const TEST_PATTERN: Syntax = Syntax {
+    what: "a shell pattern over names of tests, such as net:udpgro* or `net:tls / *bidir*`",
+    holds: |text| {
+        !text.is_empty()
+            && text.len() <= 300
+            && !text.chars().any(char::is_control)
+            && plan::TestPatterns::new(&[text.to_owned()]).is_ok()
     },
 };
 

@@ -42,9 +42,15 @@ fn a_slower_kernel_is_worse_and_the_exit_status_is_1() {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("candidate: worse"), "{text}");
-    for file in
-        ["run.json", "samples.jsonl", "report.txt", "report.md", "report.json", "trials/11/trial.json"]
-    {
+    for file in [
+        "run.json",
+        "samples.jsonl",
+        "report.txt",
+        "report.md",
+        "report.json",
+        "report.html",
+        "trials/11/trial.json",
+    ] {
         assert!(room.run().join(file).is_file(), "{file}");
     }
     let again = room.command().arg("report").output().unwrap();

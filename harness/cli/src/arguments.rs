@@ -57,9 +57,9 @@ pub(crate) enum Command {
         /// Folder of the run, or its name in the results folder [default: the newest].
         run: Option<PathBuf>,
         /// How.
-        #[arg(long, value_enum, default_value_t = Format::Text)]
+        #[arg(long, value_enum, default_value_t = Format::Terminal)]
         format: Format,
-        /// Print only the path of the report's file.
+        /// Print only the path of the report's file in that format.
         #[arg(long)]
         path: bool,
     },
@@ -91,7 +91,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "RUN", conflicts_with = "scenario")]
     pub(crate) resume: Option<PathBuf>,
     /// How the report is printed; every form of it is kept in the run's folder.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_enum, default_value_t = Format::Terminal)]
     pub(crate) format: Format,
 }
 
@@ -146,9 +146,17 @@ pub(crate) struct KernelChoice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For a terminal.
-    Text,
+    #[value(alias = "text")]
+    Terminal,
     /// For a cover letter.
     Markdown,
     /// For programs.
     Json,
+    /// A page that needs nothing else. On a terminal its path is printed instead of the page.
+    Html,
+}
+
+impl Format {
+    /// Every form that is kept beside a run.
+    pub(crate) const ALL: [Self; 4] = [Self::Terminal, Self::Markdown, Self::Json, Self::Html];
 }

@@ -1,4 +1,4 @@
-//! `assay report` and the end of `assay run`: one model, three forms, kept beside the run.
+//! `assay report` and the end of `assay run`: one model, four forms, kept beside the run.
 
 use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
@@ -12,17 +12,47 @@ use crate::{
     failure::Failure,
 };
 
+/// The end of `assay run`: the report in one form, and last of all the address of the page.
+pub(crate) fn finish(stored: &Stored, format: Format) -> Result<ExitCode, Failure> {
+    let outcome = keep_and_print(stored, format)?;
+    let shown = format == Format::Html && Output::standard() != Output::File;
+    // Not to standard output: what a program or a cover letter reads must not end in an address.
+    if !shown {
+        eprintln!("\n{}", address(&stored.folder)?);
+    }
+    Ok(outcome)
+}
+
 /// Makes the report of a run, keeps every form of it in the run's folder, prints one, and answers with the exit status:
 /// 0 all gates hold, 1 one fails, 3 unclear.
-pub(crate) fn finish(stored: &Stored, format: Format) -> Result<ExitCode, Failure> {
+fn keep_and_print(stored: &Stored, format: Format) -> Result<ExitCode, Failure> {
     let model = model(stored)?;
-    for (name, format) in FILES {
-        let path = stored.folder.join(name);
+    for format in Format::ALL {
+        let path = stored.folder.join(file(format));
         std::fs::write(&path, render(&model, format, Output::File)?)
             .with_context(|| format!("writing {}", path.display()))?;
     }
-    print!("{}", render(&model, format, Output::standard())?);
+    match (format, Output::standard()) {
+        // Nobody reads a page's source on a terminal.
+        (Format::Html, Output::Terminal { .. }) => println!("{}", address(&stored.folder)?),
+        (format, output) => print!("{}", render(&model, format, output)?),
+    }
     Ok(ExitCode::from(report::overall(&model).exit_code()))
+}
+
+/// The page as an address that terminals make a link of.
+fn address(folder: &Path) -> Result<String, Failure> {
+    let path = folder.join(file(Format::Html));
+    let path = path.canonicalize().with_context(|| format!("resolving {}", path.display()))?;
+    Ok(format!("file://{}", escaped(&path)))
+}
+
+/// A path as addresses have it: what is neither a letter, a digit nor one of `/-_.~` is escaped (RFC 3986, 2.1).
+fn escaped(path: &Path) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+    let escape =
+        |byte: &u8| if plain(*byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") };
+    path.as_os_str().as_encoded_bytes().iter().map(escape).collect()
 }
 
 /// The report of a run that is over.
@@ -38,12 +68,12 @@ pub(crate) fn print(
     };
     let stored = store::read(&folder).map_err(user)?;
     if path_only {
-        let path = folder.join("report.txt");
+        let path = folder.join(file(format));
         let path = path.canonicalize().with_context(|| format!("{} has no report yet", folder.display()))?;
         println!("{}", path.display());
         return Ok(ExitCode::SUCCESS);
     }
-    finish(&stored, format)
+    keep_and_print(&stored, format)
 }
 
 /// The runs in the results folder, a line each.
@@ -65,8 +95,15 @@ pub(crate) fn list(places: &Places) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-const FILES: [(&str, Format); 3] =
-    [("report.txt", Format::Text), ("report.md", Format::Markdown), ("report.json", Format::Json)];
+/// The file that keeps a form of the report.
+fn file(format: Format) -> &'static str {
+    match format {
+        Format::Terminal => "report.txt",
+        Format::Markdown => "report.md",
+        Format::Json => "report.json",
+        Format::Html => "report.html",
+    }
+}
 
 /// A run that is not there, or is newer than we are, is the user's to mend.
 fn user(error: store::StoreError) -> Failure {
@@ -80,7 +117,7 @@ fn user(error: store::StoreError) -> Failure {
 
 fn render(model: &Model, format: Format, to: Output) -> Result<String, Failure> {
     Ok(match format {
-        Format::Text => {
+        Format::Terminal => {
             let (colour, columns) = match to {
                 Output::Terminal { columns } => (Colour::Always, columns),
                 Output::File => (Colour::Never, 100),
@@ -89,11 +126,12 @@ fn render(model: &Model, format: Format, to: Output) -> Result<String, Failure> 
         }
         Format::Markdown => report::markdown(model),
         Format::Json => report::json(model).context("writing the report as JSON")?,
+        Format::Html => report::html(model),
     })
 }
 
 /// Where a report goes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Output {
     File,
     Terminal { columns: usize },
@@ -149,4 +187,15 @@ fn model(stored: &Stored) -> Result<Model, Failure> {
         warnings: vec![],
     })?;
     Ok(model)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_escape_what_would_end_them() {
+        let path = Path::new("/home/jörg/a b#1?/report-1.html");
+        assert_eq!(escaped(path), "/home/j%C3%B6rg/a%20b%231%3F/report-1.html");
+    }
 }

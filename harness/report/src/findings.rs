@@ -10,10 +10,18 @@ const EXCERPT_LINES: usize = 12;
 /// One thing that went wrong with an arm.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
+    /// The arm.
+    pub(crate) arm: String,
+    /// What happened, in a word or two.
+    pub(crate) kind: &'static str,
     /// What happened to which arm, as a sentence without a full stop.
     pub(crate) title: String,
     /// Lines of a hunk, a compiler or a console.
     pub(crate) excerpt: Vec<String>,
+    /// Whether these are lines of a patch.
+    pub(crate) is_hunk: bool,
+    /// All lines that were kept, where the excerpt is but some of them.
+    pub(crate) whole: Vec<String>,
     /// The file or folder with the rest; relative paths are relative to the run's folder.
     pub(crate) evidence: Option<String>,
 }
@@ -29,24 +37,30 @@ fn build(arm: &Arm) -> Option<Finding> {
     Some(match end {
         BuildEnd::Built(_) => return None,
         BuildEnd::DoesNotApply(failure) => Finding {
+            arm: arm.name.clone(),
+            kind: "does not apply",
             title: format!("{title}{}", place(failure)),
-            excerpt: failure
-                .hunk
-                .as_deref()
-                .unwrap_or(&failure.message)
-                .lines()
-                .map(ToOwned::to_owned)
-                .collect(),
+            excerpt: lines(failure.hunk.as_deref().unwrap_or(&failure.message)),
+            is_hunk: failure.hunk.is_some(),
+            whole: Vec::new(),
             evidence: None,
         },
         BuildEnd::DoesNotCompile { errors, log } => Finding {
+            arm: arm.name.clone(),
+            kind: "does not compile",
             title,
-            excerpt: errors.lines().take(EXCERPT_LINES).map(ToOwned::to_owned).collect(),
+            excerpt: lines(errors).into_iter().take(EXCERPT_LINES).collect(),
+            is_hunk: false,
+            whole: lines(errors),
             evidence: Some(log.display().to_string()),
         },
         BuildEnd::ConfigLost { problems } => Finding {
+            arm: arm.name.clone(),
+            kind: "options lost",
             title: format!("{} lacks options that were asked for", arm.name),
             excerpt: problems.clone(),
+            is_hunk: false,
+            whole: Vec::new(),
             evidence: None,
         },
     })
@@ -60,37 +74,68 @@ fn place(failure: &ApplyFailure) -> String {
     }
 }
 
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// How a boot ended badly.
+struct Ending {
+    kind: &'static str,
+    what: String,
+    excerpt: Vec<String>,
+    whole: Vec<String>,
+}
+
 fn boots(arm: &Arm) -> Vec<Finding> {
-    let mut groups: Vec<(String, Vec<String>, u32, usize)> = Vec::new();
+    // An ending, the first boot that had it, and how many had.
+    let mut groups: Vec<(Ending, u32, usize)> = Vec::new();
     for trial in &arm.trials {
-        let Some((what, excerpt)) = ending(&trial.end) else { continue };
-        match groups.iter_mut().find(|(known, ..)| *known == what) {
+        let Some(ending) = ending(&trial.end) else { continue };
+        match groups.iter_mut().find(|(known, ..)| known.what == ending.what) {
             Some((.., boots)) => *boots += 1,
-            None => groups.push((what, excerpt, trial.index, 1)),
+            None => groups.push((ending, trial.index, 1)),
         }
     }
     let of = number::counted(arm.trials.len(), "boot");
-    let finding = |(what, excerpt, first, boots)| Finding {
-        title: format!("{}, {boots} of {of}: {what}", arm.name),
-        excerpt,
+    let finding = |(ending, first, boots): (Ending, u32, usize)| Finding {
+        arm: arm.name.clone(),
+        kind: ending.kind,
+        title: format!("{}, {boots} of {of}: {}", arm.name, ending.what),
+        excerpt: ending.excerpt,
+        is_hunk: false,
+        whole: ending.whole,
         evidence: Some(format!("trials/{first}/")),
     };
     groups.into_iter().map(finding).collect()
 }
 
-fn ending(end: &End) -> Option<(String, Vec<String>)> {
-    match end {
-        End::Measured => None,
-        End::Crashed { report } => {
-            let what =
-                format!("{} of the {}: {}", describe::crash(report.kind), guest(&report.guest), report.title);
-            Some((what, around(&report.excerpt, &report.title)))
-        }
-        End::WorkloadFailed { workload, message } => {
-            Some((format!("workload {workload} failed"), message.lines().map(ToOwned::to_owned).collect()))
-        }
-        End::NotTestable { message } => Some((format!("not testable: {message}"), Vec::new())),
-    }
+fn ending(end: &End) -> Option<Ending> {
+    Some(match end {
+        End::Measured => return None,
+        End::Crashed { report } => Ending {
+            kind: describe::crash(report.kind),
+            what: format!(
+                "{} of the {}: {}",
+                describe::crash(report.kind),
+                guest(&report.guest),
+                report.title
+            ),
+            excerpt: around(&report.excerpt, &report.title),
+            whole: lines(&report.excerpt),
+        },
+        End::WorkloadFailed { workload, message } => Ending {
+            kind: "workload failed",
+            what: format!("workload {workload} failed"),
+            excerpt: lines(message),
+            whole: Vec::new(),
+        },
+        End::NotTestable { message } => Ending {
+            kind: "not testable",
+            what: format!("not testable: {message}"),
+            excerpt: Vec::new(),
+            whole: Vec::new(),
+        },
+    })
 }
 
 fn guest(name: &str) -> String {

@@ -1,4 +1,4 @@
-//! Terminal text, markdown and JSON from one model of a run.
+//! Terminal text, markdown, JSON and HTML from one model of a run.
 //!
 //! *Data in.* A plan, how its builds ended, and the records of its trials, as [`Evidence`]. [`assemble`] selects the samples
 //! that belong together, one value for each boot, has `stats` judge them, and yields a [`Model`].
@@ -13,6 +13,7 @@ mod describe;
 mod explored;
 mod facts;
 mod findings;
+mod html;
 mod json;
 mod markdown;
 mod model;
@@ -27,6 +28,7 @@ mod terminal;
 mod verdict;
 
 pub use assemble::{AssembleError, Evidence, assemble};
+pub use html::html;
 pub use json::{Document, FORMAT, json};
 pub use markdown::markdown;
 pub use model::{

@@ -34,7 +34,7 @@ fn digits(variation: Option<f64>) -> i32 {
 }
 
 /// The power of ten below: 0 for 1 to 9.99.
-fn magnitude(value: f64) -> i32 {
+pub(crate) fn magnitude(value: f64) -> i32 {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the logarithm of a finite number is within -324 and 308"
@@ -44,7 +44,7 @@ fn magnitude(value: f64) -> i32 {
 }
 
 /// What to divide by, and the unit with its prefix.
-fn scale(value: f64, unit: Unit) -> (f64, String) {
+pub(crate) fn scale(value: f64, unit: Unit) -> (f64, String) {
     let prefixes: &[(f64, &str)] = match unit {
         Unit::BitsPerSecond => &[(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")],
         Unit::Microseconds => {
@@ -90,7 +90,7 @@ fn significant(value: f64, digits: i32) -> String {
 }
 
 /// With so many digits after the point, and a comma between thousands.
-fn decimals(value: f64, decimals: i32) -> String {
+pub(crate) fn decimals(value: f64, decimals: i32) -> String {
     let text = format!("{value:.*}", usize::try_from(decimals.max(0)).unwrap_or(0));
     let (sign, text) = text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("-", rest));
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -133,12 +133,18 @@ pub(crate) fn effect(effect: &Effect, unit: Unit) -> String {
 }
 
 /// With a sign, except for what rounds to zero.
-fn signed(value: f64, digits: i32) -> String {
+pub(crate) fn signed(value: f64, digits: i32) -> String {
     let text = decimals(value, digits);
     if text.chars().all(|c| matches!(c, '0' | '.' | '-')) {
         return text.trim_start_matches('-').to_owned();
     }
     if value > 0.0 { format!("+{text}") } else { text }
+}
+
+/// A fraction as a percentage with a sign and three significant digits at most: `-4.61 %`.
+pub(crate) fn signed_percent(fraction: f64) -> String {
+    let percent = 100.0 * fraction;
+    format!("{} %", signed(percent, (2 - magnitude(percent.abs().max(1e-9))).clamp(0, 2)))
 }
 
 /// A fraction as a percentage with up to three significant digits: `2 %`, `0.5 %`, `96.7 %`.

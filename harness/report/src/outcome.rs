@@ -98,7 +98,8 @@ pub fn gate_outcome(gate: &Gate) -> Outcome {
     }
 }
 
-fn gate_reason(gate: &Gate) -> (Outcome, String) {
+/// A gate's part in the result, and its reason as [`conclude`] gives it.
+pub(crate) fn gate_reason(gate: &Gate) -> (Outcome, String) {
     let (what, verdict) = (describe::label(&gate.series), gate.judgement.verdict);
     let expected = describe::expectation(gate.expect);
     (gate_outcome(gate), format!("{what}, {}: {verdict} (expected: {expected})", gate.arm))

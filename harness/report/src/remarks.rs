@@ -58,7 +58,8 @@ pub(crate) fn short(sha256: &str) -> String {
     format!("sha256 {}", sha256.get(..12).unwrap_or(sha256))
 }
 
-fn accelerators(model: &Model) -> Vec<&str> {
+/// How guests really ran.
+pub(crate) fn accelerators(model: &Model) -> Vec<&str> {
     let facts = model.arms.iter().flat_map(|arm| arm.guests.values());
     let mut accelerators: Vec<&str> = facts.map(|facts| facts.accel.as_str()).collect();
     accelerators.sort_unstable();

@@ -18,7 +18,7 @@ pub(crate) fn demo() -> Result<()> {
     stages
         .stage("do the marker hooks disturb what they measure?", || verdict("scenarios/iommu-hooks.yaml"))?;
     stages.finish()?;
-    Run::new(run::assay()).args(["report", "--path"]).ok()?;
+    Run::new(run::assay()).args(["report", "--path", "--format", "html"]).ok()?;
     Ok(())
 }
 

@@ -65,6 +65,13 @@ pub(crate) enum Command {
     },
     /// List the runs in the results folder.
     Runs,
+    /// Look at this machine: what it can do for kernel work, what that means, and the commands that change it. Exit: 1 if
+    /// Assay cannot build, boot and compare here.
+    Doctor {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// The process that starts and ends every child.
     #[command(name = "__supervise", hide = true)]
     Supervise,

@@ -27,6 +27,13 @@ pub(crate) struct Lab {
     us: PathBuf,
 }
 
+/// Our own program, and the process that starts every other one.
+pub(crate) fn supervisor() -> Result<(PathBuf, Supervisor)> {
+    let us = std::env::current_exe().context("finding our own program")?;
+    let supervisor = Supervisor::start(&[us.clone().into(), OsString::from("__supervise")])?;
+    Ok((us, supervisor))
+}
+
 /// What machines need besides kernels.
 #[derive(Debug)]
 pub(crate) struct Bench {
@@ -45,8 +52,7 @@ struct Guests {
 
 impl Lab {
     pub(crate) fn open(places: &Places) -> Result<Self> {
-        let us = std::env::current_exe().context("finding our own program")?;
-        let supervisor = Supervisor::start(&[us.clone().into(), OsString::from("__supervise")])?;
+        let (us, supervisor) = supervisor()?;
         let cache = places.cache_folder()?;
         std::fs::create_dir_all(&cache).with_context(|| format!("creating {}", cache.display()))?;
         Ok(Self { supervisor, cache, us })

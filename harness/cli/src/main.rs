@@ -2,6 +2,7 @@
 
 mod arguments;
 mod builds;
+mod doctor;
 mod exec;
 mod failure;
 mod guest;
@@ -14,6 +15,7 @@ mod plans;
 mod progress;
 mod reports;
 mod run;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Command::Kernel { command } => kernels::kernel(&places, &command),
         Command::Report { run, format, path } => reports::print(&places, run.as_deref(), format, path),
         Command::Runs => reports::list(&places),
+        Command::Doctor { json } => doctor::doctor(&places, json),
         Command::Qemu => lab::print_qemu(&places),
         Command::BootFolder { base, folder } => kernels::boot_folder(&places, base, &folder),
     };

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cell, KernelSpec, Machine};
+use crate::{Cell, DimensionValues, KernelSpec, Machine};
 
 /// One side of a comparison.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +44,9 @@ pub struct Design {
 pub struct Gate {
     /// Which number is judged.
     pub select: MetricSelector,
+    /// Where in the matrix: at these values; everywhere if it is empty.
+    #[serde(default, skip_serializing_if = "DimensionValues::is_empty")]
+    pub at: DimensionValues,
     /// The relative change that matters, as a fraction of the baseline: 0.02 is two per cent.
     pub margin: f64,
     /// Which verdicts let the gate hold.
@@ -54,7 +57,7 @@ pub struct Gate {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MetricSelector {
-    /// The workload's name in the plan.
+    /// The workload as the scenario file calls it: each of its places in the matrix is one to judge at.
     pub workload: String,
     /// The metric's name, as in `measure::metric`.
     pub metric: String,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Arm, Plan, Workload};
+use crate::{Arm, Gate, Plan, Workload};
 
 /// The values of some dimensions, by the dimensions' names. Values are as the scenario file writes them.
 pub type DimensionValues = BTreeMap<String, String>;
@@ -110,6 +110,16 @@ impl Plan {
     /// The arms that are compared with a baseline, in the plan's order.
     pub fn candidates(&self) -> impl Iterator<Item = &Arm> {
         self.arms.iter().filter(|arm| !self.is_baseline(arm))
+    }
+
+    /// Where `gate` is judged: the workload and the candidate arm of each comparison.
+    pub fn comparisons(&self, gate: &Gate) -> impl Iterator<Item = (&Workload, &Arm)> {
+        let workloads = self.workloads.iter().filter(|workload| workload.group() == gate.select.workload);
+        let pairs = workloads.flat_map(|workload| self.candidates().map(move |arm| (workload, arm)));
+        pairs.filter(|(workload, arm)| {
+            let value = |name| arm.dims().get(name).or_else(|| workload.dims().get(name));
+            gate.at.iter().all(|(name, wanted)| value(name) == Some(wanted))
+        })
     }
 }
 

@@ -1,23 +1,21 @@
 //! `arms`, with the scenario's defaults laid under each, to [`plan::Arm`]s.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashMap},
-    path::Path,
-};
+mod settings;
 
-use plan::{Arm, Base, ConfigOption, ConfigValue, KernelSpec, Knobs, Series};
+use std::{borrow::Cow, collections::HashMap, path::Path};
+
+use plan::{Arm, Base, KernelSpec, Series};
+use settings::{cmdline, knobs, options};
 
 use crate::{
-    base::{is_prebuilt, read_base},
+    base::read_base,
     fields::{Fields, entries, items, text_of},
     machine::machine,
+    matrix::{Axis, Expanded, multiply, of_arm},
     overrides::{Chosen, Overrides, choose, option, refuse_prebuilt},
-    problem::{Findings, Place},
+    problem::Findings,
     project::Project,
-    schema::{
-        self, BASE_NAME, CONFIG_OPTION, KERNEL_PARAMETER, NAME, SERIES_REFERENCE, SYSCTL_NAME, SYSCTL_VALUE,
-    },
+    schema::{self, BASE_NAME, NAME, SERIES_REFERENCE},
     series::{patches_for, read_series_file},
     tree::{Node, Value},
     value::printable,
@@ -25,29 +23,6 @@ use crate::{
 
 /// Most arms of a scenario.
 const MAX_ARMS: usize = 16;
-
-/// Kernel parameters that the machine sets from the plan, with the way to ask for what they do.
-const MACHINES_OWN: &[(&str, &str)] = &[
-    ("amd_iommu", "machine.server.iommu instead"),
-    ("console", "leave it out: the console is the machine's"),
-    ("earlyprintk", "leave it out: the console is the machine's"),
-    ("init", "leave it out: the agent is the guest's init"),
-    ("initrd", "leave it out: the boot image is the machine's"),
-    ("intel_iommu", "machine.server.iommu instead"),
-    ("iommu", "machine.server.iommu instead"),
-    ("iommu.passthrough", "machine.server.iommu instead"),
-    ("iommu.strict", "machine.server.iommu instead"),
-    ("maxcpus", "machine.vcpus instead"),
-    ("oops", "leave it out: an oops ends the trial"),
-    ("mem", "machine.memory instead"),
-    ("nr_cpus", "machine.vcpus instead"),
-    ("panic", "leave it out: a panic ends the trial"),
-    ("rdinit", "leave it out: the agent is the guest's init"),
-    ("reboot", "leave it out: the machine ends trials"),
-    ("root", "leave it out: the root is the machine's"),
-    ("rootflags", "leave it out: the root is the machine's"),
-    ("rootfstype", "leave it out: the root is the machine's"),
-];
 
 /// Reads arms; keeps every base that it has read.
 pub(crate) struct Arms<'a> {
@@ -63,8 +38,8 @@ impl<'a> Arms<'a> {
         Self { project, folder, overrides, bases: HashMap::new() }
     }
 
-    /// All arms, each `None` if something is wrong with it.
-    pub(crate) fn read(&mut self, scenario: &Fields<'_>, findings: &mut Findings) -> Vec<Option<Arm>> {
+    /// All arms, at every combination of the values that they list.
+    pub(crate) fn read(&mut self, scenario: &Fields<'_>, findings: &mut Findings) -> Vec<Expanded<Arm>> {
         let Some(node) = scenario.given("arms") else {
             self.check_defaults(scenario, findings);
             return Vec::new();
@@ -75,18 +50,25 @@ impl<'a> Arms<'a> {
             findings.add(&node.place, format!("{} arms", entries.len()), allowed);
         }
         let Overrides { arm, series, .. } = self.overrides;
-        let arms: Vec<Option<Arm>> = choose(entries, arm.as_deref(), series.is_some(), findings)
+        let arms: Vec<Expanded<Arm>> = choose(entries, arm.as_deref(), series.is_some(), findings)
             .iter()
             .map(|chosen| {
                 if !chosen.is_added && !(NAME.holds)(&chosen.name) {
                     let message = format!("`{}` is no name", printable(&chosen.name));
                     findings.add(&chosen.node.place, message, NAME.what);
                 }
-                let fields = Fields::open(chosen.node, &schema::ARM, findings)?;
-                self.arm(chosen, &Layers { scenario, arm: &fields }, findings)
+                match Fields::open(chosen.node, &schema::ARM, findings) {
+                    Some(arm) => self.expanded(chosen, &Layers { scenario, arm: &arm }, findings),
+                    None => Expanded {
+                        of: chosen.name.clone(),
+                        place: chosen.node.place.clone(),
+                        axes: Vec::new(),
+                        cells: vec![None],
+                    },
+                }
             })
             .collect();
-        if arms.iter().all(Option::is_none) {
+        if arms.iter().flat_map(|arm| &arm.cells).all(Option::is_none) {
             self.check_defaults(scenario, findings);
         }
         arms
@@ -107,7 +89,14 @@ impl<'a> Arms<'a> {
         let arms = choose(entries, self.overrides.arm.as_deref(), true, findings);
         let chosen = arms.iter().find(|chosen| chosen.is_candidate)?;
         let fields = Fields::open(chosen.node, &schema::ARM, findings)?;
-        let base = self.base(&Layers { scenario, arm: &fields }, findings)?;
+        let merged = Layers { scenario, arm: &fields }.merged();
+        let bases = of_arm(&merged, findings).into_iter().find(|axis| axis.path == ["base"]);
+        if let (Some(bases), None) = (bases.filter(Axis::is_dimension), &self.overrides.base) {
+            let message = format!("a series would have to apply to each of {}", bases.labels.join(", "));
+            findings.add(&bases.place, message, "a single base, or one with --base");
+            return None;
+        }
+        let base = self.base(&Fields::open(&merged, &schema::ARM, findings)?, findings)?;
         Some((chosen.name.clone(), base))
     }
 
@@ -117,37 +106,56 @@ impl<'a> Arms<'a> {
             let arm = Node::empty_map(scenario.place_of("arms"));
             let chosen = Chosen { name: String::new(), node: &arm, is_candidate: false, is_added: false };
             if let Some(fields) = Fields::open(&arm, &schema::ARM, findings) {
-                self.arm(&chosen, &Layers { scenario, arm: &fields }, findings);
+                self.expanded(&chosen, &Layers { scenario, arm: &fields }, findings);
             }
         }
     }
 
-    fn arm(&mut self, chosen: &Chosen<'_>, layers: &Layers<'_, '_>, findings: &mut Findings) -> Option<Arm> {
-        let base = self.base(layers, findings);
-        let series = match &self.overrides.series {
-            Some(given) if chosen.is_candidate => {
-                // In place of the arm's own; what all arms have stays, or there would be two differences.
-                let under = if chosen.is_added {
-                    layers.value("series")
-                } else {
-                    layers.scenario.given("series").map(Cow::Borrowed)
-                };
-                let under = self.series(under.as_deref(), base.as_ref(), findings);
-                let patchable = match (&base, given.as_slice()) {
-                    (Some(base), [_, ..]) => refuse_prebuilt(base, &option("--series"), findings),
-                    _ => Some(()),
-                };
-                under.zip(patchable).map(|(under, ())| [under, given.clone()].concat())
-            }
-            _ => self.series(layers.value("series").as_deref(), base.as_ref(), findings),
+    fn expanded(
+        &mut self,
+        chosen: &Chosen<'_>,
+        layers: &Layers<'_, '_>,
+        findings: &mut Findings,
+    ) -> Expanded<Arm> {
+        let merged = layers.merged();
+        let mut axes = of_arm(&merged, findings);
+        if self.overrides.base.is_some() {
+            axes.retain(|axis| axis.path != ["base"]);
+        }
+        let nodes = multiply(&merged, &axes, 0, layers.arm.place(), findings);
+        let mut series = HashMap::new();
+        let mut read = |node: &Node, findings: &mut Findings| {
+            let fields = Fields::open(node, &schema::ARM, findings)?;
+            let base = self.base(&fields, findings);
+            // A series is a list already, so that it differs between the cells of an arm by their bases only.
+            let of_base = base.as_ref().map(|base| base.name.clone());
+            let series = series
+                .entry(of_base)
+                .or_insert_with(|| self.all_series(chosen, layers, base.as_ref(), findings))
+                .clone();
+            self.arm(chosen, &fields, base, series, findings)
         };
-        let options = options(layers, base.as_ref(), findings);
-        let cmdline = cmdline(layers, findings);
-        let knobs = knobs(layers, findings);
-        let machine_node = layers
-            .value("machine")
-            .unwrap_or_else(|| Cow::Owned(Node::empty_map(layers.place_of("machine"))));
-        let machine = machine(&machine_node, knobs.unwrap_or_default(), self.folder, findings);
+        let cells = match nodes {
+            Some(nodes) => nodes.iter().map(|node| read(node, findings)).collect(),
+            None => vec![None],
+        };
+        Expanded { of: chosen.name.clone(), place: layers.arm.place().clone(), axes, cells }
+    }
+
+    fn arm(
+        &self,
+        chosen: &Chosen<'_>,
+        fields: &Fields<'_>,
+        base: Option<Base>,
+        series: Option<Vec<Series>>,
+        findings: &mut Findings,
+    ) -> Option<Arm> {
+        let options = options(fields, base.as_ref(), findings);
+        let cmdline = cmdline(fields, findings);
+        let knobs = knobs(fields, findings);
+        let absent = Node::empty_map(fields.place_of("machine"));
+        let machine_node = fields.given("machine").unwrap_or(&absent);
+        let machine = machine(machine_node, knobs.unwrap_or_default(), self.folder, findings);
         Some(Arm {
             name: chosen.name.clone(),
             cell: None,
@@ -157,16 +165,43 @@ impl<'a> Arms<'a> {
         })
     }
 
-    fn base(&mut self, layers: &Layers<'_, '_>, findings: &mut Findings) -> Option<Base> {
+    /// The series of the file, and what a caller puts in their place.
+    fn all_series(
+        &self,
+        chosen: &Chosen<'_>,
+        layers: &Layers<'_, '_>,
+        base: Option<&Base>,
+        findings: &mut Findings,
+    ) -> Option<Vec<Series>> {
+        match &self.overrides.series {
+            Some(given) if chosen.is_candidate => {
+                // In place of the arm's own; what all arms have stays, or there would be two differences.
+                let under = if chosen.is_added {
+                    layers.value("series")
+                } else {
+                    layers.scenario.given("series").map(Cow::Borrowed)
+                };
+                let under = self.series(under.as_deref(), base, findings);
+                let patchable = match (base, given.as_slice()) {
+                    (Some(base), [_, ..]) => refuse_prebuilt(base, &option("--series"), findings),
+                    _ => Some(()),
+                };
+                under.zip(patchable).map(|(under, ())| [under, given.clone()].concat())
+            }
+            _ => self.series(layers.value("series").as_deref(), base, findings),
+        }
+    }
+
+    fn base(&mut self, arm: &Fields<'_>, findings: &mut Findings) -> Option<Base> {
         if let Some(base) = &self.overrides.base {
             return Some(base.clone());
         }
-        let Some(node) = layers.value("base") else {
+        let Some(node) = arm.given("base") else {
             let allowed = format!("base: {}, for this arm or for the whole scenario", BASE_NAME.what);
-            findings.add(layers.arm.place(), "the arm has no base", allowed);
+            findings.add(arm.place(), "the arm has no base", allowed);
             return None;
         };
-        let name = text_of(&node, BASE_NAME, findings)?;
+        let name = text_of(node, BASE_NAME, findings)?;
         if let Some(base) = self.bases.get(&name) {
             return base.clone();
         }
@@ -218,123 +253,10 @@ impl<'n> Layers<'_, 'n> {
         }
     }
 
-    /// Where `key` stands, or would stand.
-    fn place_of(&self, key: &str) -> Place {
-        match (self.arm.given(key), self.scenario.given(key)) {
-            (None, Some(node)) => node.place.clone(),
-            _ => self.arm.place_of(key),
-        }
+    /// Everything that holds for the arm, in one map.
+    fn merged(&self) -> Node {
+        let held = |key: &schema::Key| Some((key.name.to_owned(), self.value(key.name)?.into_owned()));
+        let entries = schema::ARM.keys.iter().filter_map(held).collect();
+        Node { place: self.arm.place().clone(), value: Value::Map(entries) }
     }
-}
-
-fn options(
-    layers: &Layers<'_, '_>,
-    base: Option<&Base>,
-    findings: &mut Findings,
-) -> Option<Vec<ConfigOption>> {
-    let Some(node) = layers.value("config") else { return Some(Vec::new()) };
-    let allowed = schema::ARM.key("config").kind.allowed();
-    let entries = entries(&node, &allowed, findings);
-    if let (Some(base), [_, ..]) = (base, entries)
-        && is_prebuilt(&base.source)
-    {
-        let message = format!("`{}` is prebuilt: it cannot be configured", base.name);
-        findings.add(&node.place, message, "a base that is built from source, or no config");
-        return None;
-    }
-    let read: Vec<Option<ConfigOption>> = entries
-        .iter()
-        .map(|(name, node)| {
-            if !(CONFIG_OPTION.holds)(name) {
-                findings.add(&node.place, format!("`{}` is no option", printable(name)), CONFIG_OPTION.what);
-                return None;
-            }
-            match config_value(node) {
-                Ok(value) => Some(ConfigOption { name: name.clone(), value }),
-                Err(message) => {
-                    findings.add(&node.place, message, "y, m, n, a number or a \"quoted text\"");
-                    None
-                }
-            }
-        })
-        .collect();
-    read.into_iter().collect()
-}
-
-fn config_value(node: &Node) -> Result<ConfigValue, String> {
-    match &node.value {
-        Value::Scalar { text, quoted: true } if text.chars().any(char::is_control) => {
-            Err("a text of more than one line".to_owned())
-        }
-        Value::Scalar { text, quoted: true } => Ok(ConfigValue::Text(text.clone())),
-        Value::Scalar { text, quoted: false } => match text.as_str() {
-            "y" => Ok(ConfigValue::Yes),
-            "m" => Ok(ConfigValue::Module),
-            "n" => Ok(ConfigValue::No),
-            text => number(text).ok_or_else(|| format!("`{}` is no value of an option", printable(text))),
-        },
-        _ => Err(format!("{} is no value of an option", node.describe())),
-    }
-}
-
-/// `100`, `-1` or `0x64`.
-fn number(text: &str) -> Option<ConfigValue> {
-    let decimal =
-        |text: &str| text.chars().all(|c| c.is_ascii_digit()).then(|| text.parse::<i64>().ok()).flatten();
-    match (text.strip_prefix("0x"), text.strip_prefix('-')) {
-        (Some(digits), _) => {
-            let clean = digits.chars().all(|c| c.is_ascii_hexdigit());
-            clean.then(|| u64::from_str_radix(digits, 16).ok()).flatten().map(ConfigValue::Hex)
-        }
-        (None, Some(digits)) => decimal(digits).map(|number| ConfigValue::Number(-number)),
-        (None, None) => decimal(text).map(ConfigValue::Number),
-    }
-}
-
-fn cmdline(layers: &Layers<'_, '_>, findings: &mut Findings) -> Option<Vec<String>> {
-    let Some(node) = layers.value("cmdline") else { return Some(Vec::new()) };
-    let read: Vec<Option<String>> = items(&node, &schema::ARM.key("cmdline").kind.allowed(), findings)
-        .iter()
-        .map(|item| {
-            let parameter = text_of(item, KERNEL_PARAMETER, findings)?;
-            // The kernel takes `-` and `_` in parameters for the same.
-            let name =
-                parameter.split_once("=").map_or(parameter.as_str(), |(name, _)| name).replace("-", "_");
-            if name.starts_with("assay.") {
-                findings.add(
-                    &item.place,
-                    format!("`{name}` is for the agent"),
-                    "the kernel's own parameters",
-                );
-                return None;
-            }
-            if let Some((_, instead)) = MACHINES_OWN.iter().find(|(own, _)| *own == name) {
-                findings.add(&item.place, format!("`{name}` is set by the machine itself"), *instead);
-                return None;
-            }
-            Some(parameter)
-        })
-        .collect();
-    read.into_iter().collect()
-}
-
-fn knobs(layers: &Layers<'_, '_>, findings: &mut Findings) -> Option<Knobs> {
-    let Some(node) = layers.value("sysctls") else { return Some(Knobs::default()) };
-    let read: Vec<Option<(String, String)>> =
-        entries(&node, &schema::ARM.key("sysctls").kind.allowed(), findings)
-            .iter()
-            .map(|(name, node)| {
-                if !(SYSCTL_NAME.holds)(name) {
-                    findings.add(
-                        &node.place,
-                        format!("`{}` is no sysctl", printable(name)),
-                        SYSCTL_NAME.what,
-                    );
-                    return None;
-                }
-                Some((name.clone(), text_of(node, SYSCTL_VALUE, findings)?))
-            })
-            .collect();
-    let sysctls: Option<BTreeMap<String, String>> = read.into_iter().collect();
-    sysctls.map(|sysctls| Knobs { sysctls })
 }

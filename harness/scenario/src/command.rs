@@ -14,6 +14,7 @@ use plan::{
 
 use crate::{
     fields::{Fields, entries, items, text_of},
+    matrix::Expanded,
     problem::Findings,
     project::{existing_path, file_sha256},
     schema::{self, ARGUMENT, ENV_NAME, PATH},
@@ -255,13 +256,13 @@ fn regex(fields: &Fields<'_>, findings: &mut Findings) -> Option<String> {
 }
 
 /// Commands that define the same name must mean the same by it: a report has one table.
-pub(crate) fn check_metrics(workloads: &[Option<Workload>], node: &Node, findings: &mut Findings) {
+pub(crate) fn check_metrics(workloads: &[Expanded<Workload>], node: &Node, findings: &mut Findings) {
     let mut known: BTreeMap<&str, (&str, Unit, Better)> = BTreeMap::new();
-    for workload in workloads.iter().flatten() {
+    for workload in workloads.iter().flat_map(|group| group.cells.iter().flatten()) {
         for metric in workload.own_metrics() {
             let first = known.entry(metric.name).or_insert((&workload.name, metric.unit, metric.better));
             if (first.1, first.2) != (metric.unit, metric.better) {
-                let place = node.get(&workload.name).map_or(&node.place, |node| &node.place);
+                let place = node.get(workload.group()).map_or(&node.place, |node| &node.place);
                 let message =
                     format!("`{}` has another unit or direction than in workload `{}`", metric.name, first.0);
                 findings.add(place, message, "one unit and one direction for one name");

@@ -18,6 +18,7 @@ mod gate;
 mod ktap;
 mod load;
 mod machine;
+mod matrix;
 mod overrides;
 mod problem;
 mod project;

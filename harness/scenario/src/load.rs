@@ -6,9 +6,10 @@ use plan::{Arm, Base, Collector, Design, IommuMode, Machine, Plan};
 
 use crate::{
     arm::Arms,
-    fields::{Fields, entries},
+    fields::Fields,
     gate::{PlacedGate, Surroundings, gates},
     machine::iommus,
+    matrix::Matrix,
     overrides::Overrides,
     problem::{Findings, Place, Problems},
     project::{Project, read_yaml},
@@ -61,16 +62,20 @@ fn read(path: &Path, project: &Project, overrides: &Overrides, findings: &mut Fi
     }
 
     let folder = path.parent().unwrap_or(Path::new(""));
-    let arms = Arms::new(project, folder, overrides).read(&fields, findings);
-    let workloads = fields.given("workloads").map_or_else(Vec::new, |node| workloads(node, folder, findings));
-    let workload_names: Vec<String> = fields.given("workloads").map_or_else(Vec::new, |node| {
-        // That it is no map has been told above.
-        entries(node, "", &mut Findings::default()).iter().map(|(name, _)| name.clone()).collect()
-    });
+    let sides = Arms::new(project, folder, overrides).read(&fields, findings);
+    let groups = fields.given("workloads").map_or_else(Vec::new, |node| workloads(node, folder, findings));
+    let matrix = Matrix::of(&sides, &groups, findings);
+    let dimensions = matrix.dimensions();
+    let side_count = sides.len();
+    let group_names: Vec<String> = groups.iter().map(|group| group.of.clone()).collect();
+    let arms = matrix.arms(sides, findings);
+    let workloads = matrix.workloads(groups, findings);
     let collectors = collectors(&fields, findings);
     let surroundings = Surroundings {
         arms: &arms,
-        names: &workload_names,
+        sides: side_count,
+        names: &group_names,
+        dimensions: &dimensions,
         workloads: &workloads,
         collectors: collectors.as_deref(),
     };
@@ -78,14 +83,15 @@ fn read(path: &Path, project: &Project, overrides: &Overrides, findings: &mut Fi
     let design = design(&fields, collectors.as_deref(), findings);
     check_machines(&fields, &arms, collectors.as_deref(), findings);
     if let Some(design) = &design {
-        check_power(&fields, design, &gates, arms.len(), findings);
+        check_power(&fields, design, &gates, side_count.saturating_sub(1), findings);
+        check_boots(&fields, design, arms.len(), findings);
     }
 
     Some(Plan {
         format: plan::FORMAT,
         name: name?.to_owned(),
         question: file.comment,
-        dimensions: Vec::new(),
+        dimensions,
         arms: arms.into_iter().collect::<Option<_>>()?,
         workloads: workloads.into_iter().collect::<Option<_>>()?,
         collectors: collectors?,
@@ -169,10 +175,13 @@ fn check_power(
     fields: &Fields<'_>,
     design: &Design,
     gates: &[Option<PlacedGate>],
-    arms: usize,
+    candidates: usize,
     findings: &mut Findings,
 ) {
-    let comparisons = u32::try_from(gates.len() * arms.saturating_sub(1)).unwrap_or(u32::MAX);
+    // A gate that has problems of its own will be one when they are mended.
+    let comparisons: usize =
+        gates.iter().map(|gate| gate.as_ref().map_or(candidates, |gate| gate.comparisons)).sum();
+    let comparisons = u32::try_from(comparisons).unwrap_or(u32::MAX);
     if comparisons == 0 {
         return;
     }
@@ -189,8 +198,8 @@ fn check_power(
     {
         if let Some(boots) = boots.filter(|boots| *boots < needed) {
             let message = format!(
-                "{} of each arm cannot decide {}, gates times candidate arms: the smallest possible p, 1/2^{boots}, \
-                 is above the first threshold, {}/{comparisons}",
+                "{} of each arm cannot decide {}, gates times candidate arms and their places: the smallest possible p, \
+                 1/2^{boots}, is above the first threshold, {}/{comparisons}",
                 counted(boots, "boot"),
                 counted(comparisons, "comparison"),
                 design.alpha
@@ -200,10 +209,23 @@ fn check_power(
     }
 }
 
+/// Refuses what would not end.
+fn check_boots(fields: &Fields<'_>, design: &Design, arms: usize, findings: &mut Findings) {
+    let boots = u64::from(design.boots) + u64::from(design.traced_boots);
+    let all = boots.saturating_mul(u64::try_from(arms).unwrap_or(u64::MAX));
+    if all > MAX_BOOTS {
+        let message = format!("{all} boots: {boots} of each of {arms} arms, once lists are multiplied out");
+        findings.add(&fields.place_of("boots"), message, format!("at most {MAX_BOOTS} in all"));
+    }
+}
+
 /// `1 boot`, `2 boots`.
 fn counted(count: u32, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
+
+/// Most boots of a run: days, at a few seconds each.
+const MAX_BOOTS: u64 = 50_000;
 
 /// Nobody asks for a level that takes more blocks than these (`stats`).
 const MAX_EXACT_BLOCKS: i32 = 16;

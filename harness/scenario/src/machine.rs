@@ -14,6 +14,9 @@ use crate::{
     tree::{Node, Value},
 };
 
+/// Ethernet's, in bytes.
+const DEFAULT_MTU: u32 = 1500;
+
 /// The machine that `node` asks for; paths in it start at `folder`.
 pub(crate) fn machine(node: &Node, knobs: Knobs, folder: &Path, findings: &mut Findings) -> Option<Machine> {
     if node.get("fake").is_some() {
@@ -87,7 +90,8 @@ fn topology(fields: &Fields<'_>, findings: &mut Findings) -> Option<Topology> {
     let nic = |side: &Side, other: &Side| Nic {
         model: side.model,
         iommu: inherit(side, other).unwrap_or(Iommu { mode: IommuMode::None, caching_mode: false }),
-        mtu: side.mtu,
+        // Both are on one wire.
+        mtu: side.mtu.or(other.mtu).unwrap_or(DEFAULT_MTU),
     };
     let (server_nic, client_nic) = (nic(&server, &client), nic(&client, &server));
     if one_guest && server_nic.iommu != client_nic.iommu {
@@ -114,7 +118,7 @@ fn topology(fields: &Fields<'_>, findings: &mut Findings) -> Option<Topology> {
 struct Side {
     model: NicModel,
     iommu: Option<Iommu>,
-    mtu: u32,
+    mtu: Option<u32>,
     iommu_place: Place,
     mtu_place: Place,
 }
@@ -130,7 +134,10 @@ fn side(machine: &Fields<'_>, key: &str, findings: &mut Findings) -> Option<Side
     };
     let fields = Fields::open(node, &schema::NIC, findings)?;
     let model = fields.choice::<NicModel>("nic", findings);
-    let mtu = fields.count("mtu", findings);
+    let mtu = match fields.given("mtu") {
+        Some(_) => fields.count("mtu", findings).map(Some),
+        None => Some(None),
+    };
     let iommu = match fields.given("iommu") {
         Some(node) => iommu(node, findings).map(Some),
         None => Some(None),

@@ -36,6 +36,32 @@ the folder of the file that names them, and series named without a `/` are folde
 This page is generated from the schema's tables in `harness/scenario/src/schema/`; a test keeps it current.
 ";
 
+const LISTS: &str = "
+## Lists
+
+Where a single value stands, a list of values may stand: it is a *dimension*, and the plan is the product of all of them.
+The values of an arm's `base`, of each option in `config` and each name in `sysctls`, and every value of *Machine*, *NIC*,
+*IOMMU* and *Fake machine* multiply boots. Every value of a workload but its `tool` multiplies what runs within each boot.
+
+```yaml
+machine: { vcpus: [1, 2] }                                      # twice the boots
+workloads:
+  tcp: { tool: iperf3, flows: [1, 4], duration: 4s }            # twice the runs in each
+gates:
+  - { workload: tcp, metric: throughput, margin: 2% }           # four comparisons for each candidate arm
+  - { workload: tcp, metric: retransmit-rate, margin: 5%, at: { flows: 4, vcpus: 2 } }      # one
+```
+
+Candidates are compared with the baseline at equal values, so an arm that lists a knob itself lists what every other arm
+does; a single value in an arm is its own, and no dimension. `series` is what is applied, one after the other, and never a
+dimension: write another arm. `cmdline` is a list already, so several of them are `cmdline: { any: [[], [nosmt]] }`.
+`collect` and `gates` are lists as well.
+
+A dimension is called by its key: `vcpus`, `flows`, `net.ipv4.tcp_rmem`. Where two would have one name, or a sample has
+such a dimension already, as much of the path goes before it as tells them apart: `server.iommu`, `tcp.message`,
+`iommu.mode`. Arms and workloads are called `NAME@vcpus=2,flows=4`. A list of one value is that value. At most 256 arms and 256 workloads come of it.
+";
+
 /// The reference of all keys: what `scenarios/README.md` holds.
 #[must_use]
 pub fn reference() -> String {
@@ -46,6 +72,7 @@ pub fn reference() -> String {
     ] {
         append(&mut page, section);
     }
+    page.push_str(LISTS);
     append_metrics(&mut page);
     page.push_str("\n# Bases: `kernels/NAME.yaml`\n");
     for section in [&KERNEL, &CONFIG, &SOURCE, &DEBIAN_SOURCE, &GIT, &TARBALL, &DEBIAN_IMAGE, &PREBUILT_IMAGE]
@@ -191,6 +218,7 @@ mod tests {
         }
         let titles: BTreeSet<_> = SECTIONS.iter().map(|section| section.title).collect();
         let page = reference();
+        assert!(page.contains("\n## Lists\n"), "messages refer to it");
         assert!(titles.iter().all(|title| page.contains(&format!("\n## {title}\n"))));
     }
 

@@ -54,6 +54,23 @@ impl Node {
         }
     }
 
+    /// What stands at the end of these keys, if they lead anywhere.
+    pub(crate) fn at(&self, path: &[&str]) -> Option<&Node> {
+        path.iter().try_fold(self, |node, key| node.get(key))
+    }
+
+    /// This node with `value` at the end of these keys, where something stands already.
+    pub(crate) fn with(&self, path: &[String], value: &Node) -> Node {
+        let Some((key, rest)) = path.split_first() else { return value.clone() };
+        let mut node = self.clone();
+        if let Value::Map(entries) = &mut node.value
+            && let Some((_, inner)) = entries.iter_mut().find(|(name, _)| name == key)
+        {
+            *inner = inner.with(rest, value);
+        }
+        node
+    }
+
     /// Whether this is `{}`.
     pub(crate) fn is_empty_map(&self) -> bool {
         matches!(&self.value, Value::Map(entries) if entries.is_empty())

@@ -10,8 +10,9 @@ use crate::{
     command::{check_metrics, command},
     fields::{Fields, entries, from_word, items},
     ktap::ktap,
+    matrix::{Expanded, multiply, of_workload},
     problem::Findings,
-    schema::{self, Kind, NAME},
+    schema::{self, Kind, NAME, Section},
     tree::Node,
     value::printable,
 };
@@ -21,28 +22,52 @@ const MAX_WORKLOADS: usize = 16;
 /// What is measured when neither a duration nor an amount is given, in seconds.
 const DEFAULT_SECONDS: u32 = 10;
 
-/// All workloads; relative paths start at `folder`. Each `None` if something is wrong with it.
-pub(crate) fn workloads(node: &Node, folder: &Path, findings: &mut Findings) -> Vec<Option<Workload>> {
+/// All workloads, at every combination of the values that they list; relative paths start at `folder`.
+pub(crate) fn workloads(node: &Node, folder: &Path, findings: &mut Findings) -> Vec<Expanded<Workload>> {
     let allowed = schema::SCENARIO.key("workloads").kind.allowed();
     let entries = entries(node, &allowed, findings);
     if node.is_empty_map() || entries.len() > MAX_WORKLOADS {
         findings.add(&node.place, format!("{} workloads", entries.len()), allowed);
     }
-    let workloads: Vec<Option<Workload>> = entries
+    let workloads: Vec<Expanded<Workload>> = entries
         .iter()
         .map(|(name, node)| {
             if !(NAME.holds)(name) {
                 findings.add(&node.place, format!("`{}` is no name", printable(name)), NAME.what);
             }
-            let kind = workload(node, folder, findings)?;
-            Some(Workload { name: name.clone(), cell: None, kind })
+            expanded(name, node, folder, findings)
         })
         .collect();
     check_metrics(&workloads, node, findings);
     workloads
 }
 
-fn workload(node: &Node, folder: &Path, findings: &mut Findings) -> Option<WorkloadKind> {
+fn expanded(name: &str, node: &Node, folder: &Path, findings: &mut Findings) -> Expanded<Workload> {
+    let tool = tool(node, findings);
+    let axes = tool.map_or_else(Vec::new, |tool| of_workload(name, node, tool.section, findings));
+    // The path of a list begins with `workloads` and the name.
+    let nodes = multiply(node, &axes, 2, &node.place, findings);
+    let read = |node: &Node, findings: &mut Findings| {
+        let tool = tool?;
+        let kind = (tool.read)(&Fields::open(node, tool.section, findings)?, folder, findings)?;
+        Some(Workload { name: name.to_owned(), cell: None, kind })
+    };
+    let cells = match nodes {
+        Some(nodes) => nodes.iter().map(|node| read(node, findings)).collect(),
+        None => vec![None],
+    };
+    Expanded { of: name.to_owned(), place: node.place.clone(), axes, cells }
+}
+
+/// How a tool's parameters are read.
+#[derive(Clone, Copy)]
+struct Tool {
+    section: &'static Section,
+    /// Relative paths start at the folder.
+    read: fn(&Fields<'_>, &Path, &mut Findings) -> Option<WorkloadKind>,
+}
+
+fn tool(node: &Node, findings: &mut Findings) -> Option<Tool> {
     let tool_key = schema::WORKLOAD.key("tool");
     let Some(tool) = node.get(tool_key.name) else {
         if !entries(node, "a map, see *Workload*", findings).is_empty() || node.is_empty_map() {
@@ -52,10 +77,16 @@ fn workload(node: &Node, folder: &Path, findings: &mut Findings) -> Option<Workl
         return None;
     };
     match tool_key.kind.word(tool) {
-        Ok("iperf3") => iperf3(&Fields::open(node, &schema::IPERF3, findings)?, findings),
-        Ok("command") => command(&Fields::open(node, &schema::COMMAND, findings)?, folder, findings),
-        Ok("ktap") => ktap(&Fields::open(node, &schema::KTAP, findings)?, findings),
-        Ok(_) => sockperf(&Fields::open(node, &schema::SOCKPERF, findings)?, findings),
+        Ok("iperf3") => {
+            Some(Tool { section: &schema::IPERF3, read: |fields, _, findings| iperf3(fields, findings) })
+        }
+        Ok("command") => Some(Tool { section: &schema::COMMAND, read: command }),
+        Ok("ktap") => {
+            Some(Tool { section: &schema::KTAP, read: |fields, _, findings| ktap(fields, findings) })
+        }
+        Ok(_) => {
+            Some(Tool { section: &schema::SOCKPERF, read: |fields, _, findings| sockperf(fields, findings) })
+        }
         Err(message) => {
             findings.add(&tool.place, message, tool_key.kind.allowed());
             None

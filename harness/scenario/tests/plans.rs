@@ -175,3 +175,37 @@ fn as_many_boots_as_are_needed_are_enough() {
         assert_eq!(load(&path, &project(), &Overrides::default()).is_ok(), enough, "{boots} boots");
     }
 }
+
+#[test]
+fn lists_are_multiplied_out() {
+    let plan = plan_of("matrix");
+    let dimensions: Vec<_> = plan.dimensions.iter().map(|d| (d.name.as_str(), d.values.join("|"))).collect();
+    let expected = [
+        ("vcpus", "1|2"),
+        ("iommu", "lazy|mode=strict caching-mode=true"),
+        ("cmdline", "none|nosmt quiet"),
+        ("flows", "1|4|16"),
+        ("tcp.direction", "client-to-server|both"),
+    ];
+    assert_eq!(dimensions, expected.map(|(name, values)| (name, values.to_owned())));
+    assert!(plan.dimensions[0].is_numeric() && !plan.dimensions[1].is_numeric());
+
+    assert_eq!(plan.arms.len(), 2 * 2 * 2 * 2);
+    assert_eq!(plan.sides(), ["baseline", "candidate"]);
+    let last = plan.arms.last().unwrap();
+    assert_eq!(last.name, "candidate@vcpus=2,iommu=mode_strict_caching-mode_true,cmdline=nosmt_quiet");
+    assert_eq!(last.cmdline, ["nosmt", "quiet"]);
+    assert_eq!((qemu(last).vcpus, qemu(last).memory_mib), (2, 1024));
+    assert_eq!(plan.baseline_of(last).unwrap().dims(), last.dims());
+    let names: std::collections::BTreeSet<_> = plan.arms.iter().map(|arm| &arm.name).collect();
+    assert_eq!(names.len(), plan.arms.len(), "names are unique");
+
+    let workloads: Vec<_> = plan.workloads.iter().map(|workload| workload.name.as_str()).collect();
+    assert_eq!(workloads.len(), 3 * 2 + 1);
+    assert_eq!(workloads[0], "tcp@flows=1,tcp.direction=client-to-server");
+    assert_eq!(workloads[6], "rtt", "a list of one value is that value");
+
+    let judged: Vec<_> = plan.gates.iter().map(|gate| plan.comparisons(gate).count()).collect();
+    // Both directions at two vCPUs and two IOMMU modes; everywhere.
+    assert_eq!(judged, [2 * 2 * 2, 8]);
+}

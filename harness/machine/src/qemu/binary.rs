@@ -27,6 +27,16 @@ pub struct Qemu {
 }
 
 impl Qemu {
+    /// The oldest version that machines are made with.
+    pub const OLDEST: &str = NEEDED;
+
+    /// The program of a tool root with the arguments that come before all others, without asking whether it runs.
+    #[must_use]
+    pub fn command_in_root(root: &Path) -> Vec<OsString> {
+        let (program, first) = through_loader(root);
+        std::iter::once(program.into_os_string()).chain(first).collect()
+    }
+
     /// The one on the search path.
     ///
     /// # Errors

@@ -228,7 +228,7 @@ fn rr() -> Workload {
 
 fn gate(workload: &str, metric: &str) -> Gate {
     let select = MetricSelector { workload: workload.into(), metric: metric.into(), dims: BTreeMap::new() };
-    Gate { select, margin: 0.02, expect: Expectation::NotWorse }
+    Gate { select, at: BTreeMap::new(), margin: 0.02, expect: Expectation::NotWorse }
 }
 
 fn latency_gate() -> Gate {

@@ -13,7 +13,8 @@ const BASE: Kind = Kind::Shape("the name of a file in `kernels/`, without `.yaml
 const SERIES: Kind = Kind::Shape("the name of a folder in `patches/`, a path with a `/`, or a list of these");
 const CONFIG: Kind =
     Kind::Shape("a map from options without `CONFIG_` to y, m, n, a number or a \"quoted text\"");
-const CMDLINE: Kind = Kind::Shape("a list of kernel parameters");
+const CMDLINE: Kind =
+    Kind::Shape("a list of kernel parameters; `{ any: [LIST, LIST] }` for several, see *Lists*");
 const SYSCTLS: Kind = Kind::Shape("a map from dotted names to values");
 const MACHINE_MAP: Kind = Kind::Shape("a map, see *Machine*");
 
@@ -152,7 +153,7 @@ pub(crate) static NIC: Section = Section {
             "none; in `two-namespaces` that of the other NIC",
             "The emulated Intel IOMMU of the guest. The mode that the guest really has is read back and recorded.",
         ),
-        default("mtu", Kind::Integer { min: 68, max: 9000 }, "1500", "Bytes."),
+        optional("mtu", Kind::Integer { min: 68, max: 9000 }, "that of the other NIC, or 1500", "Bytes."),
     ],
 };
 
@@ -286,6 +287,12 @@ pub(crate) static GATE: Section = Section {
             Kind::Text(CORE),
             "required by the metrics of cores",
             "Which core; `all` is their mean.",
+        ),
+        optional(
+            "at",
+            Kind::Shape("a map from dimensions to one of their values, see *Lists*"),
+            "everywhere",
+            "Where in the matrix it is judged.",
         ),
         optional("flow", Kind::Text(FLOW), "required by `flow-throughput`", "Which flow."),
         optional("interface", Kind::Text(INTERFACE), "required by `nic-drops`", "Which interface."),

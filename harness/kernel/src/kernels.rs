@@ -8,7 +8,7 @@ use plan::{KernelSpec, Source};
 use subprocess::Supervisor;
 
 use crate::{
-    Freed, Keep, KernelError, Progress, Stored,
+    Finished, Freed, Keep, KernelError, Progress, Stored, adopt,
     cache::{self, Found, Layout},
     identity, prebuilt,
     site::Site,
@@ -88,6 +88,18 @@ impl Kernels {
             return prebuilt::obtain(&self.site, spec, progress).map(BuildEnd::Built);
         }
         workshop::obtain(&self.site, spec, log_dir, progress)
+    }
+
+    /// A kernel that somebody built, as an image of the cache. Milliseconds if it was taken before and has not changed.
+    ///
+    /// # Errors
+    /// When its files cannot be read, or change meanwhile; when the cache cannot be written.
+    pub fn adopt(
+        &self,
+        finished: &Finished,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<KernelImage, KernelError> {
+        adopt::adopt(&self.site, finished, progress)
     }
 
     /// The merged configuration of a kernel: of the cached one, or made now without building. The inner error is how

@@ -9,6 +9,7 @@
 
 #![deny(missing_docs)]
 
+mod adopt;
 mod apply;
 mod build;
 mod cache;
@@ -33,6 +34,7 @@ mod tree;
 mod work;
 mod workshop;
 
+pub use adopt::Finished;
 pub use cache::{Freed, Keep, Stored};
 pub use error::{Fault, KernelError};
 pub use kernels::{Kernels, Reproduction};

@@ -270,7 +270,7 @@ fn copy_modules(from: &Path, to: &Path) -> Result<(), KernelError> {
 }
 
 /// Makes `modules.dep` and its like where a package leaves that to its installation.
-fn index_modules(site: &Site, root: &Path, release: &str) -> Result<(), KernelError> {
+pub(crate) fn index_modules(site: &Site, root: &Path, release: &str) -> Result<(), KernelError> {
     if root.join("lib/modules").join(release).join("modules.dep").is_file() {
         return Ok(());
     }

@@ -38,6 +38,8 @@ pub(crate) enum BootError {
     NeverAppeared { what: String, after: Duration },
     #[error("mounting the root disk {device}")]
     NoRootDisk { device: String, source: io::Error },
+    #[error("mounting the disk {device} with the kernel's modules")]
+    NoModulesDisk { device: String, source: io::Error },
     #[error("switching to the root disk")]
     SwitchRoot { source: io::Error },
     #[error("reading /proc/cmdline")]
@@ -55,6 +57,8 @@ pub(crate) enum BootError {
 struct Asked {
     /// `assay.root=/dev/vda`: enter the image on this disk. Without it the initramfs stays the root.
     root: Option<String>,
+    /// `assay.modules=/dev/vdb`: the image on this disk has the kernel's modules.
+    modules: Option<String>,
     /// `assay.port=/dev/ttyS1`: speak over this device and not over the virtio-serial port.
     port: Option<String>,
 }
@@ -65,6 +69,7 @@ impl Asked {
         for word in command_line.split_ascii_whitespace() {
             match word.split_once('=') {
                 Some(("assay.root", device)) => asked.root = Some(device.into()),
+                Some(("assay.modules", device)) => asked.modules = Some(device.into()),
                 Some(("assay.port", device)) => asked.port = Some(device.into()),
                 _ => {}
             }
@@ -104,6 +109,9 @@ fn boot() -> Result<File, BootError> {
         root::enter(device, &events)?;
     }
     mounts::mount_all(mounts::LATE)?;
+    if let Some(device) = &asked.modules {
+        modules::mount_disk(device, &events)?;
+    }
     // Tools report it; a guest without a name is the same guest.
     let _ = sethostname("guest");
     loopback::up().map_err(|source| BootError::Loopback { source })?;
@@ -160,8 +168,9 @@ mod tests {
     #[test]
     fn the_command_line_is_read_word_by_word() {
         let asked = Asked::parse("console=ttyS0 assay.root=/dev/vda panic=-1 assay.rooted=no\n");
-        assert_eq!(asked, Asked { root: Some("/dev/vda".into()), port: None });
+        assert_eq!(asked, Asked { root: Some("/dev/vda".into()), ..Asked::default() });
         assert_eq!(Asked::parse(""), Asked::default());
+        assert_eq!(Asked::parse("assay.modules=/dev/vdc").modules.as_deref(), Some("/dev/vdc"));
         assert_eq!(Asked::parse("assay.port=/dev/ttyS1").port.as_deref(), Some("/dev/ttyS1"));
     }
 

@@ -5,17 +5,20 @@
 //! kernel.
 //!
 //! Kernel command line of a guest that has a root disk: `assay.root=/dev/vda`. Without it the initramfs stays the root.
+//! A disk with the kernel's modules is `assay.modules=/dev/vdb`.
 //!
 //! Invariant: knows no machine and no workload.
 
 mod cpio;
+mod erofs;
 mod error;
 mod initramfs;
 mod modules;
+mod modules_disk;
 mod root_disk;
 mod shelf;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use debian::Packages;
 use subprocess::Supervisor;
@@ -29,6 +32,7 @@ pub use root_disk::{Progress, RootDisk};
 #[derive(Clone, Debug)]
 pub struct BootImages {
     shelf: shelf::Shelf,
+    roots: PathBuf,
     supervisor: Supervisor,
 }
 
@@ -39,7 +43,7 @@ impl BootImages {
     /// If its folders cannot be made.
     pub fn open(cache_root: &Path, supervisor: &Supervisor) -> Result<Self, BootImageError> {
         let shelf = shelf::Shelf::open(&cache_root.join("boot-images"))?;
-        Ok(Self { shelf, supervisor: supervisor.clone() })
+        Ok(Self { shelf, roots: cache_root.join("roots"), supervisor: supervisor.clone() })
     }
 
     /// The initramfs with the agent's binary at `agent` as its init, and with the modules that a modular kernel needs.
@@ -74,5 +78,14 @@ impl BootImages {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<RootDisk, BootImageError> {
         root_disk::obtain(&self.shelf, packages, &self.supervisor, progress)
+    }
+
+    /// A disk with all modules of a kernel. `tree` is the folder `lib/modules/RELEASE` of a cached kernel, which never
+    /// changes. Seconds the first time, and network for the tool that writes it if that is not here yet.
+    ///
+    /// # Errors
+    /// If the tool cannot be had or fails, or the cache cannot be written.
+    pub fn modules_disk(&self, tree: &Path, packages: &Packages) -> Result<PathBuf, BootImageError> {
+        modules_disk::obtain(&self.shelf, tree, &self.roots, packages, &self.supervisor)
     }
 }

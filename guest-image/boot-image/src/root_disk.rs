@@ -3,7 +3,6 @@
 //! An erofs image on a virtio disk is read lazily, page by page as programs touch it, so that its size costs a boot
 //! nothing; in an initramfs every byte is copied at every boot.
 
-mod erofs;
 mod recipe;
 mod tree;
 
@@ -18,10 +17,10 @@ use subprocess::Supervisor;
 
 use crate::{
     BootImageError,
+    erofs::ErofsUtils,
     error::At,
     shelf::{Shelf, digest},
 };
-use erofs::ErofsUtils;
 
 const EXTENSION: &str = "erofs";
 

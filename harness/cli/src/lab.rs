@@ -47,6 +47,7 @@ pub(crate) struct Bench {
 struct Guests {
     root_disk: RootDisk,
     images: BootImages,
+    packages: Packages,
     agent: PathBuf,
 }
 
@@ -79,7 +80,7 @@ impl Lab {
         if real {
             let images = BootImages::open(&self.cache, &self.supervisor)?;
             let root_disk = self.root_disk(&images, progress)?;
-            guests = Some(Guests { root_disk, images, agent: self.agent()? });
+            guests = Some(Guests { root_disk, images, packages: self.packages()?, agent: self.agent()? });
             qemu = Some(self.qemu(progress)?);
         }
         let helper = vec![self.us.clone().into(), OsString::from("__machine")];
@@ -159,6 +160,7 @@ impl Bench {
                 kernel: image.image.clone(),
                 initramfs: PathBuf::new(),
                 root_disk: PathBuf::new(),
+                modules_disk: None,
                 disks: vec![],
             };
             if let Some(guests) = &self.guests {
@@ -166,6 +168,9 @@ impl Bench {
                     image.modules.as_ref().map(|folder| folder.join("lib/modules").join(&image.release));
                 let modules = tree.as_deref().map(KernelModules::of);
                 boot.initramfs = guests.images.initramfs(&guests.agent, modules.as_ref())?.path;
+                if let Some(tree) = &tree {
+                    boot.modules_disk = Some(guests.images.modules_disk(tree, &guests.packages)?);
+                }
                 boot.root_disk.clone_from(&guests.root_disk.path);
             }
             files.insert(arm.clone(), boot);

@@ -1,10 +1,18 @@
-//! Loading the modules that a prebuilt kernel needs before it can see its root.
+//! A modular kernel's modules: those that it needs before it can see its root, and the disk with all of them.
 
-use std::{fs, fs::File, io, path::Path};
+use std::{fs, fs::File, io, path::Path, time::Duration};
 
-use nix::{errno::Errno, kmod::ModuleInitFlags};
+use nix::{
+    errno::Errno,
+    kmod::ModuleInitFlags,
+    mount::{MsFlags, mount},
+    sys::utsname::uname,
+};
 
-use super::BootError;
+use super::{BootError, uevents::Uevents};
+
+/// The disk was announced together with the root's, which is there by now.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Written by the image's builder: one path a line, dependencies before those that need them.
 const ORDER: &str = "/modules/order";
@@ -29,4 +37,17 @@ fn load_one(module: &Path) -> io::Result<()> {
         Ok(()) | Err(Errno::EEXIST) => Ok(()),
         Err(errno) => Err(errno.into()),
     }
+}
+
+/// Mounts the disk with all modules where `modprobe`, and the kernel through it, look for them.
+pub(super) fn mount_disk(device: &str, events: &Uevents) -> Result<(), BootError> {
+    events.until(device, PATIENCE, || Path::new(device).exists().then_some(()))?;
+    let mounted = || -> io::Result<()> {
+        let release = uname()?.release().to_string_lossy().into_owned();
+        let folder = Path::new("/lib/modules").join(release);
+        fs::create_dir_all(&folder)?;
+        mount(Some(device), &folder, Some("erofs"), MsFlags::MS_RDONLY, None::<&str>)?;
+        Ok(())
+    };
+    mounted().map_err(|source| BootError::NoModulesDisk { device: device.into(), source })
 }

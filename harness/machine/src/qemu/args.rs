@@ -83,6 +83,9 @@ pub(crate) const SERVER_MAC: &str = "52:54:00:00:00:01";
 /// See [`SERVER_MAC`].
 pub(crate) const CLIENT_MAC: &str = "52:54:00:00:00:02";
 
+/// After all other disks, whose names begin with `/dev/vda`.
+const MODULES_SLOT: usize = 0x18;
+
 /// A NIC in one guest.
 struct Plugged<'a> {
     id: &'static str,
@@ -127,6 +130,8 @@ impl<'a> GuestSpec<'a> {
             // Tells the agent which disk to make its root.
             "assay.root=/dev/vda",
         ];
+        let modules = self.modules_disk();
+        words.extend(modules.as_deref());
         if self.execution == Execution::Tcg {
             // Emulated time stands still for a guest whose host is busy. The kernel would then take its timer interrupt
             // for broken, which is a panic where interrupts are remapped, or its TSC for unstable, and change clocks in
@@ -198,6 +203,16 @@ impl<'a> GuestSpec<'a> {
         for (slot, path) in (0x10..0x18).zip(&self.files.disks) {
             disk(list, &format!("disk-{slot:x}"), slot, path);
         }
+        if let Some(path) = &self.files.modules_disk {
+            disk(list, "modules", MODULES_SLOT, path);
+        }
+    }
+
+    /// Tells the agent which disk has the modules.
+    fn modules_disk(&self) -> Option<String> {
+        self.files.modules_disk.as_ref()?;
+        let name = (b'b'..).nth(self.files.disks.len()).map(char::from)?;
+        Some(format!("assay.modules=/dev/vd{name}"))
     }
 
     fn channels(&self, list: &mut List) {

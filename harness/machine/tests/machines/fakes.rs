@@ -46,6 +46,7 @@ async fn boot_script(script: &str, kernel: &str, trial: &str) -> Result<BootEnd,
         kernel: write("kernel", kernel),
         initramfs: PathBuf::new(),
         root_disk: PathBuf::new(),
+        modules_disk: None,
         disks: vec![],
     };
     let machine = Machine::Fake(FakeMachine { script: write("script.json", script) });

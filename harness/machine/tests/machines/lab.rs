@@ -41,6 +41,7 @@ impl Lab {
             kernel: boot.join("kernel"),
             initramfs: boot.join("initramfs"),
             root_disk: boot.join("root"),
+            modules_disk: None,
             disks: vec![],
         };
         Some(Self { supervisor, host, files, folder: folder() })

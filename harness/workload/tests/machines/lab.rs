@@ -25,8 +25,13 @@ impl Lab {
         let folder = folder();
         let kernel = folder.path().join("kernel");
         std::fs::write(&kernel, "plain\n").unwrap();
-        let files =
-            BootFiles { kernel: kernel.clone(), initramfs: kernel.clone(), root_disk: kernel, disks: vec![] };
+        let files = BootFiles {
+            kernel: kernel.clone(),
+            initramfs: kernel.clone(),
+            root_disk: kernel,
+            modules_disk: None,
+            disks: vec![],
+        };
         Self { supervisor, host, files, folder }
     }
 
@@ -47,6 +52,7 @@ impl Lab {
             kernel: boot.join("kernel"),
             initramfs: boot.join("initramfs"),
             root_disk: boot.join("root"),
+            modules_disk: None,
             disks: vec![],
         };
         Some(Self { supervisor, host, files, folder: folder() })

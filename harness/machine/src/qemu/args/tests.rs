@@ -50,6 +50,7 @@ fn files() -> BootFiles {
         kernel: "/c/vmlinux".into(),
         initramfs: "/c/initramfs".into(),
         root_disk: "/c/root".into(),
+        modules_disk: None,
         disks: vec![],
     }
 }
@@ -104,4 +105,17 @@ fn a_comma_in_a_path_does_not_end_an_option() {
     let files = BootFiles { root_disk: "/c/a,readonly=off".into(), ..files() };
     let list = listed(&machine(Topology::Loopback), Role::Only, Execution::Tcg, &files);
     assert!(list.contains("file.filename=/c/a,,readonly=off"), "{list}");
+}
+
+#[test]
+fn the_modules_are_on_the_last_disk_and_the_agent_is_told_its_name() {
+    let files = BootFiles {
+        modules_disk: Some("/c/modules".into()),
+        disks: vec!["/c/one".into(), "/c/two".into()],
+        ..files()
+    };
+    let list = listed(&machine(Topology::Loopback), Role::Only, Execution::Tcg, &files);
+    assert!(list.contains(" assay.modules=/dev/vdd"), "{list}");
+    let disks: Vec<&str> = list.lines().filter(|line| line.contains("virtio-blk-pci")).collect();
+    assert!(disks.len() == 4 && disks[3].contains("drive=modules,addr=0x18"), "{list}");
 }

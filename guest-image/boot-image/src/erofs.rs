@@ -18,17 +18,17 @@ const UUID: &str = "a55a1000-0000-4000-8000-000000000001";
 
 /// An unpacked Debian root with erofs-utils in it.
 #[derive(Debug)]
-pub(super) struct ErofsUtils {
+pub(crate) struct ErofsUtils {
     /// Where it is unpacked.
-    pub(super) root: PathBuf,
+    pub(crate) root: PathBuf,
 }
 
 impl ErofsUtils {
     /// The package that it is in; its dependencies must be unpacked as well.
-    pub(super) const PACKAGE: &str = "erofs-utils";
+    pub(crate) const PACKAGE: &str = "erofs-utils";
 
     /// Makes an image of `tree`. Its bytes depend on the tree's names, contents and permission bits alone.
-    pub(super) fn make(
+    pub(crate) fn make(
         &self,
         tree: &Path,
         image: &Path,

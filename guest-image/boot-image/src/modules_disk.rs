@@ -1,0 +1,64 @@
+//! A kernel's modules as a read-only disk, which the agent mounts at `/lib/modules/RELEASE`: `modprobe` and the kernel's
+//! own requests find there whatever is not in the initramfs.
+
+use std::path::{Path, PathBuf};
+
+use debian::{Packages, Request, Reuse, Wanted};
+use serde::{Deserialize, Serialize};
+use subprocess::Supervisor;
+
+use crate::{
+    BootImageError,
+    erofs::ErofsUtils,
+    error::At,
+    shelf::{Shelf, digest},
+};
+
+/// Changes when the same modules give another image.
+const VERSION: u32 = 1;
+/// The suite of the tools.
+const SUITE: &str = "trixie";
+const EXTENSION: &str = "erofs";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    sha256: String,
+}
+
+/// The image of `tree`, the folder `lib/modules/RELEASE` of a kernel in a cache, whose path therefore stands for what is
+/// in it. `roots` is where tools are unpacked.
+pub(crate) fn obtain(
+    shelf: &Shelf,
+    tree: &Path,
+    roots: &Path,
+    packages: &Packages,
+    supervisor: &Supervisor,
+) -> Result<PathBuf, BootImageError> {
+    let recipe = format!("modules disk {VERSION}\n{}", tree.display());
+    let recipe = digest(recipe.as_bytes()).at("hash", Path::new("the recipe"))?;
+    let lookup = || -> Result<Option<PathBuf>, BootImageError> {
+        let Some(Entry { sha256 }) = shelf.entry::<Entry>(&recipe)? else { return Ok(None) };
+        shelf.image(&sha256, EXTENSION)
+    };
+    if let Some(found) = lookup()? {
+        return Ok(found);
+    }
+    let lock = shelf.lock(&recipe, "the disk of a kernel's modules")?;
+    if let Some(found) = lookup()? {
+        return Ok(found);
+    }
+    let tools = Request {
+        suites: vec![SUITE.to_owned()],
+        packages: vec![Wanted::new(ErofsUtils::PACKAGE)],
+        with_dependencies: true,
+        recommends: false,
+        omit: vec![],
+    };
+    let utils = ErofsUtils { root: packages.root(roots, &tools, Reuse::Last, &mut |_| {})?.path };
+    let work = shelf.workplace(&recipe, &lock)?;
+    let image = work.path().join("image");
+    utils.make(tree, &image, supervisor)?;
+    let (sha256, path) = shelf.publish(&image, EXTENSION)?;
+    shelf.record(&recipe, &Entry { sha256 })?;
+    Ok(path)
+}

@@ -106,6 +106,12 @@ pub(crate) struct Run {
 pub(crate) struct Exec {
     #[command(flatten)]
     pub(crate) guest: GuestFlags,
+    /// Exit as `git bisect run` wants it: 0 good, 1 to 124 bad, 125 cannot be tested (no kernel, or the machine's failure).
+    #[arg(long)]
+    pub(crate) bisect: bool,
+    /// With --bisect, what a kernel that crashes is.
+    #[arg(long, value_enum, default_value_t = Crash::Bad, requires = "bisect")]
+    pub(crate) crash: Crash,
     /// Seconds that the command may take.
     #[arg(long, default_value_t = 600, value_name = "SECONDS")]
     pub(crate) deadline: u32,
@@ -131,6 +137,8 @@ pub(crate) enum Kernel {
     Path(KernelChoice),
     /// Print the merged configuration of a kernel.
     Config(KernelChoice),
+    /// Print a configuration fragment with all that Assay's guests need, for the kernel's scripts/kconfig/merge_config.sh.
+    Fragment,
     /// Build a kernel again from nothing, and say whether the image is the same to the byte. Exit: 1 if not.
     Reproduce(KernelChoice),
     /// Remove what was not used for longest until the cache is small enough.
@@ -148,6 +156,15 @@ pub(crate) struct KernelChoice {
     /// A series on top of it: a name in `patches/`, or a folder. May be given more than once.
     #[arg(long)]
     pub(crate) series: Vec<String>,
+}
+
+/// What a kernel that crashes means to a bisection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Crash {
+    /// It is what is looked for.
+    Bad,
+    /// It hides what is looked for.
+    Skip,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
+use kernel_tree::TreeError;
 use machine::{Boot, BootEnd, BootFiles, Running};
 use measure::{BuildEnd, CrashReport, KernelImage};
 use plan::{CpuModel, Knobs, Machine, QemuMachine, Topology};
@@ -20,12 +21,15 @@ use crate::{
     lab::{Bench, Lab},
     places::Runtime,
     progress::Progress,
+    tree_build,
 };
 
 const BOOT_DEADLINE: Duration = Duration::from_secs(60);
 const POWER_OFF_DEADLINE: Duration = Duration::from_secs(20);
 /// The only guest's arm, as far as boot files are named by arm.
 const ARM: &str = "guest";
+/// The base of guests outside kernel trees.
+const DEFAULT_BASE: &str = "debian-6.12";
 const MAX_DISKS: usize = 8;
 
 /// What became of a guest that was booted for the user.
@@ -35,6 +39,8 @@ pub(crate) enum GuestEnd<T> {
     Used(T),
     /// There is no kernel to boot.
     NotBuilt(BuildEnd),
+    /// The tree that the user stands in has no kernel that could be booted, or make failed in it.
+    NotInTree(TreeError),
     /// The kernel runs, and cannot be what the flags ask for.
     NotTestable(String),
     /// The kernel crashed, hung or stopped.
@@ -54,12 +60,13 @@ pub(crate) fn with_guest<T>(
     let runtime = Runtime::create()?;
     // As long as it lives, no other process' collection takes the kernel away.
     let workshop = lab.kernels()?;
-    let prepared = kernel(places, flags, &workshop, &runtime.folder().join("builds"), &mut progress)
-        .and_then(|built| Ok((built, lab.bench(true, &mut progress)?)));
+    let prepared = kernel(places, flags, &lab, &workshop, &runtime.folder().join("builds"), &mut progress)
+        .and_then(|kernel| Ok((kernel, lab.bench(true, &mut progress)?)));
     progress.clear();
     let (image, bench) = match prepared? {
-        (BuildEnd::Built(image), bench) => (image, bench),
-        (failed, _) => return Ok(GuestEnd::NotBuilt(failed)),
+        (Kernel::Built(BuildEnd::Built(image)) | Kernel::InTree(Ok(image)), bench) => (image, bench),
+        (Kernel::Built(failed), _) => return Ok(GuestEnd::NotBuilt(failed)),
+        (Kernel::InTree(Err(error)), _) => return Ok(GuestEnd::NotInTree(error)),
     };
     let files = BootFiles { disks, ..boot_files(&bench, image)? };
     let machine = machine(flags);
@@ -88,16 +95,29 @@ pub(crate) fn with_guest<T>(
     end
 }
 
+/// Where a guest's kernel comes from, and whether there is one.
+enum Kernel {
+    /// From a base.
+    Built(BuildEnd),
+    /// From the tree that the user stands in.
+    InTree(Result<KernelImage, TreeError>),
+}
+
 /// The kernel that the flags name, built if need be.
 fn kernel(
     places: &Places,
     flags: &GuestFlags,
+    lab: &Lab,
     workshop: &kernel::Kernels,
     logs: &Path,
     progress: &mut Progress,
-) -> Result<BuildEnd, Failure> {
-    let spec = spec(places, &flags.base, &flags.series)?;
-    obtain(workshop, &spec, logs, progress)
+) -> Result<Kernel, Failure> {
+    if let Some(folder) = tree_build::folder(flags)? {
+        return tree_build::image(&folder, flags.make, workshop, &lab.supervisor, progress)
+            .map(Kernel::InTree);
+    }
+    let spec = spec(places, flags.base.as_deref().unwrap_or(DEFAULT_BASE), &flags.series)?;
+    obtain(workshop, &spec, logs, progress).map(Kernel::Built)
 }
 
 fn boot_files(bench: &Bench, image: KernelImage) -> Result<BootFiles, Failure> {

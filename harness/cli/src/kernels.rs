@@ -26,6 +26,10 @@ pub(crate) fn kernel(places: &Places, command: &Kernel) -> Result<ExitCode, Fail
             Ok(ExitCode::SUCCESS)
         }
         Kernel::Config(choice) => config(places, choice),
+        Kernel::Fragment => {
+            print!("{}", kernel_tree::fragment());
+            Ok(ExitCode::SUCCESS)
+        }
         Kernel::Reproduce(choice) => reproduce(places, choice),
         Kernel::Gc { under } => {
             let keep = kernel::Keep { keys: BTreeSet::new(), bytes: under << 30 };

@@ -1,6 +1,7 @@
 //! The `assay` command: arguments, terminal, exit codes and wiring.
 
 mod arguments;
+mod bisect;
 mod builds;
 mod doctor;
 mod exec;
@@ -16,6 +17,7 @@ mod progress;
 mod reports;
 mod run;
 mod terminal;
+mod tree_build;
 
 use std::process::ExitCode;
 
@@ -24,7 +26,10 @@ use clap::Parser;
 use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
-    let Arguments { places, command } = Arguments::parse();
+    let Arguments { places, command } = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return bisect::mistaken(&error),
+    };
     let ended = match command {
         Command::Supervise => return subprocess::supervise(),
         Command::Machine { arguments } => return machine::helper(arguments),

@@ -7,12 +7,19 @@ use clap::{Args, ValueEnum};
 /// What one guest boots, and its shape.
 #[derive(Debug, Args)]
 pub(crate) struct GuestFlags {
-    /// A base: the name of a file in `kernels/`.
-    #[arg(long, default_value = "debian-6.12")]
-    pub(crate) base: String,
+    /// A base: the name of a file in `kernels/` [default: in a kernel tree, the kernel that is built there, else debian-6.12].
+    #[arg(long)]
+    pub(crate) base: Option<String>,
     /// A series on top of it: a name in `patches/`, or a folder. May be given more than once.
     #[arg(long)]
     pub(crate) series: Vec<String>,
+    /// Boot the kernel that is built in this folder: a kernel tree, or the output folder of `make O=` [default: the one that
+    /// the current folder is in, or KBUILD_OUTPUT of the tree that it is in].
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["base", "series"])]
+    pub(crate) build: Option<PathBuf>,
+    /// Build the tree's kernel first: `make olddefconfig` and `make` in its own build folder.
+    #[arg(long, conflicts_with_all = ["base", "series"])]
+    pub(crate) make: bool,
     /// Extra kernel parameters.
     #[arg(long, value_name = "PARAMETER")]
     pub(crate) cmdline: Vec<String>,

@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Block, Differences, Effect, NotComparable, SignedRanks, StatsError, benjamini_hochberg};
+use crate::{Block, Differences, Effect, NotComparable, StatsError, benjamini_hochberg, signed_rank::Ranker};
 
 /// Exploratory intervals have 95 % confidence, each for itself.
 const LEVEL: f64 = 0.025;
+/// Comparisons from which on another thread pays.
+const MANY: usize = 200;
 
 /// What one exploratory comparison shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,7 +33,7 @@ pub struct Exploration {
 /// # Errors
 /// A value that is not finite.
 pub fn explore(comparisons: &[Vec<Block>]) -> Result<Vec<Exploration>, StatsError> {
-    let mut explored = comparisons.iter().map(|blocks| look(blocks)).collect::<Result<Vec<_>, _>>()?;
+    let mut explored = look_at_all(comparisons)?;
     let p: Vec<f64> = explored.iter().filter_map(|exploration| exploration.p).collect();
     let mut adjusted = benjamini_hochberg(&p).into_iter();
     for exploration in explored.iter_mut().filter(|exploration| exploration.p.is_some()) {
@@ -40,10 +42,39 @@ pub fn explore(comparisons: &[Vec<Block>]) -> Result<Vec<Exploration>, StatsErro
     Ok(explored)
 }
 
-fn look(blocks: &[Block]) -> Result<Exploration, StatsError> {
+/// Each comparison by itself, on all processors where there are many: a large run has thousands of series.
+fn look_at_all(comparisons: &[Vec<Block>]) -> Result<Vec<Exploration>, StatsError> {
+    let look_at = |some: &[Vec<Block>]| {
+        let mut ranker = Ranker::default();
+        some.iter().map(|blocks| look(blocks, &mut ranker)).collect::<Result<Vec<_>, _>>()
+    };
+    let threads = if comparisons.len() < MANY {
+        1
+    } else {
+        std::thread::available_parallelism().map_or(1, |threads| threads.get())
+    };
+    if threads == 1 {
+        return look_at(comparisons);
+    }
+    let parts = std::thread::scope(|scope| {
+        let look_at = &look_at;
+        let threads: Vec<_> = comparisons
+            .chunks(comparisons.len().div_ceil(threads))
+            .map(|some| scope.spawn(move || look_at(some)))
+            .collect();
+        threads.into_iter().map(|thread| thread.join().expect("exploring does not panic")).collect::<Vec<_>>()
+    });
+    let mut all = Vec::with_capacity(comparisons.len());
+    for part in parts {
+        all.extend(part?);
+    }
+    Ok(all)
+}
+
+fn look(blocks: &[Block], ranker: &mut Ranker) -> Result<Exploration, StatsError> {
     let differences = Differences::relative_or_absolute(blocks)?;
     let tested = differences.map(|differences| {
-        let ranks = SignedRanks::new(&differences.values);
+        let ranks = ranker.rank(&differences.values);
         (Effect::new(&differences, &ranks, LEVEL), ranks.p_equal(0.0))
     });
     let left_out = blocks.iter().filter(|block| !block.is_complete()).count();
@@ -75,6 +106,23 @@ mod tests {
         assert_eq!((explored[1].p, explored[1].q, explored[1].left_out), (None, None, 8));
         assert_eq!(explored[1].not_comparable, Some(NotComparable::NoBlocks));
         assert!(explored[2].q.unwrap() > 0.5);
+    }
+
+    #[test]
+    fn many_comparisons_are_each_what_they_are_alone() {
+        let blocks = |n: usize| -> Vec<Block> {
+            // Different numbers of blocks, in an order that no thread shares.
+            (0..3 + n % 7).map(|b| Block::both(10.0, 10.0 + ((n * 31 + b * 17) % 13) as f64 - 6.0)).collect()
+        };
+        let many: Vec<Vec<Block>> = (0..3 * MANY + 1).map(blocks).collect();
+        let together = explore(&many).unwrap();
+        for (blocks, together) in many.iter().zip(&together) {
+            let alone = explore(std::slice::from_ref(blocks)).unwrap().remove(0);
+            assert_eq!(Exploration { q: None, ..alone }, Exploration { q: None, ..together.clone() });
+        }
+        let p: Vec<f64> = together.iter().filter_map(|exploration| exploration.p).collect();
+        let q: Vec<f64> = together.iter().filter_map(|exploration| exploration.q).collect();
+        assert_eq!(q, benjamini_hochberg(&p));
     }
 
     #[test]

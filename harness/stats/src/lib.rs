@@ -15,6 +15,9 @@
 //! *Verdicts.* [`judge`] holds up to a few gates to a family-wise level; [`explore`] looks at all the rest under a false
 //! discovery rate.
 //!
+//! *Between runs.* Sets of boots that share no block have [`UnpairedShifts`] and [`median_interval`]: estimates to look at, from which
+//! no verdict follows.
+//!
 //! Nothing is drawn: the same input gives the same output on every machine. Values that are not finite are an error, values for
 //! which a method is undefined give a reason instead of a number.
 //!
@@ -26,19 +29,23 @@ mod block;
 mod explore;
 mod gate;
 mod judge;
+mod median;
 mod multiplicity;
 mod resolution;
 mod signed_rank;
 mod summary;
+mod unpaired;
 
 pub use block::{Block, Differences, NotComparable, Scale, Side};
 pub use explore::{Exploration, explore};
 pub use gate::{Better, Claim, Comparison, Effect, Judgement, Note, Verdict};
 pub use judge::judge;
+pub use median::median_interval;
 pub use multiplicity::{HolmStep, benjamini_hochberg, holm};
 pub use resolution::{boots_needed, smallest_p};
 pub use signed_rank::{Interval, SignedRanks, attainable_level};
 pub use summary::{Summary, summarise};
+pub use unpaired::UnpairedShifts;
 
 /// What makes an analysis impossible: mistakes of the caller, never properties of a kernel.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

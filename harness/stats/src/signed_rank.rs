@@ -19,6 +19,8 @@
 //! the noise, as long as it is symmetric within blocks, which the randomised order makes it; its centre, the median of the
 //! averages, is the estimate (Hodges and Lehmann 1963, Ann. Math. Statist. 34:598). Equal averages count against the claim.
 
+use std::{collections::HashMap, sync::Arc};
+
 use serde::{Deserialize, Serialize};
 
 /// A closed interval.
@@ -37,7 +39,7 @@ pub struct SignedRanks {
     /// Sorted.
     walsh: Vec<f64>,
     /// `P(W <= w)` for each w that can be.
-    cumulative: Vec<f64>,
+    cumulative: Arc<[f64]>,
     /// Averages closer than this are ties, and ties count against the claim: rounding must not make evidence.
     tie: f64,
 }
@@ -46,6 +48,11 @@ impl SignedRanks {
     /// The signed ranks of these differences, which must be finite.
     #[must_use]
     pub fn new(differences: &[f64]) -> Self {
+        Self::under(differences, cumulative(differences.len()).into())
+    }
+
+    /// With the distribution for this number of differences.
+    fn under(differences: &[f64], cumulative: Arc<[f64]>) -> Self {
         let mut walsh = Vec::with_capacity(differences.len() * (differences.len() + 1) / 2);
         for (i, first) in differences.iter().enumerate() {
             // Halves, so that no sum overflows.
@@ -53,7 +60,7 @@ impl SignedRanks {
         }
         walsh.sort_unstable_by(f64::total_cmp);
         let largest = differences.iter().fold(0.0_f64, |largest, d| largest.max(d.abs()));
-        Self { walsh, cumulative: cumulative(differences.len()), tie: largest * 1e-12 }
+        Self { walsh, cumulative, tie: largest * 1e-12 }
     }
 
     /// The Hodges-Lehmann estimate of the shift, which lies in the interval at every level; none without differences.
@@ -91,6 +98,21 @@ impl SignedRanks {
     }
 }
 
+/// Makes signed ranks of many comparisons. The distribution depends on the number of blocks only, and takes longer to compute
+/// than all the rest.
+#[derive(Debug, Default)]
+pub(crate) struct Ranker {
+    cumulative: HashMap<usize, Arc<[f64]>>,
+}
+
+impl Ranker {
+    pub(crate) fn rank(&mut self, differences: &[f64]) -> SignedRanks {
+        let n = differences.len();
+        let cumulative = self.cumulative.entry(n).or_insert_with(|| cumulative(n).into());
+        SignedRanks::under(differences, Arc::clone(cumulative))
+    }
+}
+
 /// The largest one-sided level, at most `level`, that a test on `blocks` blocks can really have: p-values come in steps.
 /// Zero if there is none.
 #[must_use]
@@ -99,8 +121,8 @@ pub fn attainable_level(blocks: usize, level: f64) -> f64 {
     rejected_at(&cumulative, level).checked_sub(1).map_or(0.0, |last| cumulative[last])
 }
 
-/// How many rank sums have a p-value of at most `level`.
-fn rejected_at(cumulative: &[f64], level: f64) -> usize {
+/// How many values of a statistic have a p-value of at most `level`, given its distribution function.
+pub(crate) fn rejected_at(cumulative: &[f64], level: f64) -> usize {
     // The tolerance keeps levels such as 0.15 / 3 from losing a step to the last bit of a division.
     cumulative.partition_point(|p| *p <= level * (1.0 + 1e-12))
 }

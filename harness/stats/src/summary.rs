@@ -26,10 +26,7 @@ pub struct Summary {
 /// # Errors
 /// A value that is not finite.
 pub fn summarise(values: &[f64]) -> Result<Option<Summary>, StatsError> {
-    if let Some((position, value)) = values.iter().copied().enumerate().find(|(_, value)| !value.is_finite())
-    {
-        return Err(StatsError::NotFiniteAt { position, value });
-    }
+    all_finite(values)?;
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     let (Some(min), Some(max)) = (sorted.first().copied(), sorted.last().copied()) else { return Ok(None) };
@@ -40,6 +37,14 @@ pub fn summarise(values: &[f64]) -> Result<Option<Summary>, StatsError> {
         f64::midpoint(sorted[middle - 1], sorted[middle])
     };
     Ok(Some(Summary { boots: sorted.len(), median, min, max, variation: variation(&sorted) }))
+}
+
+/// Refuses values that are not finite.
+pub(crate) fn all_finite(values: &[f64]) -> Result<(), StatsError> {
+    match values.iter().copied().enumerate().find(|(_, value)| !value.is_finite()) {
+        Some((position, value)) => Err(StatsError::NotFiniteAt { position, value }),
+        None => Ok(()),
+    }
 }
 
 fn variation(values: &[f64]) -> Option<f64> {

@@ -1,6 +1,7 @@
 //! The promises of the statistics, checked by seeded simulation: how often they are wrong, and how often they find what is
 //! there.
 
+mod between_runs;
 mod errors;
 mod invariance;
 mod noise;

@@ -12,19 +12,76 @@ use serde_json::Value;
 
 use crate::{
     run::{self, Run},
-    setup,
+    setup, synthetic,
 };
 
 /// Pairs of runs; the median of their ratios is quoted.
 const PAIRS: usize = 5;
 
-pub(crate) fn bench() -> Result<()> {
+/// A figure of the project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Figure {
+    /// `assay exec` against virtme-ng.
+    Exec,
+    /// From `assay run` to the first boot, everything cached.
+    Start,
+    /// A one-file patch against a cold build; takes a cold build.
+    Build,
+    /// A report on a million samples.
+    Samples,
+}
+
+pub(crate) fn bench(only: &[Figure]) -> Result<()> {
     setup::everything()?;
     let folder = run::target().join("bench");
     fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
-    exec_against_virtme_ng(&folder)?;
-    cached_start()?;
-    one_file_patch(&folder)
+    let asked = |figure| only.is_empty() || only.contains(&figure);
+    if asked(Figure::Samples) {
+        million_samples(&folder)?;
+    }
+    if asked(Figure::Exec) {
+        exec_against_virtme_ng(&folder)?;
+    }
+    if asked(Figure::Start) {
+        cached_start()?;
+    }
+    if asked(Figure::Build) {
+        one_file_patch(&folder)?;
+    }
+    Ok(())
+}
+
+/// `assay report` on a million samples: time, memory, and Python's JSON parser on the same file.
+fn million_samples(folder: &Path) -> Result<()> {
+    const SECONDS: f64 = 2.0;
+    const MIB: u64 = 300;
+    let run = synthetic::run_folder(folder)?;
+    let ours = || -> Result<run::Peak> {
+        let peak = Run::new(run::assay()).args(["report"]).args([&run]).peak()?;
+        // The gate on throughput fails, so that much was understood.
+        if peak.code != 1 {
+            bail!("assay report ended with {} and not with 1", peak.code);
+        }
+        Ok(peak)
+    };
+    let parse = "import json, sys\nfor line in open(sys.argv[1], 'rb'): json.loads(line)";
+    let theirs = || Run::new("python3").args(["-c", parse]).args([run.join("samples.jsonl")]).quiet().ok();
+    ours()?;
+    let (mut pairs, mut kib) = (Vec::new(), 0);
+    for _ in 0..PAIRS {
+        let peak = ours()?;
+        kib = kib.max(peak.kib);
+        pairs.push((peak.took, theirs()?));
+    }
+    let what = format!("assay report on {} samples / Python parsing them", synthetic::SAMPLES);
+    report(&what, "all formats written; json.loads of each line", &pairs, 1.0);
+    let mut seconds: Vec<f64> = pairs.iter().map(|(ours, _)| ours.as_secs_f64()).collect();
+    seconds.sort_by(f64::total_cmp);
+    let median = seconds[seconds.len() / 2];
+    let word = |within| if within { "within" } else { "MISSES" };
+    println!("  median {median:.2} s: {} {SECONDS} s", word(median <= SECONDS));
+    println!("  peak memory {} MiB: {} {MIB} MiB", kib / 1024, word(kib <= MIB * 1024));
+    fs::remove_dir_all(run.parent().unwrap_or(&run)).context("removing the run")
 }
 
 /// `assay exec -- uname -r` against virtme-ng, the same kernel and QEMU, both under TCG.

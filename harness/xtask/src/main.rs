@@ -8,6 +8,7 @@ mod demo;
 mod run;
 mod setup;
 mod stages;
+mod synthetic;
 mod test;
 
 use std::process::ExitCode;
@@ -36,7 +37,17 @@ enum Chore {
     /// Format, lints, documentation, licences.
     Check,
     /// The project's figures, as ratios within one run.
-    Bench,
+    Bench {
+        /// Only this one; may be given more than once.
+        #[arg(long, value_enum)]
+        only: Vec<bench::Figure>,
+    },
+    /// Runs a command and prints its exit status, time and peak memory.
+    #[command(name = "__peak", hide = true)]
+    Peak {
+        #[arg(required = true, last = true)]
+        command: Vec<std::ffi::OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -45,7 +56,8 @@ fn main() -> ExitCode {
         Chore::Demo => demo::demo(),
         Chore::Test { all } => test::test(all),
         Chore::Check => check::check(),
-        Chore::Bench => bench::bench(),
+        Chore::Bench { only } => bench::bench(&only),
+        Chore::Peak { command } => run::peak(&command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -28,6 +28,34 @@ pub(crate) struct Ended {
     pub(crate) took: Duration,
 }
 
+/// How a command ended, how long it took, and how much memory it had at most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peak {
+    /// Exit status.
+    pub(crate) code: u64,
+    pub(crate) took: Duration,
+    /// Peak resident set size in KiB (getrusage(2), `ru_maxrss`).
+    pub(crate) kib: u64,
+}
+
+/// The child side of [`Run::peak`]: runs a command and prints exit status, microseconds and KiB.
+pub(crate) fn peak(argv: &[std::ffi::OsString]) -> Result<()> {
+    let (program, arguments) = argv.split_first().context("no command")?;
+    let started = Instant::now();
+    let status = Command::new(program)
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .with_context(|| format!("starting {}", program.to_string_lossy()))?;
+    let took = started.elapsed();
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN)
+        .context("reading the peak memory")?;
+    let code = status.code().context("the command was killed")?;
+    println!("{code} {} {}", took.as_micros(), usage.max_rss());
+    Ok(())
+}
+
 impl Run {
     pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
         let program = program.as_ref();
@@ -84,6 +112,24 @@ impl Run {
         let started = Instant::now();
         let status = self.command.status().with_context(|| format!("starting {}", self.shown))?;
         Ok(Ended { code: status.code(), took: started.elapsed() })
+    }
+
+    /// Runs to its end, silently, and gives its peak memory as well. The kernel keeps one peak for all children of a process,
+    /// so each such command is the only child of another instance of ours (see [`peak`]).
+    pub(crate) fn peak(self) -> Result<Peak> {
+        let command = std::iter::once(self.command.get_program()).chain(self.command.get_args());
+        let xtask = std::env::current_exe().context("finding this program")?;
+        let text = Self::new(xtask).args(["__peak", "--"]).args(command).output()?;
+        let fields: Vec<&str> = text.split_whitespace().collect();
+        let [code, microseconds, kib] = fields.as_slice() else {
+            bail!("{} gave no figures: {text}", self.shown)
+        };
+        let number = |field: &str| field.parse().with_context(|| format!("{field:?} is no figure"));
+        Ok(Peak {
+            code: number(code)?,
+            took: Duration::from_micros(number(microseconds)?),
+            kib: number(kib)?,
+        })
     }
 
     /// Runs to a good end.

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use measure::{BuildEnd, SampleTable};
 use plan::Plan;
 use runner::{Finish, Setup, execute, schedule};
-use store::{ArmKernel, RunFile, Stored};
+use store::{ArmKernel, Claim, RunFile, Stored};
 
 use crate::{
     arguments::{self, Places},
@@ -48,39 +48,23 @@ fn start(places: &Places, scenario: &Path, progress: &mut Progress) -> Result<St
     let bench = lab.bench_for(&plan, progress)?;
     let started = Timestamp::now();
     let results = std::path::absolute(&places.results).context("resolving the results folder")?;
-    let name = claim(&results, &format!("{}-{}", started.strftime("%Y%m%d-%H%M%S"), plan.name))?;
-    let logs = results.join(&name).join("builds");
+    let claim = Claim::new(&results, &format!("{}-{}", started.strftime("%Y%m%d-%H%M%S"), plan.name))?;
+    let logs = claim.folder().join("builds");
     let kernels = lab.kernels()?;
     let builds = build_arms(&kernels, &plan, &logs, progress)?;
     let file = RunFile {
         format: store::FORMAT,
-        run: name,
+        run: claim.name().to_owned(),
         assay: env!("CARGO_PKG_VERSION").to_owned(),
         started: started.to_string(),
         kernels: builds.into_iter().map(|(arm, build)| (arm, ArmKernel { build })).collect(),
         host: bench.facts()?,
         plan,
     };
-    let mut run = store::Run::create(&results, &file)?;
+    let mut run = store::Run::create(claim, &file)?;
     let stored =
         Stored { folder: run.folder().to_owned(), file, trials: vec![], samples: SampleTable::default() };
     trials(&lab, &bench, &mut run, stored, progress)
-}
-
-/// Makes the folder of a new run and gives its name: `name`, or with a number where another run began in the same second.
-fn claim(results: &Path, name: &str) -> Result<String, Failure> {
-    std::fs::create_dir_all(results).with_context(|| format!("creating {}", results.display()))?;
-    for number in 1_u32.. {
-        let name = if number == 1 { name.to_owned() } else { format!("{name}-{number}") };
-        match std::fs::create_dir(results.join(&name)) {
-            Ok(()) => return Ok(name),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => {
-                return Err(error).with_context(|| format!("creating {name} in {}", results.display()))?;
-            }
-        }
-    }
-    unreachable!("a folder holds fewer runs than there are numbers")
 }
 
 /// An interrupted run, from where it stopped.

@@ -38,6 +38,14 @@ pub enum StoreError {
         /// What this program can read.
         supported: u32,
     },
+    /// Not even an index in memory could be asked.
+    #[error("the runs in {} cannot be indexed", results.display())]
+    Index {
+        /// The results folder.
+        results: PathBuf,
+        /// What SQLite said.
+        source: Option<Box<rusqlite::Error>>,
+    },
     /// A finished file that does not parse.
     #[error("{}:{line}: not what Assay writes", path.display())]
     Damaged {

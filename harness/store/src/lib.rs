@@ -7,6 +7,8 @@
 //!             trials/N/*.log       consoles
 //!             trials/N/raw/        the tools' own output
 //!             lock                 held by the process that writes
+//!             builds/              logs of kernel builds; alone in its folder, the leftover of an interrupted build
+//!         index.sqlite             what is known of all runs: a cache
 //! ```
 //!
 //! A trial is published by the atomic rename of its `trial.json`, after its samples were synced. Whatever is there
@@ -14,14 +16,22 @@
 //!
 //! Invariant: keeps and gives back; judges nothing.
 
+mod claim;
 mod durable;
 mod error;
+mod index;
+mod lock;
 mod read;
 mod record;
 mod run;
 mod samples;
 
+pub use claim::{Claim, building, is_busy, leftovers, remove_leftover};
 pub use error::StoreError;
+pub use index::{
+    ArmEntry, Ask, Contents, GateEntry, Index, RunEntry, SeriesEntry, SeriesQuery, State, StoredSeries,
+    consult,
+};
 pub use read::{Stored, list, newest, read};
 pub use record::{ArmKernel, GuestRoot, Host, RunFile};
 pub use run::Run;

@@ -56,6 +56,13 @@ pub fn read(folder: &Path) -> Result<Stored, StoreError> {
 /// # Errors
 /// If the folder itself cannot be read. A folder that does not exist holds no runs.
 pub fn list(results: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let mut folders = folders(results)?;
+    folders.retain(|folder| folder.join("run.json").is_file());
+    Ok(folders)
+}
+
+/// Every folder in `results`, sorted by name.
+pub(crate) fn folders(results: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let entries = match fs::read_dir(results) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -64,7 +71,8 @@ pub fn list(results: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let mut folders = Vec::new();
     for entry in entries {
         let path = entry.map_err(StoreError::io("reading", results))?.path();
-        if path.join("run.json").is_file() {
+        // A link to a folder will do: runs can be kept elsewhere.
+        if path.is_dir() {
             folders.push(path);
         }
     }

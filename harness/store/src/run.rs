@@ -7,10 +7,12 @@ use std::{
 };
 
 use measure::TrialRecord;
-use nix::fcntl::{Flock, FlockArg};
 
 use crate::{
-    RunFile, StoreError, Stored, durable,
+    Claim, RunFile, StoreError, Stored,
+    claim::writers_lock,
+    durable,
+    lock::Lock,
     read::{read, trial_folders},
     samples,
 };
@@ -20,25 +22,22 @@ use crate::{
 pub struct Run {
     folder: PathBuf,
     samples: File,
-    _lock: Flock<File>,
+    _lock: Lock,
 }
 
 impl Run {
-    /// Makes a new run, named by `file.run`, in `results`. Its folder may be there already, with the logs of its builds.
+    /// Begins the run whose folder was claimed.
     ///
     /// # Errors
-    /// If there is such a run already, or its folder cannot be written.
-    pub fn create(results: &Path, file: &RunFile) -> Result<Self, StoreError> {
-        let folder = results.join(&file.run);
-        fs::create_dir_all(&folder).map_err(StoreError::io("creating", &folder))?;
-        let lock = lock(&folder)?;
+    /// If its folder cannot be written.
+    pub fn create(claim: Claim, file: &RunFile) -> Result<Self, StoreError> {
+        let Claim { folder, lock, .. } = claim;
         let trials = folder.join("trials");
-        // A run that is there already is noticed here.
         fs::create_dir(&trials).map_err(StoreError::io("creating", &trials))?;
         let text = serde_json::to_vec_pretty(file).expect("a run file has string keys only");
         durable::publish(&folder.join("run.json"), &text)?;
         let samples = open_samples(&folder)?;
-        durable::sync_folder(results)?;
+        durable::sync_folder(folder.parent().expect("a run's folder is in a results folder"))?;
         Ok(Self { folder, samples, _lock: lock })
     }
 
@@ -50,7 +49,7 @@ impl Run {
         if !folder.join("run.json").is_file() {
             return Err(StoreError::NoSuchRun { path: folder.to_owned() });
         }
-        let lock = lock(folder)?;
+        let lock = writers_lock(folder)?;
         let stored = read(folder)?;
         let finished: Vec<u32> = stored.trials.iter().map(|trial| trial.index).collect();
         for (index, path) in trial_folders(folder)? {
@@ -111,23 +110,6 @@ impl Run {
     }
 }
 
-fn lock(folder: &Path) -> Result<Flock<File>, StoreError> {
-    let path = folder.join("lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(StoreError::io("creating", &path))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
-        if errno == nix::errno::Errno::EWOULDBLOCK {
-            StoreError::Busy { path: folder.to_owned() }
-        } else {
-            StoreError::io("locking", &path)(errno.into())
-        }
-    })
-}
-
 fn open_samples(folder: &Path) -> Result<File, StoreError> {
     let path = folder.join("samples.jsonl");
     OpenOptions::new().create(true).append(true).open(&path).map_err(StoreError::io("creating", &path))
@@ -186,6 +168,10 @@ mod tests {
         }
     }
 
+    fn create(results: &Path, file: &RunFile) -> Run {
+        Run::create(Claim::new(results, &file.run).unwrap(), file).unwrap()
+    }
+
     /// The stored trials, each with its samples.
     fn trials(stored: Stored) -> Vec<TrialRecord> {
         let mut trials = stored.trials;
@@ -198,7 +184,7 @@ mod tests {
     #[test]
     fn gives_back_what_it_was_given() {
         let results = tempfile::tempdir().unwrap();
-        let mut run = Run::create(results.path(), &run_file()).unwrap();
+        let mut run = create(results.path(), &run_file());
         let given = [trial(0, &[1.0, 0.1 + 0.2]), trial(1, &[])];
         for trial in &given {
             run.trial_folder(trial.index).unwrap();
@@ -212,7 +198,7 @@ mod tests {
     #[test]
     fn keeps_finished_trials_however_the_files_are_cut() {
         let results = tempfile::tempdir().unwrap();
-        let mut run = Run::create(results.path(), &run_file()).unwrap();
+        let mut run = create(results.path(), &run_file());
         run.trial_folder(0).unwrap();
         run.finish_trial(&trial(0, &[1.0, 2.0])).unwrap();
         let folder = run.folder().to_owned();
@@ -243,7 +229,7 @@ mod tests {
     #[test]
     fn damage_within_a_finished_file_is_named_with_its_line() {
         let results = tempfile::tempdir().unwrap();
-        let mut run = Run::create(results.path(), &run_file()).unwrap();
+        let mut run = create(results.path(), &run_file());
         run.finish_trial(&trial(0, &[1.0, 2.0])).unwrap();
         let path = run.folder().join("samples.jsonl");
         let text = fs::read_to_string(&path).unwrap().replacen("2.0", "2.0.0", 1);
@@ -254,9 +240,9 @@ mod tests {
     #[test]
     fn refuses_a_newer_run_and_a_second_writer() {
         let results = tempfile::tempdir().unwrap();
-        let run = Run::create(results.path(), &run_file()).unwrap();
+        let run = create(results.path(), &run_file());
         assert!(matches!(Run::resume(run.folder()), Err(StoreError::Busy { .. })));
-        assert!(matches!(Run::create(results.path(), &run_file()), Err(StoreError::Busy { .. })));
+
         let path = run.folder().join("run.json");
         let newer =
             |found: u32| matches!(read(run.folder()), Err(StoreError::Newer { found: f, .. }) if f == found);
@@ -269,7 +255,7 @@ mod tests {
     #[test]
     fn reads_a_run_of_before_matrices() {
         let results = tempfile::tempdir().unwrap();
-        let run = Run::create(results.path(), &run_file()).unwrap();
+        let run = create(results.path(), &run_file());
         let path = run.folder().join("run.json");
         let text = fs::read_to_string(&path).unwrap();
         assert!(!text.contains("dimensions"), "what is not there takes no room");
@@ -284,7 +270,7 @@ mod tests {
         let results = tempfile::tempdir().unwrap();
         assert!(matches!(newest(results.path()), Err(StoreError::NoSuchRun { .. })));
         for run in ["20260101-000000-a", "20260102-000000-a"] {
-            Run::create(results.path(), &RunFile { run: run.into(), ..run_file() }).unwrap();
+            create(results.path(), &RunFile { run: run.into(), ..run_file() });
         }
         assert!(newest(results.path()).unwrap().ends_with("20260102-000000-a"));
     }

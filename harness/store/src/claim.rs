@@ -1,0 +1,194 @@
+//! The name of a run that is about to be made: what happens before there is a plan to store.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    StoreError,
+    lock::{self, Lock},
+};
+
+/// What a folder holds from the moment when its name is claimed until the run begins.
+const BEFORE_A_RUN: [&str; 2] = ["builds", "lock"];
+
+/// A folder for a new run, locked: kernels are built for it, and their logs go there. As long as this lives, nobody takes the
+/// folder for the leftover of a build that was interrupted.
+#[derive(Debug)]
+pub struct Claim {
+    pub(crate) folder: PathBuf,
+    pub(crate) name: String,
+    pub(crate) lock: Lock,
+}
+
+impl Claim {
+    /// Makes the folder `name` in `results`, or one with a number where another run began in the same second.
+    ///
+    /// # Errors
+    /// If no folder can be made.
+    pub fn new(results: &Path, name: &str) -> Result<Self, StoreError> {
+        fs::create_dir_all(results).map_err(StoreError::io("creating", results))?;
+        for number in 1_u32.. {
+            let name = if number == 1 { name.to_owned() } else { format!("{name}-{number}") };
+            let folder = results.join(&name);
+            match fs::create_dir(&folder) {
+                Ok(()) => {
+                    let lock = writers_lock(&folder)?;
+                    return Ok(Self { folder, name, lock });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(StoreError::io("creating", &folder)(error)),
+            }
+        }
+        unreachable!("a folder holds fewer runs than there are numbers")
+    }
+
+    /// The run's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The run's folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// The lock that a run's writer holds.
+pub(crate) fn writers_lock(folder: &Path) -> Result<Lock, StoreError> {
+    let path = folder.join("lock");
+    lock::exclusive(&path)
+        .map_err(StoreError::io("locking", &path))?
+        .ok_or_else(|| StoreError::Busy { path: folder.to_owned() })
+}
+
+/// Whether a process writes to this run, or builds for it, right now.
+///
+/// # Errors
+/// If that cannot be told.
+pub fn is_busy(folder: &Path) -> Result<bool, StoreError> {
+    let path = folder.join("lock");
+    lock::is_held(&path).map_err(StoreError::io("looking at", &path))
+}
+
+/// The folders in `results` that interrupted builds left: no run ever began in them, and nobody is building for one. Each has the
+/// name of a run and holds logs of builds, or nothing.
+///
+/// # Errors
+/// If a folder cannot be read. A results folder that does not exist has none.
+pub fn leftovers(results: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let mut found = Vec::new();
+    for path in crate::read::folders(results)? {
+        if is_leftover(&path)? && !is_busy(&path)? {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// The folders in `results` for which kernels are being built right now.
+///
+/// # Errors
+/// If a folder cannot be read. A results folder that does not exist has none.
+pub fn building(results: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let mut found = Vec::new();
+    for path in crate::read::folders(results)? {
+        if is_leftover(&path)? && is_busy(&path)? {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// Removes a folder that is (still) what [`leftovers`] finds; says whether it did. Nothing is removed while somebody builds.
+///
+/// # Errors
+/// If it cannot be removed.
+pub fn remove_leftover(folder: &Path) -> Result<bool, StoreError> {
+    let path = folder.join("lock");
+    // Before anything is made in a folder that is none of ours.
+    if !is_leftover(folder)? {
+        return Ok(false);
+    }
+    let Some(_lock) = lock::exclusive_now(&path).map_err(StoreError::io("locking", &path))? else {
+        return Ok(false);
+    };
+    if !is_leftover(folder)? {
+        return Ok(false);
+    }
+    fs::remove_dir_all(folder).map_err(StoreError::io("removing", folder))?;
+    Ok(true)
+}
+
+fn is_leftover(folder: &Path) -> Result<bool, StoreError> {
+    let named = folder.file_name().and_then(|name| name.to_str()).is_some_and(is_run_name);
+    if !named || folder.is_symlink() {
+        return Ok(false);
+    }
+    for entry in fs::read_dir(folder).map_err(StoreError::io("reading", folder))? {
+        let entry = entry.map_err(StoreError::io("reading", folder))?;
+        let kind = entry.file_type().map_err(StoreError::io("looking at", entry.path()))?;
+        if kind.is_symlink() || !BEFORE_A_RUN.iter().any(|name| entry.file_name() == *name) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// `20260101-235959-scenario`, as `assay run` names runs.
+fn is_run_name(name: &str) -> bool {
+    let mut parts = name.splitn(3, '-');
+    let digits = |part: Option<&str>, count| {
+        part.is_some_and(|part| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    digits(parts.next(), 8) && digits(parts.next(), 6) && parts.next().is_some_and(|rest| !rest.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claimed_folder_is_no_leftover_until_its_claim_is_dropped() {
+        let results = tempfile::tempdir().unwrap();
+        let claim = Claim::new(results.path(), "20260101-000000-a").unwrap();
+        let second = Claim::new(results.path(), "20260101-000000-a").unwrap();
+        assert_eq!((claim.name(), second.name()), ("20260101-000000-a", "20260101-000000-a-2"));
+        fs::create_dir(claim.folder().join("builds")).unwrap();
+        let folder = claim.folder().to_owned();
+        assert_eq!(leftovers(results.path()).unwrap(), Vec::<PathBuf>::new());
+        assert_eq!(building(results.path()).unwrap().len(), 2);
+        assert!(!remove_leftover(&folder).unwrap() && folder.join("builds").exists());
+        drop(claim);
+        assert_eq!(leftovers(results.path()).unwrap(), std::slice::from_ref(&folder));
+        assert!(remove_leftover(&folder).unwrap() && !folder.exists());
+        assert!(second.folder().exists());
+    }
+
+    #[test]
+    fn nothing_but_logs_of_builds_is_ever_a_leftover() {
+        let results = tempfile::tempdir().unwrap();
+        let folder = |name: &str, files: &[&str]| {
+            let folder = results.path().join(name);
+            fs::create_dir(&folder).unwrap();
+            files.iter().for_each(|file| fs::write(folder.join(file), "x").unwrap());
+        };
+        folder("20260101-000000-run", &["builds", "run.json"]);
+        folder("20260101-000000-trials", &["builds", "trials"]);
+        folder("20260101-000000-notes", &["lock", "notes.txt"]);
+        folder("my-own-folder", &["builds"]);
+        folder("20260101-000000-", &["builds"]);
+        fs::write(results.path().join("20260101-000000-file"), "x").unwrap();
+        std::os::unix::fs::symlink("/", results.path().join("20260101-000000-link")).unwrap();
+        folder("20260101-000000-link-within", &[]);
+        std::os::unix::fs::symlink("/", results.path().join("20260101-000000-link-within/builds")).unwrap();
+        assert_eq!(leftovers(results.path()).unwrap(), Vec::<PathBuf>::new());
+        for name in ["20260101-000000-run", "my-own-folder", "20260101-000000-link-within"] {
+            assert!(!remove_leftover(&results.path().join(name)).unwrap(), "{name}");
+        }
+        assert!(!results.path().join("my-own-folder/lock").exists());
+    }
+}

@@ -1,0 +1,160 @@
+//! Questions to the index.
+
+use std::collections::BTreeMap;
+
+use measure::Dims;
+use rusqlite::{Result, Row, params, types::Type};
+
+use super::{ArmEntry, Contents, GateEntry, Index, RunEntry, SeriesEntry, SeriesQuery, State, StoredSeries};
+
+impl Index {
+    /// The stamp of every run that is indexed, by name.
+    pub(super) fn stamps(&self) -> Result<BTreeMap<String, String>> {
+        let mut runs = self.connection.prepare("SELECT name, stamp FROM run")?;
+        let rows = runs.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect()
+    }
+
+    /// Runs, newest first, without their series; of one scenario if asked for, and no more than `limit`. A damaged run is of no
+    /// scenario that could be known, so it is among those of each.
+    ///
+    /// # Errors
+    /// If SQLite refuses.
+    pub fn runs(&self, scenario: Option<&str>, limit: Option<usize>) -> Result<Vec<RunEntry>> {
+        let mut runs = self.connection.prepare(
+            "SELECT id, name, damage, scenario, question, started, assay, host, finished, trials_made, trials_planned, outcome, \
+             exit FROM run WHERE ?1 IS NULL OR scenario = ?1 OR damage IS NOT NULL ORDER BY name DESC LIMIT ?2",
+        )?;
+        let limit = limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+        let rows: Vec<(i64, RunEntry)> =
+            runs.query_map(params![scenario, limit], run)?.collect::<Result<_>>()?;
+        rows.into_iter()
+            .map(|(id, mut entry)| {
+                if let State::Read(contents) = &mut entry.state {
+                    contents.arms = self.arms(id)?;
+                    contents.gates = self.gates(id)?;
+                }
+                Ok(entry)
+            })
+            .collect()
+    }
+
+    /// How many runs there are.
+    ///
+    /// # Errors
+    /// If SQLite refuses.
+    pub fn count(&self, scenario: Option<&str>) -> Result<usize> {
+        self.connection.query_row(
+            "SELECT COUNT(*) FROM run WHERE ?1 IS NULL OR scenario = ?1 OR damage IS NOT NULL",
+            params![scenario],
+            |row| row.get::<_, i64>(0).map(|count| usize::try_from(count).unwrap_or(0)),
+        )
+    }
+
+    fn arms(&self, run: i64) -> Result<Vec<ArmEntry>> {
+        let mut arms = self.connection.prepare(
+            "SELECT name, kernel, release, source_version, build_failure, machine FROM arm WHERE run = ?1 ORDER BY position",
+        )?;
+        arms.query_map([run], |row| arm(row, 0))?.collect()
+    }
+
+    fn gates(&self, run: i64) -> Result<Vec<GateEntry>> {
+        let mut gates = self
+            .connection
+            .prepare("SELECT arm, label, verdict FROM gate WHERE run = ?1 ORDER BY position")?;
+        let gate =
+            |row: &Row<'_>| Ok(GateEntry { arm: row.get(0)?, label: row.get(1)?, verdict: row.get(2)? });
+        gates.query_map([run], gate)?.collect()
+    }
+
+    /// Series of one metric over all runs, oldest first.
+    ///
+    /// # Errors
+    /// If SQLite refuses.
+    pub fn series(&self, query: &SeriesQuery) -> Result<Vec<StoredSeries>> {
+        let mut series = self.connection.prepare(
+            "SELECT run.name, run.scenario, run.started, run.finished, \
+                    arm.name, arm.kernel, arm.release, arm.source_version, arm.build_failure, arm.machine, \
+                    series.workload, series.runs, series.metric, series.unit, series.better, series.dims, series.provenance, \
+                    series.by_boot \
+             FROM series JOIN run ON run.id = series.run JOIN arm ON arm.run = run.id AND arm.name = series.arm \
+             WHERE series.metric = ?1 AND (?2 IS NULL OR series.workload = ?2) AND (?3 IS NULL OR run.scenario = ?3) \
+                   AND (CASE WHEN ?4 IS NULL THEN arm.position = 0 ELSE arm.name = ?4 END) \
+             ORDER BY run.name, series.id",
+        )?;
+        let rows = series
+            .query_map(params![query.metric, query.workload, query.scenario, query.arm], stored_series)?;
+        let wanted = |found: &StoredSeries| {
+            query.dims.iter().all(|(name, value)| found.series.dims.get(name) == Some(value))
+        };
+        rows.filter(|found| found.as_ref().map_or(true, wanted)).collect()
+    }
+
+    /// The name of every metric that any run has, sorted.
+    ///
+    /// # Errors
+    /// If SQLite refuses.
+    pub fn metrics(&self) -> Result<Vec<String>> {
+        let mut metrics = self.connection.prepare("SELECT DISTINCT metric FROM series ORDER BY metric")?;
+        metrics.query_map([], |row| row.get(0))?.collect()
+    }
+}
+
+fn run(row: &Row<'_>) -> Result<(i64, RunEntry)> {
+    let state = match row.get::<_, Option<String>>("damage")? {
+        Some(reason) => State::Damaged { reason },
+        None => State::Read(Box::new(Contents {
+            scenario: row.get("scenario")?,
+            question: row.get("question")?,
+            started: row.get("started")?,
+            assay: row.get("assay")?,
+            host: row.get("host")?,
+            finished: row.get("finished")?,
+            trials_made: row.get("trials_made")?,
+            trials_planned: row.get("trials_planned")?,
+            outcome: row.get("outcome")?,
+            exit: row.get("exit")?,
+            arms: Vec::new(),
+            gates: Vec::new(),
+            series: Vec::new(),
+        })),
+    };
+    Ok((row.get("id")?, RunEntry { name: row.get("name")?, state }))
+}
+
+fn arm(row: &Row<'_>, first: usize) -> Result<ArmEntry> {
+    Ok(ArmEntry {
+        name: row.get(first)?,
+        kernel: row.get(first + 1)?,
+        release: row.get(first + 2)?,
+        source_version: row.get(first + 3)?,
+        build_failure: row.get(first + 4)?,
+        machine: row.get(first + 5)?,
+    })
+}
+
+fn stored_series(row: &Row<'_>) -> Result<StoredSeries> {
+    let arm = arm(row, 4)?;
+    let (dims, by_boot): (String, Vec<u8>) = (row.get(15)?, row.get(17)?);
+    let dims: Dims = serde_json::from_str(&dims)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(15, Type::Text, Box::new(error)))?;
+    let values = by_boot.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
+    Ok(StoredSeries {
+        run: row.get(0)?,
+        scenario: row.get(1)?,
+        started: row.get(2)?,
+        finished: row.get(3)?,
+        series: SeriesEntry {
+            arm: arm.name.clone(),
+            workload: row.get(10)?,
+            runs: row.get(11)?,
+            metric: row.get(12)?,
+            unit: row.get(13)?,
+            better: row.get(14)?,
+            dims,
+            provenance: row.get(16)?,
+            values,
+        },
+        arm,
+    })
+}

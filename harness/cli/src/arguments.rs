@@ -5,6 +5,7 @@ mod guest;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::engine::ArgValueCandidates;
 
 pub(crate) use guest::GuestFlags;
 
@@ -55,6 +56,7 @@ pub(crate) enum Command {
     /// Print the report of a run.
     Report {
         /// Folder of the run, or its name in the results folder [default: the newest].
+        #[arg(add = ArgValueCandidates::new(crate::complete::runs))]
         run: Option<PathBuf>,
         /// How.
         #[arg(long, value_enum, default_value_t = Format::Terminal)]
@@ -71,6 +73,22 @@ pub(crate) enum Command {
         /// As JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Print the hook that makes a shell complete `assay`: bases, series and runs too.
+    ///
+    /// bash: assay completions bash > ~/.local/share/bash-completion/completions/assay;
+    /// zsh: assay completions zsh > ~/.zfunc/_assay, with ~/.zfunc in fpath;
+    /// fish: assay completions fish > ~/.config/fish/completions/assay.fish
+    Completions {
+        /// Which shell.
+        #[arg(value_enum)]
+        shell: crate::complete::Shell,
+    },
+    /// Write the manual: one man page a command.
+    #[command(name = "man")]
+    Manual {
+        /// Where to write the pages [default: print that of `assay`].
+        folder: Option<PathBuf>,
     },
     /// The process that starts and ends every child.
     #[command(name = "__supervise", hide = true)]
@@ -95,7 +113,7 @@ pub(crate) struct Run {
     #[arg(required_unless_present = "resume")]
     pub(crate) scenario: Option<PathBuf>,
     /// Go on with this interrupted run: its folder, or its name in the results folder.
-    #[arg(long, value_name = "RUN", conflicts_with = "scenario")]
+    #[arg(long, value_name = "RUN", conflicts_with = "scenario", add = ArgValueCandidates::new(crate::complete::runs))]
     pub(crate) resume: Option<PathBuf>,
     /// How the report is printed; every form of it is kept in the run's folder.
     #[arg(long, value_enum, default_value_t = Format::Terminal)]
@@ -152,9 +170,10 @@ pub(crate) enum Kernel {
 #[derive(Debug, Args)]
 pub(crate) struct KernelChoice {
     /// A base: the name of a file in `kernels/`.
+    #[arg(add = ArgValueCandidates::new(crate::complete::bases))]
     pub(crate) base: String,
     /// A series on top of it: a name in `patches/`, or a folder. May be given more than once.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(crate::complete::series))]
     pub(crate) series: Vec<String>,
 }
 

@@ -3,6 +3,7 @@
 mod arguments;
 mod bisect;
 mod builds;
+mod complete;
 mod doctor;
 mod exec;
 mod failure;
@@ -11,6 +12,7 @@ mod interrupt;
 mod keeper;
 mod kernels;
 mod lab;
+mod manual;
 mod places;
 mod plans;
 mod progress;
@@ -26,6 +28,7 @@ use clap::Parser;
 use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
+    complete::answer();
     let Arguments { places, command } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return bisect::mistaken(&error),
@@ -40,6 +43,8 @@ fn main() -> ExitCode {
         Command::Report { run, format, path } => reports::print(&places, run.as_deref(), format, path),
         Command::Runs => reports::list(&places),
         Command::Doctor { json } => doctor::doctor(&places, json),
+        Command::Completions { shell } => complete::print(shell),
+        Command::Manual { folder } => manual::manual(folder.as_deref()),
         Command::Qemu => lab::print_qemu(&places),
         Command::BootFolder { base, folder } => kernels::boot_folder(&places, base, &folder),
     };

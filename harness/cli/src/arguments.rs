@@ -1,6 +1,7 @@
 //! The command line.
 
 mod guest;
+mod series;
 
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 
 pub(crate) use guest::GuestFlags;
+pub(crate) use series::{Series, SeriesChoice, SeriesFlags};
 
 /// Tests Linux kernel patches: builds a baseline and a patched kernel, boots both, runs network workloads on them,
 /// and says what the patch changed.
@@ -40,8 +42,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Print what a scenario would do, with every default decided, and do nothing.
     Plan {
-        /// The scenario file.
-        scenario: PathBuf,
+        #[command(flatten)]
+        question: Question,
         /// As JSON instead of YAML.
         #[arg(long)]
         json: bool,
@@ -52,6 +54,11 @@ pub(crate) enum Command {
     Kernel {
         #[command(subcommand)]
         command: Kernel,
+    },
+    /// Series of patches: mailboxes, folders, ranges of commits.
+    Series {
+        #[command(subcommand)]
+        command: Series,
     },
     /// Print the report of a run.
     Report {
@@ -109,15 +116,34 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// The scenario file.
-    #[arg(required_unless_present = "resume")]
-    pub(crate) scenario: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) question: Question,
     /// Go on with this interrupted run: its folder, or its name in the results folder.
-    #[arg(long, value_name = "RUN", conflicts_with = "scenario", add = ArgValueCandidates::new(crate::complete::runs))]
+    #[arg(
+        long,
+        value_name = "RUN",
+        conflicts_with_all = ["scenario", "base", "arm", "series", "git"],
+        add = ArgValueCandidates::new(crate::complete::runs)
+    )]
     pub(crate) resume: Option<PathBuf>,
     /// How the report is printed; every form of it is kept in the run's folder.
     #[arg(long, value_enum, default_value_t = Format::Terminal)]
     pub(crate) format: Format,
+}
+
+/// What is asked: a scenario, and what takes the place of parts of it.
+#[derive(Debug, Args)]
+pub(crate) struct Question {
+    /// The scenario file [default, with `--series`: `scenarios/net.yaml`].
+    pub(crate) scenario: Option<PathBuf>,
+    /// The base of every arm, in place of the scenario's: the name of a file in `kernels/`.
+    #[arg(long, add = ArgValueCandidates::new(crate::complete::bases))]
+    pub(crate) base: Option<String>,
+    #[command(flatten)]
+    pub(crate) series: SeriesFlags,
+    /// The arm that gets the series [default: `candidate`, else the only one that is not the baseline].
+    #[arg(long, requires = "series")]
+    pub(crate) arm: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -172,9 +198,8 @@ pub(crate) struct KernelChoice {
     /// A base: the name of a file in `kernels/`.
     #[arg(add = ArgValueCandidates::new(crate::complete::bases))]
     pub(crate) base: String,
-    /// A series on top of it: a name in `patches/`, or a folder. May be given more than once.
-    #[arg(long, add = ArgValueCandidates::new(crate::complete::series))]
-    pub(crate) series: Vec<String>,
+    #[command(flatten)]
+    pub(crate) series: SeriesFlags,
 }
 
 /// What a kernel that crashes means to a bisection.

@@ -116,7 +116,7 @@ fn kernel(
         return tree_build::image(&folder, flags.make, workshop, &lab.supervisor, progress)
             .map(Kernel::InTree);
     }
-    let spec = spec(places, flags.base.as_deref().unwrap_or(DEFAULT_BASE), &flags.series)?;
+    let spec = spec(places, flags.base.as_deref().unwrap_or(DEFAULT_BASE), &flags.series, lab, progress)?;
     obtain(workshop, &spec, logs, progress).map(Kernel::Built)
 }
 

@@ -7,13 +7,14 @@ use measure::{BuildEnd, KernelImage};
 use plan::KernelSpec;
 
 use crate::{
-    arguments::{Kernel, KernelChoice, Places},
+    arguments::{Kernel, KernelChoice, Places, SeriesFlags},
     builds::{describe, obtain, of_kernel, show},
     failure::Failure,
     lab::Lab,
     places::Runtime,
     plans::gigabytes,
     progress::Progress,
+    series::resolve,
 };
 
 pub(crate) fn kernel(places: &Places, command: &Kernel) -> Result<ExitCode, Failure> {
@@ -44,15 +45,16 @@ pub(crate) fn kernel(places: &Places, command: &Kernel) -> Result<ExitCode, Fail
 }
 
 /// What the command line asks for.
-pub(crate) fn spec(places: &Places, base: &str, series: &[String]) -> Result<KernelSpec, Failure> {
+pub(crate) fn spec(
+    places: &Places,
+    base: &str,
+    series: &SeriesFlags,
+    lab: &Lab,
+    progress: &mut Progress,
+) -> Result<KernelSpec, Failure> {
     let project = places.project(Path::new("."))?;
     let base = scenario::base(base, &project).map_err(Failure::user)?;
-    let series = series
-        .iter()
-        .map(|name| {
-            scenario::series(name, &base.name, &project).map(|(series, _)| series).map_err(Failure::user)
-        })
-        .collect::<Result<_, _>>()?;
+    let series = resolve(series, &base.name, &project, lab, progress)?;
     Ok(KernelSpec { base, series, options: vec![] })
 }
 
@@ -83,8 +85,8 @@ fn list(places: &Places) -> Result<ExitCode, Failure> {
 
 fn build(places: &Places, choice: &KernelChoice, json: bool) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new();
-    let spec = spec(places, &choice.base, &choice.series)?;
     let lab = Lab::open(places)?;
+    let spec = spec(places, &choice.base, &choice.series, &lab, &mut progress)?;
     let runtime = Runtime::create()?;
     let build = obtain(&lab.kernels()?, &spec, &runtime.folder().join("builds"), &mut progress);
     progress.clear();
@@ -104,8 +106,9 @@ fn build(places: &Places, choice: &KernelChoice, json: bool) -> Result<ExitCode,
 /// The merged configuration, made without a build if there was none yet.
 fn config(places: &Places, choice: &KernelChoice) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new();
-    let spec = spec(places, &choice.base, &choice.series)?;
-    let config = Lab::open(places)?.kernels()?.config(&spec, &mut show(&mut progress)).map_err(of_kernel);
+    let lab = Lab::open(places)?;
+    let spec = spec(places, &choice.base, &choice.series, &lab, &mut progress)?;
+    let config = lab.kernels()?.config(&spec, &mut show(&mut progress)).map_err(of_kernel);
     progress.clear();
     match config? {
         Ok(text) => print!("{text}"),
@@ -120,8 +123,8 @@ fn config(places: &Places, choice: &KernelChoice) -> Result<ExitCode, Failure> {
 /// Builds a kernel twice, the second time from nothing, and compares the images.
 fn reproduce(places: &Places, choice: &KernelChoice) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new();
-    let spec = spec(places, &choice.base, &choice.series)?;
     let lab = Lab::open(places)?;
+    let spec = spec(places, &choice.base, &choice.series, &lab, &mut progress)?;
     let runtime = Runtime::create()?;
     let logs = runtime.folder().join("builds");
     let reproduction = lab.kernels()?.reproduce(&spec, &logs, &mut show(&mut progress)).map_err(of_kernel);
@@ -138,7 +141,7 @@ fn reproduce(places: &Places, choice: &KernelChoice) -> Result<ExitCode, Failure
 
 /// `assay __boot-folder`: links to what a guest of this base boots.
 pub(crate) fn boot_folder(places: &Places, base: String, folder: &Path) -> Result<ExitCode, Failure> {
-    let image = built(places, &KernelChoice { base, series: vec![] })?;
+    let image = built(places, &KernelChoice { base, series: SeriesFlags::default() })?;
     let lab = Lab::open(places)?;
     let mut progress = Progress::new();
     let bench = lab.bench(true, &mut progress)?;
@@ -160,8 +163,9 @@ pub(crate) fn boot_folder(places: &Places, base: String, folder: &Path) -> Resul
 }
 
 fn built(places: &Places, choice: &KernelChoice) -> Result<KernelImage, Failure> {
-    let spec = spec(places, &choice.base, &choice.series)?;
-    Lab::open(places)?.kernels()?.lookup(&spec).map_err(of_kernel)?.ok_or_else(|| {
+    let lab = Lab::open(places)?;
+    let spec = spec(places, &choice.base, &choice.series, &lab, &mut Progress::new())?;
+    lab.kernels()?.lookup(&spec).map_err(of_kernel)?.ok_or_else(|| {
         Failure::user(format!("assay: {} is not built; build it with `assay kernel build`", choice.base))
     })
 }

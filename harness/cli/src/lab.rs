@@ -63,6 +63,11 @@ impl Lab {
         Ok(Packages::open(&self.cache.join("packages"), &self.supervisor)?)
     }
 
+    /// Where series are kept that came from anywhere else than a folder with a `series.yaml`.
+    pub(crate) fn series_cache(&self) -> PathBuf {
+        self.cache.join("series")
+    }
+
     pub(crate) fn kernels(&self) -> Result<Kernels> {
         Ok(Kernels::open(&self.cache.join("kernels"), self.supervisor.clone(), self.packages()?)?)
     }

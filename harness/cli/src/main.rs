@@ -18,6 +18,7 @@ mod plans;
 mod progress;
 mod reports;
 mod run;
+mod series;
 mod terminal;
 mod tree_build;
 
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, Series};
 
 fn main() -> ExitCode {
     complete::answer();
@@ -37,8 +38,9 @@ fn main() -> ExitCode {
         Command::Supervise => return subprocess::supervise(),
         Command::Machine { arguments } => return machine::helper(arguments),
         Command::Run(arguments) => run::run(&places, &arguments),
-        Command::Plan { scenario, json } => run::plan(&places, &scenario, json),
+        Command::Plan { question, json } => run::plan(&places, &question, json),
         Command::Exec(arguments) => exec::exec(&places, &arguments),
+        Command::Series { command: Series::Show { choice, json } } => series::show(&places, &choice, json),
         Command::Kernel { command } => kernels::kernel(&places, &command),
         Command::Report { run, format, path } => reports::print(&places, run.as_deref(), format, path),
         Command::Runs => reports::list(&places),

@@ -5,10 +5,10 @@ use plan::Plan;
 use runner::schedule;
 use scenario::{KernelWork, Known};
 
-use crate::{arguments::Places, builds::of_kernel, failure::Failure, lab::Lab, progress::rough};
+use crate::{builds::of_kernel, failure::Failure, lab::Lab, progress::rough};
 
 /// Prints the plan with every default decided, then the boots in order, and what it will all cost.
-pub(crate) fn print(places: &Places, plan: &Plan, json: bool) -> Result<(), Failure> {
+pub(crate) fn print(lab: &Lab, plan: &Plan, json: bool) -> Result<(), Failure> {
     if json {
         println!("{}", serde_json::to_string_pretty(plan).context("writing the plan as JSON")?);
         return Ok(());
@@ -21,7 +21,6 @@ pub(crate) fn print(places: &Places, plan: &Plan, json: bool) -> Result<(), Fail
         let kind = if block[0].traced { ", traced" } else { "" };
         println!("#   block {:>2}{kind}: {}", block[0].block + 1, arms.join(", "));
     }
-    let lab = Lab::open(places)?;
     let kernels = lab.kernels()?;
     let mut known = Known::default();
     for kernel in scenario::distinct_kernels(plan) {

@@ -12,10 +12,11 @@ use jiff::Timestamp;
 use measure::{BuildEnd, SampleTable};
 use plan::Plan;
 use runner::{Finish, Setup, execute, schedule};
+use scenario::Overrides;
 use store::{ArmKernel, Claim, RunFile, Stored};
 
 use crate::{
-    arguments::{self, Places},
+    arguments::{self, Places, Question},
     builds::build_arms,
     failure::Failure,
     keeper::RunKeeper,
@@ -23,14 +24,17 @@ use crate::{
     places::Runtime,
     progress::Progress,
     reports,
+    series::resolve,
 };
+
+/// The question about a series for which no other is asked, within a project.
+const DEFAULT_SCENARIO: &str = "scenarios/net.yaml";
 
 pub(crate) fn run(places: &Places, arguments: &arguments::Run) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new();
-    let ended = match (&arguments.scenario, &arguments.resume) {
-        (Some(scenario), _) => start(places, scenario, &mut progress),
-        (None, Some(run)) => resume(places, run, &mut progress),
-        (None, None) => Err(Failure::user("assay: name a scenario, or a run to resume")),
+    let ended = match &arguments.resume {
+        None => start(places, &arguments.question, &mut progress),
+        Some(run) => resume(places, run, &mut progress),
     };
     progress.clear();
     let stored = ended?;
@@ -38,13 +42,12 @@ pub(crate) fn run(places: &Places, arguments: &arguments::Run) -> Result<ExitCod
 }
 
 /// A new run.
-fn start(places: &Places, scenario: &Path, progress: &mut Progress) -> Result<Stored, Failure> {
-    let project = places.project(scenario)?;
-    let plan = scenario::load(scenario, &project, &scenario::Overrides::default()).map_err(Failure::user)?;
+fn start(places: &Places, question: &Question, progress: &mut Progress) -> Result<Stored, Failure> {
+    let lab = Lab::open(places)?;
+    let plan = planned(places, question, &lab, progress)?;
     for remark in scenario::remarks(&plan) {
         progress.line(format!("note: {remark}"));
     }
-    let lab = Lab::open(places)?;
     let bench = lab.bench_for(&plan, progress)?;
     let started = Timestamp::now();
     let results = std::path::absolute(&places.results).context("resolving the results folder")?;
@@ -158,11 +161,38 @@ fn trials(
     }
 }
 
+/// The plan that answers a question.
+fn planned(
+    places: &Places,
+    question: &Question,
+    lab: &Lab,
+    progress: &mut Progress,
+) -> Result<Plan, Failure> {
+    let given = !question.series.is_empty();
+    let (path, project) = match &question.scenario {
+        Some(path) => (path.clone(), places.project(path)?),
+        None if given => {
+            let project = places.project(Path::new("."))?;
+            (project.root.join(DEFAULT_SCENARIO), project)
+        }
+        None => {
+            return Err(Failure::user("assay: name a scenario, a --series, or a run to --resume"));
+        }
+    };
+    let base = question.base.as_deref().map(|name| scenario::base(name, &project)).transpose();
+    let mut overrides =
+        Overrides { base: base.map_err(Failure::user)?, arm: question.arm.clone(), series: None };
+    if given {
+        let (_, base) = scenario::candidate(&path, &project, &overrides).map_err(Failure::user)?;
+        overrides.series = Some(resolve(&question.series, &base.name, &project, lab, progress)?);
+    }
+    scenario::load(&path, &project, &overrides).map_err(Failure::user)
+}
+
 /// The plan of a scenario, printed with every default decided.
-pub(crate) fn plan(places: &Places, scenario: &Path, json: bool) -> Result<ExitCode, Failure> {
-    let project = places.project(scenario)?;
-    let plan: Plan =
-        scenario::load(scenario, &project, &scenario::Overrides::default()).map_err(Failure::user)?;
-    crate::plans::print(places, &plan, json)?;
+pub(crate) fn plan(places: &Places, question: &Question, json: bool) -> Result<ExitCode, Failure> {
+    let lab = Lab::open(places)?;
+    let plan = planned(places, question, &lab, &mut Progress::new())?;
+    crate::plans::print(&lab, &plan, json)?;
     Ok(ExitCode::SUCCESS)
 }

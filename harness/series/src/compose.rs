@@ -30,7 +30,8 @@ impl Thread {
             [only] => Some(only.subject.as_str()),
             _ => None,
         };
-        let titles = [cover.as_ref().map(|cover| cover.subject.as_str()), single, Some(stem)];
+        let first = patches.first().map(|patch| patch.subject.as_str());
+        let titles = [cover.as_ref().map(|cover| cover.subject.as_str()), single, Some(stem), first];
         let name = titles
             .into_iter()
             .flatten()

@@ -85,7 +85,8 @@ impl Input {
             }
             Self::Range { repository, range } => {
                 let text = range::patches(repository, range, supervisor)?;
-                ("range", range.clone(), mails(&text, &shown)?.1)
+                let stem = range::branch(repository, range, supervisor).unwrap_or_default();
+                ("range", stem, mails(&text, &shown)?.1)
             }
         };
         let thread =

@@ -9,6 +9,22 @@ use crate::{error::SeriesError, limits};
 /// A thousand commits of a large tree on a slow disk.
 const DEADLINE: Duration = Duration::from_secs(300);
 
+/// The branch that a range ends at, if it ends at one: what its author calls the series.
+pub(crate) fn branch(repository: &Path, range: &str, supervisor: &Supervisor) -> Option<String> {
+    let (_, tip) = range.rsplit_once("..")?;
+    let tip = if tip.is_empty() { "HEAD" } else { tip };
+    let output = Tool::new("git")
+        .arg("-C")
+        .arg(repository)
+        .args(["rev-parse", "--abbrev-ref", "--end-of-options", tip])
+        .deadline(DEADLINE)
+        .run(supervisor)
+        .ok()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let name = said.lines().rfind(|line| !line.starts_with('-'))?.trim().to_owned();
+    (!name.is_empty() && name != "HEAD").then_some(name)
+}
+
 /// The commits of `range` as an mbox, oldest first.
 pub(crate) fn patches(
     repository: &Path,

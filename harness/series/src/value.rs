@@ -7,7 +7,8 @@ use serde::Serialize;
 /// A checked series: its patches in the order in which they apply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Series {
-    /// For file names and reports: from the cover letter's subject, else the only patch's, else the input's name.
+    /// For file names and reports: from the cover letter's subject, else the only patch's, else the input's
+    /// name, which is a branch's for a range, else the first patch's subject.
     pub name: String,
     /// What was given: `mailbox`, `mail`, `maildir`, `folder`, `diff` or `range`.
     pub kind: &'static str,

@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 
+use super::SeriesFlags;
+
 /// What one guest boots, and its shape.
 #[derive(Debug, Args)]
 pub(crate) struct GuestFlags {
     /// A base: the name of a file in `kernels/` [default: in a kernel tree, the kernel that is built there, else debian-6.12].
     #[arg(long, add = ArgValueCandidates::new(crate::complete::bases))]
     pub(crate) base: Option<String>,
-    /// A series on top of it: a name in `patches/`, or a folder. May be given more than once.
-    #[arg(long, add = ArgValueCandidates::new(crate::complete::series))]
-    pub(crate) series: Vec<String>,
+    #[command(flatten)]
+    pub(crate) series: SeriesFlags,
     /// Boot the kernel that is built in this folder: a kernel tree, or the output folder of `make O=` [default: the one that
     /// the current folder is in, or KBUILD_OUTPUT of the tree that it is in].
     #[arg(long, value_name = "DIR", conflicts_with_all = ["base", "series"])]

@@ -30,7 +30,7 @@ fn history() -> Repository {
 fn what_is_shelved_applies_to_the_same_tree() {
     let repository = history();
     let series = repository.read("HEAD~3..HEAD").unwrap();
-    assert_eq!(series.kind, "range");
+    assert_eq!((series.kind, series.name.as_str()), ("range", "main"), "the branch");
     let subjects: Vec<&str> = series.patches.iter().map(|patch| patch.subject.as_str()).collect();
     // As `git am` takes subjects, brackets and all.
     assert_eq!(subjects, ["net: Größe", "net: second", "third: mode only"]);

@@ -1,0 +1,53 @@
+//! Series that the user names, and the command that looks at them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use clap_complete::engine::ArgValueCandidates;
+
+/// Series to put on top of a base.
+#[derive(Debug, Default, Args)]
+pub(crate) struct SeriesFlags {
+    /// A series: a name in `patches/`, a folder of patches, an mbox (also gzip), a maildir, a mail, a diff, `-` for
+    /// standard input, or a range of commits `A..B`. May be given more than once.
+    #[arg(long, add = ArgValueCandidates::new(crate::complete::series))]
+    pub(crate) series: Vec<String>,
+    /// The repository of a range of commits [default: the current folder's].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) git: Option<PathBuf>,
+}
+
+impl SeriesFlags {
+    /// Whether no series is named.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.series.is_empty()
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Series {
+    /// Print what was understood of a series: its cover letter, its patches in order, trailers that replies add, and
+    /// what was left out.
+    Show {
+        #[command(flatten)]
+        choice: SeriesChoice,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// One series.
+#[derive(Debug, Args)]
+pub(crate) struct SeriesChoice {
+    /// A name in `patches/`, a folder of patches, an mbox (also gzip), a maildir, a mail, a diff, `-` for standard input,
+    /// or a range of commits `A..B`.
+    #[arg(add = ArgValueCandidates::new(crate::complete::series))]
+    pub(crate) series: String,
+    /// The repository of a range of commits [default: the current folder's].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) git: Option<PathBuf>,
+    /// The base whose patches are meant, where a series has different ones for several [default: each that it names].
+    #[arg(long, add = ArgValueCandidates::new(crate::complete::bases))]
+    pub(crate) base: Vec<String>,
+}

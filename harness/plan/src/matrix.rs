@@ -112,11 +112,20 @@ impl Plan {
         self.arms.iter().filter(|arm| !self.is_baseline(arm))
     }
 
-    /// Where `gate` is judged: the workload and the candidate arm of each comparison.
-    pub fn comparisons(&self, gate: &Gate) -> impl Iterator<Item = (&Workload, &Arm)> {
-        let workloads = self.workloads.iter().filter(|workload| workload.group() == gate.select.workload);
-        let pairs = workloads.flat_map(|workload| self.candidates().map(move |arm| (workload, arm)));
-        pairs.filter(|(workload, arm)| {
+    /// The arm of `side` at the place that has these values, among others perhaps.
+    #[must_use]
+    pub fn arm_at(&self, side: &str, at: &DimensionValues) -> Option<&Arm> {
+        let is_there = |arm: &&Arm| arm.dims().iter().all(|(name, value)| at.get(name) == Some(value));
+        self.arms.iter().filter(|arm| arm.side() == side).find(is_there)
+    }
+
+    /// Where `gate` is judged: the candidate arm and the workload of each comparison, side by side.
+    pub fn comparisons(&self, gate: &Gate) -> impl Iterator<Item = (&Arm, &Workload)> {
+        let of_gate = |workload: &&Workload| workload.group() == gate.select.workload;
+        let pairs = self
+            .candidates()
+            .flat_map(move |arm| self.workloads.iter().filter(of_gate).map(move |workload| (arm, workload)));
+        pairs.filter(|(arm, workload)| {
             let value = |name| arm.dims().get(name).or_else(|| workload.dims().get(name));
             gate.at.iter().all(|(name, wanted)| value(name) == Some(wanted))
         })

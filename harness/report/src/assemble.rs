@@ -1,14 +1,19 @@
 //! From a finished run to a [`Model`].
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
-use measure::{BuildEnd, SampleTable, TrialRecord, metric};
+use measure::{BuildEnd, Dims, SampleTable, TrialRecord, metric};
 use plan::Plan;
 use stats::{Better, Block, Comparison, StatsError, Summary, explore, judge, summarise};
 
 use crate::{
     Arm, BootValue, Gate, Host, Model, PatchSummary, PlanSummary, Row, RowCandidate, RunSummary, SeriesKey,
-    SeriesSummary, Trial, Unavailable, WorkloadSummary, describe,
+    SeriesSummary, Trial, Unavailable, WorkloadSummary,
+    curve::curves,
+    describe,
     series::{SeriesSet, Values, definition},
 };
 
@@ -81,7 +86,7 @@ pub enum AssembleError {
 pub fn assemble(evidence: Evidence<'_>) -> Result<Model, AssembleError> {
     let Evidence { plan, trials, samples, .. } = evidence;
     let set = SeriesSet::collect(plan, trials, samples)?;
-    let boots = Boots::of(trials);
+    let boots = Boots::of(plan, trials);
     let (gates, gated) = gates(plan, &set, &boots)?;
     let explored = rows(plan, &set, &boots, &gated)?;
     let arms: Vec<Arm> = plan.arms.iter().map(|arm| assemble_arm(arm, &evidence)).collect();
@@ -100,6 +105,7 @@ pub fn assemble(evidence: Evidence<'_>) -> Result<Model, AssembleError> {
             repeat: evidence.repeat,
         },
         plan: plan_summary(plan),
+        curves: curves(&plan.dimensions, baseline(plan), &gates, &explored)?,
         host: evidence.host,
         arms,
         gates,
@@ -119,11 +125,14 @@ fn image(build: &BuildEnd) -> Option<&measure::KernelImage> {
 fn plan_summary(plan: &Plan) -> PlanSummary {
     let workloads = plan.workloads.iter().map(|workload| WorkloadSummary {
         name: workload.name.clone(),
+        group: workload.group().to_owned(),
+        at: workload.dims().clone(),
         runs: describe::workload(&workload.kind),
     });
     PlanSummary {
         scenario: plan.name.clone(),
         question: plan.question.clone(),
+        dimensions: plan.dimensions.clone(),
         workloads: workloads.collect(),
         boots: plan.design.boots,
         traced_boots: plan.design.traced_boots,
@@ -137,6 +146,8 @@ fn assemble_arm(arm: &plan::Arm, evidence: &Evidence<'_>) -> Arm {
     records.sort_by_key(|trial| trial.index);
     Arm {
         name: arm.name.clone(),
+        side: arm.side().to_owned(),
+        at: arm.dims().clone(),
         base: arm.kernel.base.name.clone(),
         series: arm.kernel.series.iter().map(series).collect(),
         options: arm.kernel.options.iter().map(ToString::to_string).collect(),
@@ -177,17 +188,22 @@ fn trial(record: &TrialRecord) -> Trial {
 }
 
 /// Which trial an arm's boot in a block was.
-struct Boots<'a>(BTreeMap<(&'a str, u32), u32>);
+struct Boots<'a> {
+    plan: &'a Plan,
+    trials: BTreeMap<(&'a str, u32), u32>,
+}
 
 impl<'a> Boots<'a> {
-    fn of(trials: &'a [TrialRecord]) -> Self {
-        Self(trials.iter().map(|trial| ((trial.arm.as_str(), trial.block), trial.index)).collect())
+    fn of(plan: &'a Plan, trials: &'a [TrialRecord]) -> Self {
+        let trials = trials.iter().map(|trial| ((trial.arm.as_str(), trial.block), trial.index));
+        Self { plan, trials: trials.collect() }
     }
 
-    /// An arm's values with the boots that yielded them.
-    fn values(&self, arm: &str, values: &Values) -> Vec<BootValue> {
+    /// A side's values at one place, with the boots that yielded them.
+    fn values(&self, side: &str, at: &Dims, values: &Values) -> Vec<BootValue> {
+        let Some(arm) = self.plan.arm_at(side, at) else { return Vec::new() };
         let of = |&(block, value): &(u32, f64)| {
-            Some(BootValue { trial: *self.0.get(&(arm, block))?, block, value })
+            Some(BootValue { trial: *self.trials.get(&(arm.name.as_str(), block))?, block, value })
         };
         values.by_block.iter().filter_map(of).collect()
     }
@@ -198,42 +214,44 @@ fn gates(
     plan: &Plan,
     set: &SeriesSet,
     boots: &Boots<'_>,
-) -> Result<(Vec<Gate>, Vec<SeriesKey>), AssembleError> {
-    let (mut asked, mut comparisons, mut gated) = (Vec::new(), Vec::new(), Vec::new());
+) -> Result<(Vec<Gate>, BTreeSet<SeriesKey>), AssembleError> {
+    let (mut asked, mut comparisons, mut gated) = (Vec::new(), Vec::new(), BTreeSet::new());
     for gate in &plan.gates {
         let better = direction(&definition(plan, &gate.select.metric)?)?;
-        let selected = set.select(&gate.select);
-        gated.extend(selected.clone());
-        for arm in candidates(plan) {
-            let found = selected.clone().and_then(|key| set.blocks(&key, baseline(plan), &arm.name));
+        for (arm, workload) in plan.comparisons(gate) {
+            let at: Dims = arm.dims().iter().chain(workload.dims()).map(owned).collect();
+            let selected = set.select(&gate.select, &at);
+            gated.extend(selected.clone());
+            let found = selected.clone().and_then(|key| set.blocks(&key, baseline(plan), arm.side()));
             comparisons.push(Comparison {
                 blocks: found.clone().unwrap_or_default(),
                 better,
                 margin: gate.margin,
             });
-            asked.push((gate, &arm.name, selected.clone().ok(), found.err()));
+            let series = selected.unwrap_or_else(|_| SeriesKey {
+                workload: Some(gate.select.workload.clone()),
+                metric: gate.select.metric.clone(),
+                dims: gate.select.dims.clone(),
+                at,
+            });
+            asked.push((gate, arm.side(), series, found.err()));
         }
     }
     let judged = judge(&comparisons, plan.design.alpha)?;
     let mut gates = Vec::with_capacity(judged.len());
-    for ((gate, arm, selected, refused), judgement) in asked.into_iter().zip(judged) {
+    for ((gate, side, series, refused), judgement) in asked.into_iter().zip(judged) {
         let definition = definition(plan, &gate.select.metric)?;
-        let series = selected.unwrap_or_else(|| SeriesKey {
-            workload: Some(gate.select.workload.clone()),
-            metric: gate.select.metric.clone(),
-            dims: gate.select.dims.clone(),
-        });
-        let (of_baseline, of_candidate) = (set.values(&series, baseline(plan)), set.values(&series, arm));
+        let (of_baseline, of_candidate) = (set.values(&series, baseline(plan)), set.values(&series, side));
         gates.push(Gate {
             unit: definition.unit,
             better: definition.better,
             provenance: of_baseline.provenances.union(&of_candidate.provenances).copied().collect(),
             baseline: summary(of_baseline)?,
             candidate: summary(of_candidate)?,
-            baseline_by_boot: boots.values(baseline(plan), of_baseline),
-            candidate_by_boot: boots.values(arm, of_candidate),
+            baseline_by_boot: boots.values(baseline(plan), &series.at, of_baseline),
+            candidate_by_boot: boots.values(side, &series.at, of_candidate),
             series,
-            arm: arm.clone(),
+            arm: side.to_owned(),
             margin: gate.margin,
             expect: gate.expect,
             refused,
@@ -241,6 +259,10 @@ fn gates(
         });
     }
     Ok((gates, gated))
+}
+
+fn owned((name, value): (&String, &String)) -> (String, String) {
+    (name.clone(), value.clone())
 }
 
 fn direction(definition: &measure::Definition<'_>) -> Result<Better, AssembleError> {
@@ -256,12 +278,16 @@ fn rows(
     plan: &Plan,
     set: &SeriesSet,
     boots: &Boots<'_>,
-    gated: &[SeriesKey],
+    gated: &BTreeSet<SeriesKey>,
 ) -> Result<Vec<Row>, AssembleError> {
     let mut keys: Vec<&SeriesKey> = set.keys().filter(|key| !gated.contains(key)).collect();
-    keys.sort_by_key(|key| (workload_position(plan, key), metric_position(plan, key), percentile(key)));
+    keys.sort_by_key(|key| {
+        (workload_position(plan, key), metric_position(plan, key), percentile(key), place(plan, key))
+    });
+    let sides = plan.sides();
+    let candidates = sides.get(1..).unwrap_or_default();
     let compare = |key: &&SeriesKey| -> Vec<Result<Vec<Block>, String>> {
-        candidates(plan).iter().map(|arm| set.blocks(key, baseline(plan), &arm.name)).collect()
+        candidates.iter().map(|side| set.blocks(key, baseline(plan), side)).collect()
     };
     let mut comparisons = Vec::new();
     let mut found = Vec::with_capacity(keys.len());
@@ -276,12 +302,12 @@ fn rows(
         let of_baseline = set.values(key, baseline(plan));
         let mut provenance = of_baseline.provenances.clone();
         let mut compared = Vec::new();
-        for (arm, found) in candidates(plan).iter().zip(found) {
-            let values = set.values(key, &arm.name);
+        for (side, found) in candidates.iter().zip(found) {
+            let values = set.values(key, side);
             provenance.extend(&values.provenances);
             let exploration = if found.is_ok() { explored.next() } else { None };
-            let (arm, refused) = (arm.name.clone(), found.err());
-            let by_boot = boots.values(&arm, values);
+            let (arm, refused) = ((*side).to_owned(), found.err());
+            let by_boot = boots.values(side, &key.at, values);
             compared.push(RowCandidate { arm, values: summary(values)?, by_boot, exploration, refused });
         }
         rows.push(Row {
@@ -290,7 +316,7 @@ fn rows(
             better: definition.better,
             provenance: provenance.into_iter().collect(),
             baseline: summary(of_baseline)?,
-            baseline_by_boot: boots.values(baseline(plan), of_baseline),
+            baseline_by_boot: boots.values(baseline(plan), &key.at, of_baseline),
             candidates: compared,
         });
     }
@@ -301,18 +327,24 @@ fn summary(values: &Values) -> Result<Option<Summary>, StatsError> {
     summarise(&values.all())
 }
 
+/// The side that every other is compared with.
 fn baseline(plan: &Plan) -> &str {
-    plan.baseline().map_or("", |arm| &arm.name)
-}
-
-fn candidates(plan: &Plan) -> &[plan::Arm] {
-    plan.arms.get(1..).unwrap_or_default()
+    plan.arms.first().map_or("", plan::Arm::side)
 }
 
 /// What belongs to no workload comes last.
 fn workload_position(plan: &Plan, key: &SeriesKey) -> usize {
-    let of_key = |workload: &plan::Workload| Some(&workload.name) == key.workload.as_ref();
+    let of_key = |workload: &plan::Workload| Some(workload.group()) == key.workload.as_deref();
     plan.workloads.iter().position(of_key).unwrap_or(usize::MAX)
+}
+
+/// In the order of the scenario's lists.
+fn place(plan: &Plan, key: &SeriesKey) -> Vec<Option<usize>> {
+    let position = |dimension: &plan::Dimension| {
+        let value = key.at.get(&dimension.name)?;
+        dimension.values.iter().position(|known| known == value)
+    };
+    plan.dimensions.iter().map(position).collect()
 }
 
 /// What the scenario asked for by name comes before what every workload yields.

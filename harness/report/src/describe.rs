@@ -18,8 +18,21 @@ pub(crate) fn label(key: &SeriesKey) -> String {
 
 /// The same without the workload.
 pub(crate) fn metric(key: &SeriesKey) -> String {
+    let mut text = key.metric.clone();
     let dims = dims(&key.dims);
-    if dims.is_empty() { key.metric.clone() } else { format!("{} {dims}", key.metric) }
+    if !dims.is_empty() {
+        text.push_str(&format!(" {dims}"));
+    }
+    if !key.at.is_empty() {
+        text.push_str(&format!(" at {}", place(&key.at)));
+    }
+    text
+}
+
+/// A place in the matrix: `flows 4, vcpus 2`.
+pub(crate) fn place(at: &Dims) -> String {
+    let values: Vec<String> = at.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    values.join(", ")
 }
 
 fn dims(dims: &Dims) -> String {
@@ -231,7 +244,14 @@ mod tests {
 
     fn key(workload: Option<&str>, metric: &str, dims: &[(&str, &str)]) -> SeriesKey {
         let dims = dims.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        SeriesKey { workload: workload.map(Into::into), metric: metric.into(), dims }
+        SeriesKey { workload: workload.map(Into::into), metric: metric.into(), dims, at: Dims::new() }
+    }
+
+    #[test]
+    fn a_label_ends_with_the_place_in_the_matrix() {
+        let mut key = key(Some("tcp"), "throughput", &[("direction", "client-to-server")]);
+        key.at = [("vcpus", "2"), ("flows", "4")].map(|(name, value)| (name.into(), value.into())).into();
+        assert_eq!(label(&key), "tcp throughput client-to-server at flows 4, vcpus 2");
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! The facts that a reviewer needs, as named lines: once for all arms where they agree, else for each arm.
 
+use measure::Dims;
+use plan::Scope;
+
 use crate::{
-    Arm, Host, Model, describe, number,
+    Arm, Host, Model, WorkloadSummary, describe, number,
     remarks::{image, mitigations, short},
 };
 
@@ -11,8 +14,9 @@ pub(crate) type Fact = (String, String);
 /// Everything about where and how it was measured.
 pub(crate) fn facts(model: &Model) -> Vec<Fact> {
     let mut facts = Vec::new();
-    for arm in &model.arms {
-        facts.push((format!("arm {}", arm.name), kernel(arm)));
+    for side in model.sides() {
+        let arms: Vec<&Arm> = model.arms.iter().filter(|arm| arm.side == side).collect();
+        facts.extend(at_places(&arms, &format!("arm {side}"), kernel));
     }
     let (all, up): (Vec<&Arm>, Vec<&Arm>) =
         (model.arms.iter().collect(), model.arms.iter().filter(|arm| !arm.guests.is_empty()).collect());
@@ -23,9 +27,14 @@ pub(crate) fn facts(model: &Model) -> Vec<Fact> {
     facts.extend(agreed(&up, "ran under", |arm| each_guest(arm, |facts| facts.accel.clone())));
     facts.extend(agreed(&up, "mitigations", |arm| each_guest(arm, mitigations)));
     facts.extend(agreed(&up, "iommu", iommu));
-    for workload in &model.plan.workloads {
-        facts.push((format!("workload {}", workload.name), workload.runs.clone()));
-    }
+    facts.extend(model.plan.dimensions.iter().map(|dimension| {
+        let what = match &dimension.scope {
+            Scope::Arms => "every arm, in boots of its own".to_owned(),
+            Scope::Workload(of) => format!("the workload {of}, within each boot"),
+        };
+        (format!("dimension {}", dimension.name), format!("{}; of {what}", dimension.values.join(", ")))
+    }));
+    facts.extend(workloads(model));
     facts.push(("design".to_owned(), design(model)));
     facts.push(("host".to_owned(), host(&model.host)));
     facts.push(("QEMU".to_owned(), recorded(model.host.qemu.as_deref())));
@@ -34,7 +43,8 @@ pub(crate) fn facts(model: &Model) -> Vec<Fact> {
     facts
 }
 
-/// One line if all these arms agree, otherwise one for each.
+/// One line if all these arms agree, otherwise one for each place of the matrix if the arms there agree, otherwise one for
+/// each arm.
 fn agreed(arms: &[&Arm], name: &str, of: impl Fn(&Arm) -> String) -> Vec<Fact> {
     let lines: Vec<(&Arm, String)> = arms.iter().map(|arm| (*arm, of(arm))).collect();
     match lines.as_slice() {
@@ -42,8 +52,64 @@ fn agreed(arms: &[&Arm], name: &str, of: impl Fn(&Arm) -> String) -> Vec<Fact> {
         [(_, first), rest @ ..] if rest.iter().all(|(_, line)| line == first) => {
             vec![(name.to_owned(), first.clone())]
         }
-        all => all.iter().map(|(arm, line)| (format!("{name} of {}", arm.name), line.clone())).collect(),
+        all => {
+            let alike = |(arm, line): &(&Arm, String)| {
+                all.iter().filter(|(other, _)| other.at == arm.at).all(|(_, other)| other == line)
+            };
+            let sides_agree = all.iter().all(alike);
+            if sides_agree {
+                return at_places(arms, name, of);
+            }
+            all.iter().map(|(arm, line)| (format!("{name} of {}", arm.name), line.clone())).collect()
+        }
     }
+}
+
+/// A line for each setting of those dimensions that make a difference to it. Arms at the same place must agree.
+fn at_places(arms: &[&Arm], name: &str, of: impl Fn(&Arm) -> String) -> Vec<Fact> {
+    let lines: Vec<(&Arm, String)> = arms.iter().map(|arm| (*arm, of(arm))).collect();
+    let matters = |dimension: &String| {
+        let without = |arm: &Arm| -> Dims {
+            let others = arm.at.iter().filter(|(name, _)| *name != dimension);
+            others.map(|(name, value)| (name.clone(), value.clone())).collect()
+        };
+        lines.iter().any(|(one, line)| {
+            lines.iter().any(|(other, other_line)| line != other_line && without(one) == without(other))
+        })
+    };
+    let mut facts: Vec<Fact> = Vec::new();
+    for (arm, line) in &lines {
+        let at: Dims = arm
+            .at
+            .iter()
+            .filter(|(name, _)| matters(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        let name =
+            if at.is_empty() { name.to_owned() } else { format!("{name} at {}", describe::place(&at)) };
+        let fact = (name, line.clone());
+        if !facts.contains(&fact) {
+            facts.push(fact);
+        }
+    }
+    facts
+}
+
+/// What runs; of a group that is multiplied out, the first and how many others there are.
+fn workloads(model: &Model) -> Vec<Fact> {
+    let groups = model.plan.workloads.chunk_by(|one, other| one.group == other.group);
+    let fact = |group: &[WorkloadSummary]| {
+        let first = group.first()?;
+        let name = format!("workload {}", first.group);
+        Some(match group.len() {
+            1 => (name, first.runs.clone()),
+            many => {
+                let (place, others) = (describe::place(&first.at), number::counted(many - 1, "other place"));
+                (format!("{name} at {place}"), format!("{}; likewise at {others}", first.runs))
+            }
+        })
+    };
+    groups.filter_map(fact).collect()
 }
 
 /// A fact of each guest; once if the guests agree.

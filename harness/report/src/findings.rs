@@ -2,7 +2,10 @@
 
 use measure::{ApplyFailure, BuildEnd};
 
-use crate::{Arm, End, Model, describe, number, outcome::build_failure};
+use crate::{
+    Arm, End, Model, describe, number,
+    outcome::{build_failure, build_name},
+};
 
 /// So many lines of a log are shown; the rest is in the evidence.
 const EXCERPT_LINES: usize = 12;
@@ -28,12 +31,20 @@ pub(crate) struct Finding {
 
 /// What went wrong, in the order of the arms. Boots that failed in the same way are one finding.
 pub(crate) fn findings(model: &Model) -> Vec<Finding> {
-    model.arms.iter().flat_map(|arm| build(arm).into_iter().chain(boots(arm))).collect()
+    let mut findings: Vec<Finding> = Vec::new();
+    for arm in &model.arms {
+        // A build that fails does so at every place of the matrix.
+        let name = build_name(model, arm);
+        findings
+            .extend(build(arm, name).filter(|build| findings.iter().all(|known| known.title != build.title)));
+        findings.extend(boots(arm));
+    }
+    findings
 }
 
-fn build(arm: &Arm) -> Option<Finding> {
+fn build(arm: &Arm, name: &str) -> Option<Finding> {
     let end = arm.build.as_ref()?;
-    let title = format!("{} {}", arm.name, build_failure(end)?);
+    let title = format!("{name} {}", build_failure(end)?);
     Some(match end {
         BuildEnd::Built(_) => return None,
         BuildEnd::DoesNotApply(failure) => Finding {
@@ -57,7 +68,7 @@ fn build(arm: &Arm) -> Option<Finding> {
         BuildEnd::ConfigLost { problems } => Finding {
             arm: arm.name.clone(),
             kind: "options lost",
-            title: format!("{} lacks options that were asked for", arm.name),
+            title: format!("{name} lacks options that were asked for"),
             excerpt: problems.clone(),
             is_hunk: false,
             whole: Vec::new(),

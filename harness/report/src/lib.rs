@@ -8,7 +8,9 @@
 
 #![deny(missing_docs)]
 
+mod along;
 mod assemble;
+mod curve;
 mod describe;
 mod explored;
 mod facts;
@@ -20,6 +22,7 @@ mod model;
 mod number;
 mod outcome;
 mod paint;
+mod places;
 mod plot;
 mod remarks;
 mod series;
@@ -28,6 +31,7 @@ mod terminal;
 mod verdict;
 
 pub use assemble::{AssembleError, Evidence, assemble};
+pub use curve::{Curve, CurvePoint, CurveSide};
 pub use html::html;
 pub use json::{Document, FORMAT, json};
 pub use markdown::markdown;

@@ -3,7 +3,7 @@
 use stats::Summary;
 
 use crate::{
-    Colour, Gate, Model, describe, explored,
+    Colour, Gate, Model, along, describe, explored,
     facts::facts,
     findings::findings,
     number,
@@ -24,6 +24,7 @@ pub fn markdown(model: &Model) -> String {
     sections.extend(gates(model));
     sections.extend(failures(model));
     sections.extend(list("### To be read with it", remarks(model)));
+    sections.extend(curves(model));
     sections.extend(notable(model));
     sections.extend(list("### Unavailable", model.unavailable.iter().map(|u| u.reason.clone()).collect()));
     sections.push(facts_section(model));
@@ -43,9 +44,10 @@ fn head(model: &Model) -> String {
 }
 
 fn gates(model: &Model) -> Option<String> {
-    let baseline = model.baseline().map_or("baseline", |arm| arm.name.as_str());
+    let baseline = model.baseline_side();
     // With one candidate its name heads a column; with several, each row says whose it is.
-    let single = if let [only] = model.candidates() { Some(only.name.as_str()) } else { None };
+    let candidates = model.candidate_sides();
+    let single = if let [only] = candidates.as_slice() { Some(*only) } else { None };
     let mut rows = vec![
         ["metric", baseline, single.unwrap_or("candidate"), "change", "margin", "p", "verdict"]
             .map(ToOwned::to_owned)
@@ -93,16 +95,14 @@ fn gate_row(gate: &Gate, single: bool) -> Vec<String> {
 }
 
 fn legend(model: &Model) -> String {
-    let mut confidences: Vec<String> = Vec::new();
-    for confidence in model.gates.iter().filter_map(verdict::confidence) {
-        if !confidences.contains(&confidence) {
-            confidences.push(confidence);
-        }
-    }
-    let intervals = match confidences.as_slice() {
-        [] => String::new(),
-        [one] => format!(" with {one} intervals"),
-        several => format!(" with intervals of {} confidence", several.join(" and ")),
+    let confidences: Vec<f64> =
+        model.gates.iter().filter_map(|gate| gate.judgement.effect.map(|effect| effect.confidence)).collect();
+    let least = confidences.iter().copied().reduce(f64::min);
+    let most = confidences.iter().copied().reduce(f64::max);
+    let intervals = match (least.map(number::percent), most.map(number::percent)) {
+        (Some(least), Some(most)) if least == most => format!(" with {least} intervals"),
+        (Some(least), Some(most)) => format!(" with intervals of {least} to {most} confidence"),
+        _ => String::new(),
     };
     format!(
         "Medians over boots; Hodges-Lehmann estimate of the change{intervals}, and p, both by signed ranks within blocks, adjusted \
@@ -113,7 +113,7 @@ fn legend(model: &Model) -> String {
 
 /// All plots under one axis.
 fn plots(model: &Model) -> Vec<String> {
-    let several = model.candidates().len() > 1;
+    let several = model.candidate_sides().len() > 1;
     let label = |gate: &Gate| {
         let label = describe::label(&gate.series);
         if several { format!("{label}, {}", gate.arm) } else { label }
@@ -171,6 +171,31 @@ fn plain(text: &str) -> String {
         safe.push(letter);
     }
     safe
+}
+
+/// The numbers along each dimension of a matrix.
+fn curves(model: &Model) -> Vec<String> {
+    let section = |group: along::Group<'_>| {
+        let mut lines = vec![format!("### Along {}", group.dimension), String::new()];
+        if let Some(legend) = along::legend(&group) {
+            // A star at the beginning of a word would be emphasis.
+            lines.extend(wrap(&plain(&sentence(&legend)), COLUMNS));
+            lines.push(String::new());
+        }
+        lines.extend(along::markdown(&group));
+        if let Some(left_out) = along::left_out(&group) {
+            lines.push(String::new());
+            lines.extend(wrap(&format!("{left_out}."), COLUMNS));
+        }
+        lines.join("\n")
+    };
+    along::groups(model).into_iter().map(section).collect()
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).chain(['.']).collect()
 }
 
 fn notable(model: &Model) -> Option<String> {

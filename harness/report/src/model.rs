@@ -3,9 +3,11 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use measure::{BuildEnd, CrashReport, Dims, GuestFacts, Provenance, TrialEnd, Unit};
-use plan::{Expectation, Machine};
+use plan::{Dimension, Expectation, Machine};
 use serde::{Deserialize, Serialize};
 use stats::{Exploration, Judgement, Summary};
+
+use crate::Curve;
 
 /// Everything that a report says, as data. Built by [`crate::assemble`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,10 +21,13 @@ pub struct Model {
     pub host: Host,
     /// In the order of the plan; the first is the baseline.
     pub arms: Vec<Arm>,
-    /// Each gate of the plan on each candidate arm, in that order.
+    /// Each gate of the plan at each of its places in the matrix on each candidate, in that order.
     pub gates: Vec<Gate>,
     /// Everything else that was measured, grouped by workload.
     pub explored: Vec<Row>,
+    /// The same numbers along each dimension of the matrix, gated ones first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curves: Vec<Curve>,
     /// What could not be measured, and why.
     pub unavailable: Vec<Unavailable>,
     /// What the caller wants to be read beside the result.
@@ -63,6 +68,9 @@ pub struct PlanSummary {
     pub scenario: String,
     /// The question that it asks.
     pub question: String,
+    /// What the scenario lists several values for, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dimensions: Vec<Dimension>,
     /// Workload's name to what it runs.
     pub workloads: Vec<WorkloadSummary>,
     /// Timed boots of each arm.
@@ -81,6 +89,11 @@ pub struct PlanSummary {
 pub struct WorkloadSummary {
     /// Its name in the plan.
     pub name: String,
+    /// What the scenario calls it: its name without its place in the matrix.
+    pub group: String,
+    /// Its place in the matrix: the value of each dimension.
+    #[serde(default, skip_serializing_if = "Dims::is_empty")]
+    pub at: Dims,
     /// The tool and its parameters.
     pub runs: String,
 }
@@ -109,6 +122,11 @@ pub struct Host {
 pub struct Arm {
     /// Its name in the plan.
     pub name: String,
+    /// The side of the comparison that it belongs to: its name without its place in the matrix.
+    pub side: String,
+    /// Its place in the matrix: the value of each dimension.
+    #[serde(default, skip_serializing_if = "Dims::is_empty")]
+    pub at: Dims,
     /// The base's name.
     pub base: String,
     /// The series applied to it.
@@ -232,7 +250,7 @@ impl From<&TrialEnd> for End {
 }
 
 /// What a series of samples is: everything that tells it from others.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SeriesKey {
     /// The workload's name; none for what every boot yields.
@@ -241,9 +259,12 @@ pub struct SeriesKey {
     pub metric: String,
     /// The dimensions by which the metric's samples differ, without those that describe the arm.
     pub dims: Dims,
+    /// Its place in the matrix: the value of each dimension that the scenario lists.
+    #[serde(default, skip_serializing_if = "Dims::is_empty")]
+    pub at: Dims,
 }
 
-/// A gate on one candidate arm.
+/// A gate on one candidate at one place of the matrix.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gate {
@@ -255,7 +276,7 @@ pub struct Gate {
     pub better: measure::Better,
     /// Where its numbers come from; several are not compared.
     pub provenance: Vec<Provenance>,
-    /// The candidate arm.
+    /// The candidate: the side that is compared with the baseline.
     pub arm: String,
     /// The baseline's values over all its boots.
     pub baseline: Option<Summary>,
@@ -275,7 +296,7 @@ pub struct Gate {
     pub judgement: Judgement,
 }
 
-/// One series that no gate names, over all arms.
+/// One series that no gate names, over all sides.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
@@ -291,15 +312,15 @@ pub struct Row {
     pub baseline: Option<Summary>,
     /// The baseline's value of each boot, by block.
     pub baseline_by_boot: Vec<BootValue>,
-    /// Each candidate arm, in the order of the plan.
+    /// Each candidate, in the order of the plan.
     pub candidates: Vec<RowCandidate>,
 }
 
-/// One candidate arm in a [`Row`].
+/// One candidate in a [`Row`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RowCandidate {
-    /// The arm.
+    /// The side of the comparison.
     pub arm: String,
     /// Its values over all its boots.
     pub values: Option<Summary>,
@@ -322,16 +343,44 @@ pub struct Unavailable {
 }
 
 impl Model {
-    /// The arm that every other is compared with.
+    /// The sides of the comparison in the order of the plan; the first is the baseline.
     #[must_use]
-    pub fn baseline(&self) -> Option<&Arm> {
-        self.arms.first()
+    pub fn sides(&self) -> Vec<&str> {
+        let mut sides: Vec<&str> = Vec::new();
+        for arm in &self.arms {
+            if !sides.contains(&arm.side.as_str()) {
+                sides.push(&arm.side);
+            }
+        }
+        sides
     }
 
-    /// The arms that are compared with the baseline.
+    /// The side that every other is compared with.
     #[must_use]
-    pub fn candidates(&self) -> &[Arm] {
-        self.arms.get(1..).unwrap_or_default()
+    pub fn baseline_side(&self) -> &str {
+        self.arms.first().map_or("baseline", |arm| &arm.side)
+    }
+
+    /// The sides that are compared with the baseline.
+    #[must_use]
+    pub fn candidate_sides(&self) -> Vec<&str> {
+        self.sides().into_iter().skip(1).collect()
+    }
+
+    /// The arms that others are compared with, one for each place of the matrix.
+    pub fn baselines(&self) -> impl Iterator<Item = &Arm> {
+        self.arms.iter().filter(|arm| arm.side == self.baseline_side())
+    }
+
+    /// The arms that are compared with a baseline.
+    pub fn candidates(&self) -> impl Iterator<Item = &Arm> {
+        self.arms.iter().filter(|arm| arm.side != self.baseline_side())
+    }
+
+    /// The arm that `arm` is compared with: the baseline at the same place.
+    #[must_use]
+    pub fn baseline_of(&self, arm: &Arm) -> Option<&Arm> {
+        self.baselines().find(|baseline| baseline.at == arm.at)
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use measure::{BuildEnd, CrashKind};
+use measure::{BuildEnd, CrashKind, Dims};
 use plan::Expectation;
 use serde::{Deserialize, Serialize};
 use stats::Verdict;
 
-use crate::{Arm, End, Gate, Model, describe, number};
+use crate::{
+    Arm, End, Gate, Model, describe, number,
+    places::{self, asked},
+};
 
 /// The run's result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -62,16 +65,17 @@ pub fn overall(model: &Model) -> Outcome {
 /// The run's result with its reasons.
 #[must_use]
 pub fn conclude(model: &Model) -> Conclusion {
-    let mut found = Vec::new();
-    found.extend(
-        model.baseline().and_then(|baseline| baseline_failure(baseline, model.candidates().is_empty())),
-    );
+    let without = places_without_baseline(model);
+    let mut found: Vec<(Outcome, String)> = without.iter().map(|(_, failure)| failure.clone()).collect();
     // Without a baseline there is nothing to hold a candidate's failures or gates against.
-    if found.is_empty() {
-        let known = model.baseline().map(signs).unwrap_or_default();
-        found.extend(model.candidates().iter().flat_map(|arm| candidate_failures(arm, &known)));
-        found.extend(model.gates.iter().map(gate_reason));
+    for arm in model.candidates().filter(|arm| has_baseline(&without, &arm.at)) {
+        let known = model.baseline_of(arm).map(signs).unwrap_or_default();
+        found.extend(candidate_failures(model, arm, &known));
     }
+    found.extend(reasons_of_gates(model));
+    // A build that fails does so at every place.
+    let mut told = BTreeSet::new();
+    found.retain(|(_, reason)| told.insert(reason.clone()));
     if !model.run.finished {
         let (made, planned) = (model.run.boots_made, model.run.boots_planned);
         let reason = format!("the run is not finished: {made} of {planned} boots were made");
@@ -85,6 +89,36 @@ pub fn conclude(model: &Model) -> Conclusion {
     Conclusion { outcome, reasons: found.into_iter().map(|(_, reason)| reason).collect() }
 }
 
+/// Places of the matrix whose baseline yields nothing to compare with, with the reason.
+type Without<'a> = Vec<(&'a Dims, (Outcome, String))>;
+
+fn places_without_baseline(model: &Model) -> Without<'_> {
+    let alone = model.candidates().next().is_none();
+    let failed = |arm| baseline_failure(model, arm, alone);
+    model.baselines().filter_map(|baseline| Some((&baseline.at, failed(baseline)?))).collect()
+}
+
+fn has_baseline(without: &Without<'_>, at: &Dims) -> bool {
+    let is_there = |place: &Dims| place.iter().all(|(name, value)| at.get(name) == Some(value));
+    !without.iter().any(|(place, _)| is_there(place))
+}
+
+/// The gates' part in the result, with the reasons as [`conclude`] gives them: one for each verdict among gates that differ in
+/// their places only.
+pub(crate) fn reasons_of_gates(model: &Model) -> Vec<(Outcome, String)> {
+    let without = places_without_baseline(model);
+    let mut reasons = Vec::new();
+    for gates in asked(&model.gates) {
+        let judged: Vec<&Gate> =
+            gates.iter().filter(|gate| has_baseline(&without, &gate.series.at)).collect();
+        reasons.extend(places::verdicts(&judged).into_iter().map(|(gate, verdict)| {
+            let (what, expected) = (places::label(&gate.series), describe::expectation(gate.expect));
+            (gate_outcome(gate), format!("{what}, {}: {verdict} (expected: {expected})", gate.arm))
+        }));
+    }
+    reasons
+}
+
 /// Whether a gate holds.
 #[must_use]
 pub fn gate_outcome(gate: &Gate) -> Outcome {
@@ -96,13 +130,6 @@ pub fn gate_outcome(gate: &Gate) -> Outcome {
             Outcome::Fails
         }
     }
-}
-
-/// A gate's part in the result, and its reason as [`conclude`] gives it.
-pub(crate) fn gate_reason(gate: &Gate) -> (Outcome, String) {
-    let (what, verdict) = (describe::label(&gate.series), gate.judgement.verdict);
-    let expected = describe::expectation(gate.expect);
-    (gate_outcome(gate), format!("{what}, {}: {verdict} (expected: {expected})", gate.arm))
 }
 
 /// What an arm's failure looks like, to tell a new one from one that the baseline has as well.
@@ -161,10 +188,15 @@ pub(crate) fn build_failure(build: &BuildEnd) -> Option<String> {
 }
 
 /// The baseline counts as failed if it yields nothing to compare with. A single arm has to stand every boot.
-fn baseline_failure(arm: &Arm, alone: bool) -> Option<(Outcome, String)> {
-    let so = if alone { "" } else { ", so nothing can be compared" };
+fn baseline_failure(model: &Model, arm: &Arm, alone: bool) -> Option<(Outcome, String)> {
+    let so = match (alone, arm.at.is_empty()) {
+        (true, _) => "",
+        (false, true) => ", so nothing can be compared",
+        (false, false) => ", so nothing can be compared there",
+    };
     if let Some(failure) = arm.build.as_ref().and_then(build_failure) {
-        return Some((Outcome::Fails, format!("{} {failure}{so}", whose(arm, alone))));
+        let whose = whose(build_name(model, arm), alone);
+        return Some((Outcome::Fails, format!("{whose} {failure}{so}")));
     }
     let signs = signs(arm);
     if signs.is_empty() || (arm.measured() > 0 && !alone) {
@@ -174,20 +206,26 @@ fn baseline_failure(arm: &Arm, alone: bool) -> Option<(Outcome, String)> {
     let testable = signs.iter().any(|sign| *sign != Sign::NotTestable);
     let outcome = if testable { Outcome::Fails } else { Outcome::Unclear };
     let phrases: Vec<_> = signs.iter().map(|sign| in_boots(arm, sign)).collect();
-    Some((outcome, format!("{}: {}{so}", whose(arm, alone), phrases.join(", "))))
+    Some((outcome, format!("{}: {}{so}", whose(&arm.name, alone), phrases.join(", "))))
 }
 
-fn whose(arm: &Arm, alone: bool) -> String {
-    match arm.name.as_str() {
+/// What an arm is called where its build is meant: the side, if all its arms have the same build.
+pub(crate) fn build_name<'a>(model: &'a Model, arm: &'a Arm) -> &'a str {
+    let mut others = model.arms.iter().filter(|other| other.side == arm.side);
+    if others.all(|other| other.build == arm.build) { &arm.side } else { &arm.name }
+}
+
+fn whose(name: &str, alone: bool) -> String {
+    match name {
         name if alone => name.to_owned(),
         "baseline" => "the baseline".to_owned(),
         name => format!("the baseline ({name})"),
     }
 }
 
-fn candidate_failures(arm: &Arm, known: &BTreeSet<Sign>) -> Vec<(Outcome, String)> {
+fn candidate_failures(model: &Model, arm: &Arm, known: &BTreeSet<Sign>) -> Vec<(Outcome, String)> {
     if let Some(failure) = arm.build.as_ref().and_then(build_failure) {
-        return vec![(Outcome::Fails, format!("{} {failure}", arm.name))];
+        return vec![(Outcome::Fails, format!("{} {failure}", build_name(model, arm)))];
     }
     let failure = |sign: &Sign| {
         let what = format!("{}: {}", arm.name, in_boots(arm, sign));

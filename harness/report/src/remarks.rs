@@ -1,20 +1,23 @@
 //! What must be known to read the numbers rightly, drawn from the model itself.
 
-use measure::{BuildEnd, GuestFacts, KernelImage, Provenance};
+use measure::{BuildEnd, Dims, GuestFacts, KernelImage, Provenance};
 use plan::{Iommu, IommuMode, Machine, Topology};
 
-use crate::{Arm, Model, describe, number};
+use crate::{
+    Arm, Gate, Model, describe, number,
+    places::{self, asked},
+};
 
 /// Every remark, gravest first, as sentences.
 #[must_use]
 pub fn remarks(model: &Model) -> Vec<String> {
     let mut all = Vec::new();
     all.extend(fake(model));
-    all.extend(model.candidates().iter().filter_map(|arm| identical(model.baseline()?, arm)));
+    all.extend(once(model.candidates().filter_map(|arm| identical(model.baseline_of(arm)?, arm))));
     all.extend(emulated(model));
     all.extend(mixed_accelerators(model));
-    all.extend(model.arms.iter().flat_map(iommu_not_as_asked));
-    all.extend(baseline_fails_at_times(model));
+    all.extend(iommus_not_as_asked(model));
+    all.extend(model.baselines().filter_map(baseline_fails_at_times));
     all.extend(noisy(model));
     all.extend(model.warnings.iter().cloned());
     all
@@ -46,8 +49,8 @@ fn identical(baseline: &Arm, arm: &Arm) -> Option<String> {
     same.then(|| {
         format!(
             "A/A: {} and {} boot the same image ({}) in the same way, so any difference between them is noise.",
-            baseline.name,
-            arm.name,
+            baseline.side,
+            arm.side,
             short(&ours.image_sha256)
         )
     })
@@ -94,6 +97,31 @@ fn expected_type(mode: IommuMode) -> &'static str {
     }
 }
 
+/// Each text the first time that it comes: places of a matrix have much in common.
+fn once(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = Vec::new();
+    for text in texts {
+        if !seen.contains(&text) {
+            seen.push(text);
+        }
+    }
+    seen
+}
+
+/// The arms whose guests do not have the modes that were asked for, those with the same together.
+fn iommus_not_as_asked(model: &Model) -> Vec<String> {
+    let mut found: Vec<(String, Vec<&str>)> = Vec::new();
+    for arm in &model.arms {
+        for what in iommu_not_as_asked(arm) {
+            match found.iter_mut().find(|(known, _)| *known == what) {
+                Some((_, arms)) => arms.push(&arm.name),
+                None => found.push((what, vec![&arm.name])),
+            }
+        }
+    }
+    found.into_iter().map(|(what, arms)| format!("{}: {what}", arms.join(", "))).collect()
+}
+
 /// A mode that was asked for and that no interface of the guest has: QEMU's caching mode turns lazy into strict, say.
 fn iommu_not_as_asked(arm: &Arm) -> Vec<String> {
     let Machine::Qemu(qemu) = &arm.machine else { return Vec::new() };
@@ -109,8 +137,7 @@ fn iommu_not_as_asked(arm: &Arm) -> Vec<String> {
         missing.then(|| {
             let had: Vec<_> = had.iter().map(|(interface, kind)| format!("{interface} {kind}")).collect();
             format!(
-                "{}: the IOMMU mode asked for the {guest} gives domains of type {expected}, but it has: {}.",
-                arm.name,
+                "the IOMMU mode asked for the {guest} gives domains of type {expected}, but it has: {}.",
                 had.join(", ")
             )
         })
@@ -118,32 +145,37 @@ fn iommu_not_as_asked(arm: &Arm) -> Vec<String> {
     asked.into_iter().filter_map(remark).collect()
 }
 
-fn baseline_fails_at_times(model: &Model) -> Option<String> {
-    let baseline = model.baseline()?;
+fn baseline_fails_at_times(baseline: &Arm) -> Option<String> {
+    let at =
+        if baseline.at.is_empty() { String::new() } else { format!(" at {}", describe::place(&baseline.at)) };
     let failed = baseline.trials.len() - baseline.measured();
     (failed > 0 && baseline.measured() > 0).then(|| {
         let of = number::counted(baseline.trials.len(), "boot");
-        format!("The baseline itself failed in {failed} of {of}.")
+        format!("The baseline itself failed in {failed} of {of}{at}.")
     })
 }
 
-/// A gate whose margin is below what single boots differ by: more boots are needed, or a quieter host.
+/// Gates whose margin is below what single boots differ by: more boots are needed, or a quieter host.
 fn noisy(model: &Model) -> Vec<String> {
-    let mut remarks: Vec<String> = Vec::new();
-    for gate in &model.gates {
-        let variation = gate.baseline.and_then(|summary| summary.variation);
-        let Some(variation) = variation.filter(|variation| *variation > gate.margin) else { continue };
-        let remark = format!(
-            "Noisy: {} of the baseline varies by {} from boot to boot, more than its margin of {}.",
-            describe::label(&gate.series),
-            number::rough_percent(variation),
-            number::percent(gate.margin)
-        );
-        if !remarks.contains(&remark) {
-            remarks.push(remark);
-        }
-    }
-    remarks
+    let remarks = asked(&model.gates).filter_map(|gates| {
+        let variation = |gate: &Gate| gate.baseline.and_then(|summary| summary.variation);
+        let noisy: Vec<(&Gate, f64)> = gates
+            .iter()
+            .filter_map(|gate| Some((gate, variation(gate).filter(|variation| *variation > gate.margin)?)))
+            .collect();
+        let (first, _) = noisy.first()?;
+        let most = noisy.iter().map(|(_, variation)| *variation).fold(0.0, f64::max);
+        let places: Vec<&Dims> = noisy.iter().map(|(gate, _)| &gate.series.at).collect();
+        Some(format!(
+            "Noisy: {}{} of the baseline varies by {}{} from boot to boot, more than its margin of {}.",
+            places::label(&first.series),
+            places::at(&places, gates.len()),
+            if noisy.len() > 1 { "up to " } else { "" },
+            number::rough_percent(most),
+            number::percent(first.margin)
+        ))
+    });
+    once(remarks)
 }
 
 /// Which mitigations a guest lacks, in a line.

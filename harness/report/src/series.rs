@@ -2,17 +2,18 @@
 //!
 //! A series is one metric of one workload at one setting of the dimensions that the metric is defined to have. Dimensions
 //! beyond those describe the arm (the IOMMU mode that its guests have, say); arms may differ in them, that may be the
-//! very question, so they do not keep series apart.
+//! very question, so they do not keep series apart. What the scenario lists several values for does: each place of the
+//! matrix has series of its own, and the arms at that place are the sides of its comparison.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use measure::{Definition, Provenance, SampleKind, SampleTable, TrialRecord, YieldedBy, metric};
-use plan::{MetricSelector, Plan};
+use plan::{Dimension, MetricSelector, Plan, Scope};
 use stats::Block;
 
 use crate::{SeriesKey, assemble::AssembleError};
 
-/// The values of one arm: one for each boot that yielded one.
+/// The values of one side at one place: one for each boot that yielded one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Values {
     /// Block and value, ascending by block.
@@ -41,8 +42,8 @@ pub(crate) struct SeriesSet {
     /// Sorted.
     keys: Vec<SeriesKey>,
     /// Sorted.
-    arms: Vec<String>,
-    /// For each key, the values of each arm.
+    sides: Vec<String>,
+    /// For each key, the values of each side.
     values: Vec<Values>,
     /// Blocks in which an arm was booted, timed and traced ones apart.
     booted: BTreeMap<bool, BTreeSet<u32>>,
@@ -63,31 +64,36 @@ impl SeriesSet {
         samples: &SampleTable,
     ) -> Result<Self, AssembleError> {
         let mut set = Self::default();
+        let sides: BTreeMap<&str, &str> =
+            plan.arms.iter().map(|arm| (arm.name.as_str(), arm.side())).collect();
+        let side = |trial: &TrialRecord| -> String {
+            sides.get(trial.arm.as_str()).map_or(&*trial.arm, |side| *side).to_owned()
+        };
         for trial in trials {
             set.booted.entry(trial.traced).or_default().insert(trial.block);
         }
-        set.arms = sorted(trials.iter().map(|trial| trial.arm.clone()));
+        set.sides = sorted(trials.iter().map(side));
         let members = set.name_series(plan, samples.kinds())?;
-        set.values.resize(set.keys.len() * set.arms.len(), Values::default());
+        set.values.resize(set.keys.len() * set.sides.len(), Values::default());
         let records: BTreeMap<u32, (&TrialRecord, usize)> =
-            trials.iter().map(|trial| (trial.index, (trial, set.arm(&trial.arm).unwrap_or(0)))).collect();
+            trials.iter().map(|trial| (trial.index, (trial, set.side(&side(trial)).unwrap_or(0)))).collect();
         let mut last: Option<(&TrialRecord, usize)> = None;
         for entry in samples.entries() {
             // Samples stand together by trial, so the look-up is rare.
             if last.is_none_or(|(trial, _)| trial.index != entry.trial) {
                 last = records.get(&entry.trial).copied();
             }
-            let Some((trial, arm)) = last else { continue };
+            let Some((trial, side)) = last else { continue };
             let member = &members[entry.kind as usize];
             // Tracing slows a guest down: what is timed in such a boot is not evidence, and counts come from nowhere else.
             if member.traced != trial.traced {
                 continue;
             }
-            let values = &mut set.values[member.key * set.arms.len() + arm];
+            let values = &mut set.values[member.key * set.sides.len() + side];
             values.by_block.push((trial.block, entry.value));
             values.provenances.insert(member.provenance);
         }
-        set.settle(trials)?;
+        set.settle(&records)?;
         Ok(set)
     }
 
@@ -95,7 +101,7 @@ impl SeriesSet {
     fn name_series(&mut self, plan: &Plan, kinds: &[SampleKind]) -> Result<Vec<Member>, AssembleError> {
         let named = kinds.iter().map(|kind| {
             let definition = definition(plan, &kind.metric)?;
-            Ok((key(&definition, kind), is_traced(&definition), kind.provenance))
+            Ok((key(&definition, &plan.dimensions, kind), is_traced(&definition), kind.provenance))
         });
         let named: Vec<_> = named.collect::<Result<_, AssembleError>>()?;
         self.keys = sorted(named.iter().map(|(key, ..)| key.clone()));
@@ -108,30 +114,31 @@ impl SeriesSet {
         Ok(named.iter().map(member).collect())
     }
 
-    /// Puts every arm's values in the order of the blocks, and removes series that nothing belongs to.
-    fn settle(&mut self, trials: &[TrialRecord]) -> Result<(), AssembleError> {
-        let arms = self.arms.len();
+    /// Puts every side's values in the order of the blocks, and removes series that nothing belongs to.
+    fn settle(&mut self, records: &BTreeMap<u32, (&TrialRecord, usize)>) -> Result<(), AssembleError> {
+        let sides = self.sides.len();
         for (position, values) in self.values.iter_mut().enumerate() {
             values.by_block.sort_by_key(|(block, _)| *block);
             let twice = values.by_block.windows(2).find(|pair| pair[0].0 == pair[1].0);
             if let Some([(block, _), _]) = twice {
-                let arm = &self.arms[position % arms];
-                let made = trials.iter().rfind(|trial| trial.arm == *arm && trial.block == *block);
+                let made = |(trial, side): &&(&TrialRecord, usize)| {
+                    *side == position % sides && trial.block == *block
+                };
                 return Err(AssembleError::TwoValues {
-                    trial: made.map_or(*block, |trial| trial.index),
-                    series: Box::new(self.keys[position / arms].clone()),
+                    trial: records.values().rfind(made).map_or(*block, |(trial, _)| trial.index),
+                    series: Box::new(self.keys[position / sides].clone()),
                 });
             }
         }
         let filled: Vec<bool> = self
             .values
-            .chunks(arms.max(1))
-            .map(|of_arms| of_arms.iter().any(|values| !values.by_block.is_empty()))
+            .chunks(sides.max(1))
+            .map(|of_sides| of_sides.iter().any(|values| !values.by_block.is_empty()))
             .collect();
         let mut position = 0;
         self.values.retain(|_| {
             position += 1;
-            filled[(position - 1) / arms]
+            filled[(position - 1) / sides]
         });
         let mut filled = filled.iter();
         self.keys.retain(|_| filled.next().is_some_and(|filled| *filled));
@@ -142,14 +149,14 @@ impl SeriesSet {
         self.keys.iter()
     }
 
-    fn arm(&self, name: &str) -> Option<usize> {
-        self.arms.binary_search_by(|arm| arm.as_str().cmp(name)).ok()
+    fn side(&self, name: &str) -> Option<usize> {
+        self.sides.binary_search_by(|side| side.as_str().cmp(name)).ok()
     }
 
-    /// One arm's values.
-    pub(crate) fn values(&self, key: &SeriesKey, arm: &str) -> &Values {
-        match (self.keys.binary_search(key), self.arm(arm)) {
-            (Ok(key), Some(arm)) => &self.values[key * self.arms.len() + arm],
+    /// One side's values.
+    pub(crate) fn values(&self, key: &SeriesKey, side: &str) -> &Values {
+        match (self.keys.binary_search(key), self.side(side)) {
+            (Ok(key), Some(side)) => &self.values[key * self.sides.len() + side],
             _ => &NO_VALUES,
         }
     }
@@ -178,9 +185,9 @@ impl SeriesSet {
         Ok(blocks.collect())
     }
 
-    /// The one series that a gate selects, or why there is no such one.
-    pub(crate) fn select(&self, selector: &MetricSelector) -> Result<SeriesKey, String> {
-        let matches: Vec<_> = self.keys().filter(|key| selects(selector, key)).collect();
+    /// The one series that a gate selects at one place of the matrix, or why there is no such one.
+    pub(crate) fn select(&self, selector: &MetricSelector, at: &measure::Dims) -> Result<SeriesKey, String> {
+        let matches: Vec<_> = self.keys().filter(|key| key.at == *at && selects(selector, key)).collect();
         match matches.as_slice() {
             [one] => Ok((*one).clone()),
             [] => Err("no boot yielded such a sample".to_owned()),
@@ -205,13 +212,21 @@ fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
     items.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn key(definition: &Definition<'_>, kind: &SampleKind) -> SeriesKey {
-    let own = |name: &String| definition.dims.contains(&name.as_str());
-    let dims = kind.dims.iter().filter(|(name, _)| own(name));
+fn key(definition: &Definition<'_>, dimensions: &[Dimension], kind: &SampleKind) -> SeriesKey {
+    let workload = kind.dims.get("workload");
+    let of = |is_wanted: &dyn Fn(&String) -> bool| -> measure::Dims {
+        let dims = kind.dims.iter().filter(|(name, _)| is_wanted(name));
+        dims.map(|(name, value)| (name.clone(), value.clone())).collect()
+    };
+    let belongs = |dimension: &Dimension| match &dimension.scope {
+        Scope::Arms => true,
+        Scope::Workload(of) => workload == Some(of),
+    };
     SeriesKey {
-        workload: kind.dims.get("workload").cloned(),
+        workload: workload.cloned(),
         metric: kind.metric.clone(),
-        dims: dims.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        dims: of(&|name| definition.dims.contains(&name.as_str())),
+        at: of(&|name| dimensions.iter().any(|dimension| dimension.name == *name && belongs(dimension))),
     }
 }
 
@@ -229,6 +244,7 @@ fn in_words(dims: &measure::Dims) -> String {
 #[cfg(test)]
 mod tests {
     use measure::{Dims, Sample, TrialEnd};
+    use plan::Design;
 
     use super::*;
 
@@ -253,26 +269,26 @@ mod tests {
         }
     }
 
-    fn plan() -> Plan {
+    const UP: (&str, &str) = ("direction", "client-to-server");
+    const TCP: (&str, &str) = ("workload", "tcp");
+
+    fn plan(dimensions: Vec<Dimension>) -> Plan {
         Plan {
             format: plan::FORMAT,
-            name: "t".into(),
-            question: String::new(),
-            dimensions: vec![],
+            name: "test".into(),
+            question: "?".into(),
+            dimensions,
             arms: vec![],
             workloads: vec![],
             collectors: vec![],
-            design: plan::Design { boots: 1, traced_boots: 0, seed: 1, alpha: 0.05, boot_deadline_s: 1 },
+            design: Design { boots: 1, traced_boots: 0, seed: 1, alpha: 0.05, boot_deadline_s: 60 },
             gates: vec![],
             test_gates: vec![],
         }
     }
 
-    const UP: (&str, &str) = ("direction", "client-to-server");
-    const TCP: (&str, &str) = ("workload", "tcp");
-
     fn collect(trials: &[TrialRecord]) -> Result<SeriesSet, AssembleError> {
-        SeriesSet::collect(&plan(), trials, &SampleTable::of(trials))
+        SeriesSet::collect(&plan(vec![]), trials, &SampleTable::of(trials))
     }
 
     fn selector(dims: &[(&str, &str)]) -> MetricSelector {
@@ -286,8 +302,30 @@ mod tests {
         let lazy = sample(&metric::THROUGHPUT, 2.0, &[TCP, UP, ("iommu-server-eth0", "DMA-FQ")]);
         let set = collect(&[trial(0, 0, "a", false, vec![strict]), trial(1, 0, "b", false, vec![lazy])]);
         let set = set.unwrap();
-        let key = set.select(&selector(&[])).unwrap();
+        let key = set.select(&selector(&[]), &Dims::new()).unwrap();
         assert_eq!(set.blocks(&key, "a", "b"), Ok(vec![Block::both(1.0, 2.0)]));
+    }
+
+    #[test]
+    fn each_place_of_a_matrix_has_series_of_its_own() {
+        let at = |flows| vec![sample(&metric::THROUGHPUT, 1.0, &[TCP, ("flows", flows), ("vcpus", "2")])];
+        let samples = [at("1"), at("4")].concat();
+        let trials = [trial(0, 0, "a", false, samples)];
+        let dimension = |name: &str, scope| Dimension {
+            name: name.into(),
+            values: vec!["1".into(), "4".into()],
+            numbers: None,
+            scope,
+        };
+        // Another workload's dimension says nothing about this one.
+        let dimensions = vec![
+            dimension("flows", Scope::Workload("tcp".into())),
+            dimension("vcpus", Scope::Workload("rtt".into())),
+        ];
+        let set = SeriesSet::collect(&plan(dimensions), &trials, &SampleTable::of(&trials)).unwrap();
+        let places: Vec<Dims> = set.keys().map(|key| key.at.clone()).collect();
+        assert_eq!(places, ["1", "4"].map(|flows| Dims::from([("flows".to_owned(), flows.to_owned())])));
+        assert_eq!(set.select(&selector(&[]), &places[1]).unwrap().at, places[1]);
     }
 
     #[test]
@@ -298,13 +336,16 @@ mod tests {
             sample(&metric::THROUGHPUT, 1.0, &[TCP, down]),
         ];
         let set = collect(&[trial(0, 0, "a", false, both)]).unwrap();
-        let message = set.select(&selector(&[])).unwrap_err();
+        let message = set.select(&selector(&[]), &Dims::new()).unwrap_err();
         assert_eq!(
             message,
             "the gate must name one of: direction: client-to-server; direction: server-to-client"
         );
-        assert_eq!(set.select(&selector(&[down])).unwrap().dims["direction"], "server-to-client");
-        assert!(set.select(&selector(&[("direction", "sideways")])).is_err());
+        assert_eq!(
+            set.select(&selector(&[down]), &Dims::new()).unwrap().dims["direction"],
+            "server-to-client"
+        );
+        assert!(set.select(&selector(&[("direction", "sideways")]), &Dims::new()).is_err());
     }
 
     #[test]
@@ -313,7 +354,7 @@ mod tests {
         let fake = Sample { provenance: Provenance::Fake, ..real.clone() };
         let trials = [trial(0, 0, "a", false, vec![real]), trial(1, 0, "b", false, vec![fake])];
         let set = collect(&trials).unwrap();
-        let message = set.blocks(&set.select(&selector(&[])).unwrap(), "a", "b").unwrap_err();
+        let message = set.blocks(&set.select(&selector(&[]), &Dims::new()).unwrap(), "a", "b").unwrap_err();
         assert_eq!(message, "numbers from different sources are not compared: iperf3, fake");
     }
 
@@ -337,7 +378,7 @@ mod tests {
         let mut trials = vec![trial(0, 0, "a", false, one(1.0)), trial(1, 0, "b", false, one(2.0))];
         trials.extend([trial(2, 1, "a", false, one(3.0)), trial(3, 1, "b", false, vec![])]);
         let set = collect(&trials).unwrap();
-        let blocks = set.blocks(&set.select(&selector(&[])).unwrap(), "a", "b").unwrap();
+        let blocks = set.blocks(&set.select(&selector(&[]), &Dims::new()).unwrap(), "a", "b").unwrap();
         assert_eq!(blocks, [Block::both(1.0, 2.0), Block { baseline: Some(3.0), candidate: None }]);
     }
 

@@ -6,13 +6,13 @@ use measure::Unit;
 use stats::Summary;
 
 use crate::{
-    Colour, Gate, Model, Outcome,
+    Colour, Gate, Model, Outcome, along,
     explored::{self, Group},
     facts::facts,
     findings::findings,
     number,
     outcome::{conclude, gate_outcome},
-    plot,
+    places, plot,
     remarks::remarks,
     table::{Align, hang, plain},
     verdict,
@@ -47,6 +47,7 @@ pub fn terminal(model: &Model, terminal: Terminal) -> String {
     page.findings(model);
     page.gates(model);
     page.remarks(model);
+    page.curves(model);
     page.explored(model, terminal.detail);
     page.facts(model);
     page.colour.harmless(&page.text)
@@ -117,11 +118,48 @@ impl Page {
             return;
         }
         self.heading(&format!("Gates, at a family-wise level of {}", model.plan.alpha));
-        for (index, gate) in model.gates.iter().enumerate() {
+        for (index, gates) in places::asked(&model.gates).enumerate() {
             if index > 0 {
                 self.line("");
             }
-            self.gate(model, gate);
+            match gates {
+                [gate] => self.gate(model, gate),
+                several => self.gate_at_places(several),
+            }
+        }
+    }
+
+    /// A gate at several places: a line for each, with as much as fits.
+    fn gate_at_places(&mut self, gates: &[Gate]) {
+        let [gate, ..] = gates else { return };
+        let (label, expected) = (places::label(&gate.series), crate::describe::expectation(gate.expect));
+        let (margin, direction) = (number::percent(gate.margin), verdict::direction(gate.better));
+        self.hang(
+            "  ",
+            &format!("{label}, {} (expected: {expected}; margin {margin}, {direction})", gate.arm),
+        );
+        let tables = [(true, true), (false, true), (true, false), (false, false)];
+        let tables = tables.map(|(baseline, plot)| (plot, places_table(gates, baseline, plot)));
+        let fits = |lines: &[String]| lines.iter().all(|line| line.chars().count() <= self.columns);
+        let narrowest = tables.len() - 1;
+        let chosen = tables.iter().position(|(_, lines)| fits(lines)).unwrap_or(narrowest);
+        let (has_plot, lines) = &tables[chosen];
+        for (index, line) in lines.iter().enumerate() {
+            // The verdict stands first in its line. The line above them all is the plots' header.
+            let gate = index.checked_sub(usize::from(*has_plot)).and_then(|index| gates.get(index));
+            let line = match gate {
+                Some(gate) => {
+                    let word = gate.judgement.verdict.to_string();
+                    line.replacen(&word, &self.colour.verdict(gate.judgement.verdict), 1)
+                }
+                None => self.colour.faint(line),
+            };
+            self.line(&line);
+        }
+        for gate in gates {
+            for note in verdict::notes(gate) {
+                self.hang("      - ", &format!("{}: {note}", crate::describe::place(&gate.series.at)));
+            }
         }
     }
 
@@ -135,7 +173,7 @@ impl Page {
         };
         let label = crate::describe::label(&gate.series);
         self.hang("  ", &format!("{label}, {}: {word} ({outcome})", gate.arm));
-        let baseline = model.baseline().map_or("baseline", |arm| arm.name.as_str());
+        let baseline = model.baseline_side();
         let width = baseline.chars().count().max(gate.arm.chars().count()).max("change".len());
         for (name, summary) in [(baseline, gate.baseline), (gate.arm.as_str(), gate.candidate)] {
             let values = summary.map_or_else(|| "no values".to_owned(), |summary| boots(&summary, gate.unit));
@@ -167,10 +205,31 @@ impl Page {
         }
     }
 
+    /// The numbers along each dimension of a matrix.
+    fn curves(&mut self, model: &Model) {
+        for group in along::groups(model) {
+            self.heading(&format!("Along {}", group.dimension));
+            if let Some(legend) = along::legend(&group) {
+                self.hang("  ", &legend);
+            }
+            let lines = along::terminal(&group, self.columns);
+            self.lines(lines);
+            if let Some(left_out) = along::left_out(&group) {
+                self.hang("  ", &left_out);
+            }
+        }
+    }
+
     fn explored(&mut self, model: &Model, detail: Detail) {
-        let shown = |row: &crate::Row| detail == Detail::Full || !explored::is_detail(row);
+        // In a matrix every number is there once for each place: what stands along its dimensions above is enough.
+        let is_matrix = !model.curves.is_empty();
+        let shown = |row: &crate::Row| match detail {
+            Detail::Full => true,
+            Detail::Short if is_matrix => explored::is_notable(row),
+            Detail::Short => !explored::is_detail(row),
+        };
         let groups = explored::groups(model, shown);
-        if groups.is_empty() {
+        if groups.is_empty() && (!is_matrix || model.explored.is_empty()) {
             return;
         }
         if model.explored.iter().any(explored::is_compared) {
@@ -190,7 +249,10 @@ impl Page {
         let hidden = model.explored.len() - groups.iter().map(|group| group.rows.len()).sum::<usize>();
         if hidden > 0 {
             let hidden = number::counted(hidden, "row");
-            self.line(&format!("  {hidden} of single cores and flows without a difference left out"));
+            let what = if is_matrix { "" } else { " of single cores and flows" };
+            let compared = model.explored.iter().any(explored::is_compared);
+            let how = if compared { "without a difference left out" } else { "left out" };
+            self.hang("  ", &format!("{hidden}{what} {how}; report.json has all"));
         }
     }
 
@@ -235,9 +297,37 @@ fn change(gate: &Gate) -> String {
     text
 }
 
+/// The places of a gate as lines.
+fn places_table(gates: &[Gate], baseline: bool, with_plot: bool) -> Vec<String> {
+    let rows = gates.iter().map(|gate| {
+        let verdict = gate.judgement.verdict.to_string();
+        let mut cells = vec![format!("    {verdict}"), crate::describe::place(&gate.series.at)];
+        if baseline {
+            cells.push(
+                gate.baseline.map_or_else(|| "-".to_owned(), |summary| number::median(&summary, gate.unit)),
+            );
+        }
+        cells.push(verdict::change(gate));
+        if with_plot {
+            cells.push(plot::plot(gate).unwrap_or_default());
+        }
+        cells
+    });
+    let mut rows: Vec<Vec<String>> = rows.collect();
+    if with_plot {
+        let mut header = vec![String::new(); rows.first().map_or(0, Vec::len)];
+        if let Some(last) = header.last_mut() {
+            *last = plot::header();
+        }
+        rows.insert(0, header);
+    }
+    let align = if baseline { vec![Align::Left, Align::Left, Align::Right] } else { vec![Align::Left] };
+    plain(&rows, &align)
+}
+
 /// One group as lines.
 fn table(model: &Model, group: &Group<'_>, baseline: bool, q: bool) -> Vec<String> {
-    let several = model.candidates().len() > 1;
+    let several = model.candidate_sides().len() > 1;
     let mut rows = Vec::new();
     for row in &group.rows {
         let metric = crate::describe::metric(&row.series);

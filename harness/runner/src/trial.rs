@@ -110,8 +110,10 @@ async fn measured(
     record.unavailable.append(&mut unavailable);
     record.warnings = warnings.into_iter().map(|(guest, title)| format!("{guest}: {title}")).collect();
     let modes = guest_dims(&record.facts);
+    let place = setup.plan.arm(&trial.arm).map(plan::Arm::dims);
     for sample in &mut samples {
         sample.dims.extend(modes.clone());
+        sample.dims.extend(place.cloned().unwrap_or_default());
     }
     Ok(match (stop, off) {
         (Stop::Crashed(report), _) | (Stop::WorkloadFailed { .. } | Stop::Done, Err(report)) => {
@@ -176,14 +178,20 @@ async fn workloads(
         let timed = if trial.traced { vec![] } else { outcome.samples };
         let mut seen = locked(seen);
         seen.samples.extend(timed.into_iter().chain(reduced.samples).map(|mut sample| {
-            sample.dims.insert("workload".into(), workload.name.clone());
+            sample.dims.insert("workload".into(), workload.group().to_owned());
+            sample.dims.extend(workload.dims().clone());
             if matches!(setup.plan.arm(&trial.arm).map(|arm| &arm.machine), Some(Machine::Fake(_))) {
                 sample.provenance = Provenance::Fake;
             }
             sample
         }));
         let missing = outcome.unavailable.into_iter().chain(reduced.unavailable);
-        seen.unavailable.extend(missing.map(|reason| format!("{}: {reason}", workload.name)));
+        for reason in missing.map(|reason| format!("{}: {reason}", workload.group())) {
+            // What one place of a matrix lacks, the others mostly lack as well.
+            if !seen.unavailable.contains(&reason) {
+                seen.unavailable.push(reason);
+            }
+        }
     }
     Ok(Stop::Done)
 }

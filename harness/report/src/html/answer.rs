@@ -10,7 +10,8 @@ const CLAUSES: usize = 3;
 /// What the gravest reasons say, with numbers where there are some.
 pub(super) fn answer(model: &Model) -> Vec<String> {
     let conclusion = conclude(model);
-    let of_gates: Vec<String> = model.gates.iter().map(|gate| outcome::gate_reason(gate).1).collect();
+    let of_gates: Vec<String> =
+        outcome::reasons_of_gates(model).into_iter().map(|(_, reason)| reason).collect();
     let mut sentences: Vec<String> = conclusion
         .reasons
         .iter()

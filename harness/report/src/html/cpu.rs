@@ -1,6 +1,7 @@
 //! Where the cores' time went.
 
 use maud::{Markup, html};
+use measure::Dims;
 
 use super::{
     Section,
@@ -8,7 +9,7 @@ use super::{
     data::{self, Series},
     text,
 };
-use crate::{BootValue, Model};
+use crate::{BootValue, Model, describe};
 
 /// A kind of time: its metric, its name, its colour.
 type Kind = (&'static str, &'static str, &'static str);
@@ -32,10 +33,10 @@ pub(super) fn section(model: &Model) -> Option<Section> {
     let all = data::all(model);
     let of_cpu: Vec<&Series<'_>> =
         all.iter().filter(|series| KINDS.iter().any(|(m, ..)| *m == series.key.metric)).collect();
-    let mut places: Vec<(Option<&str>, &str)> = Vec::new();
+    let mut places: Vec<Place<'_>> = Vec::new();
     for workload in &model.plan.workloads {
-        for series in of_cpu.iter().filter(|s| s.key.workload.as_ref() == Some(&workload.name)) {
-            let place = (series.key.workload.as_deref(), side(series));
+        for series in of_cpu.iter().filter(|s| s.key.workload.as_ref() == Some(&workload.group)) {
+            let place = Place::of(series);
             if !places.contains(&place) {
                 places.push(place);
             }
@@ -51,13 +52,33 @@ pub(super) fn section(model: &Model) -> Option<Section> {
             li { span class={ "key part " (IDLE.1) } {} (IDLE.0) }
         }
         div.grid {
-            @for (workload, side) in places.iter().take(MOST) {
-                (card(model, &of_cpu, *workload, side))
-            }
+            @for place in places.iter().take(MOST) { (card(model, &of_cpu, place)) }
         }
         @if places.len() > MOST { p.muted { (places.len() - MOST) " more are in report.json." } }
     };
     Some(Section { id: "cpu", heading: "CPU time", body })
+}
+
+/// Where time is spent: around which workload, on which side, where in the matrix.
+#[derive(Debug, PartialEq, Eq)]
+struct Place<'a> {
+    workload: Option<&'a str>,
+    side: &'a str,
+    at: &'a Dims,
+}
+
+impl<'a> Place<'a> {
+    fn of(series: &'a Series<'_>) -> Self {
+        Self { workload: series.key.workload.as_deref(), side: side(series), at: &series.key.at }
+    }
+
+    fn name(&self) -> String {
+        let mut name = format!("{} {}", self.workload.unwrap_or_default(), self.side);
+        if !self.at.is_empty() {
+            name.push_str(&format!(" at {}", describe::place(self.at)));
+        }
+        name
+    }
 }
 
 fn side<'a>(series: &'a Series<'_>) -> &'a str {
@@ -68,16 +89,13 @@ fn core<'a>(series: &'a Series<'_>) -> &'a str {
     series.key.dims.get("core").map_or("all", String::as_str)
 }
 
-fn card(model: &Model, of_cpu: &[&Series<'_>], workload: Option<&str>, of_side: &str) -> Markup {
-    let here: Vec<&Series<'_>> = of_cpu
-        .iter()
-        .copied()
-        .filter(|series| series.key.workload.as_deref() == workload && side(series) == of_side)
-        .collect();
+fn card(model: &Model, of_cpu: &[&Series<'_>], place: &Place<'_>) -> Markup {
+    let here: Vec<&Series<'_>> =
+        of_cpu.iter().copied().filter(|series| Place::of(series) == *place).collect();
     let mut cores: Vec<&str> = here.iter().map(|series| core(series)).filter(|core| *core != "all").collect();
     cores.sort_by_key(|core| core.parse::<u32>().unwrap_or(u32::MAX));
     cores.dedup();
-    let name = format!("{} {of_side}", workload.unwrap_or_default());
+    let name = place.name();
     let all = bars(model, &here, "all", None);
     let single: Vec<Bar<'_>> = cores
         .iter()
@@ -99,18 +117,18 @@ fn card(model: &Model, of_cpu: &[&Series<'_>], workload: Option<&str>, of_side: 
     }
 }
 
-/// A bar for each arm that has all that is needed for one.
+/// A bar for each side that has all that is needed for one.
 fn bars<'a>(model: &'a Model, here: &[&Series<'a>], of_core: &str, heading: Option<String>) -> Vec<Bar<'a>> {
     let mut heading = heading;
     let mut bars = Vec::new();
-    for arm in &model.arms {
+    for of_side in model.sides() {
         let mut parts = Vec::new();
         for (metric, name, class) in KINDS {
             let lane = here
                 .iter()
                 .filter(|series| series.key.metric == metric && core(series) == of_core)
                 .flat_map(|series| &series.lanes)
-                .find(|lane| lane.name == arm.name);
+                .find(|lane| lane.name == of_side);
             parts.extend(lane.and_then(|lane| mean(lane.boots)).map(|share| Part { name, class, share }));
         }
         if parts.is_empty() {
@@ -119,7 +137,7 @@ fn bars<'a>(model: &'a Model, here: &[&Series<'a>], of_core: &str, heading: Opti
         let idle = 100.0 - parts.iter().map(|part| part.share).sum::<f64>();
         // Less than nothing is rounding, or a counter that went back.
         parts.push(Part { name: IDLE.0, class: IDLE.1, share: idle.max(0.0) });
-        bars.push(Bar { heading: heading.take(), name: &arm.name, parts });
+        bars.push(Bar { heading: heading.take(), name: of_side, parts });
     }
     bars
 }

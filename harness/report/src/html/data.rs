@@ -5,13 +5,13 @@ use measure::{Provenance, Unit};
 use super::chart::{self, Lane};
 use crate::{BootValue, Model, SeriesKey};
 
-/// One series of numbers over all arms, gated or explored.
+/// One series of numbers over all sides, gated or explored.
 #[derive(Clone, Debug)]
 pub(crate) struct Series<'a> {
     pub(crate) key: &'a SeriesKey,
     pub(crate) unit: Unit,
     pub(crate) provenance: &'a [Provenance],
-    /// Arms that have values, in the order of the plan.
+    /// Sides that have values, in the order of the plan.
     pub(crate) lanes: Vec<Lane<'a>>,
 }
 
@@ -44,17 +44,17 @@ pub(crate) fn all(model: &Model) -> Vec<Series<'_>> {
 
 /// The baseline's lane, if it has values.
 pub(crate) fn baseline<'a>(model: &'a Model, boots: &'a [BootValue]) -> Option<Lane<'a>> {
-    lane(model, &model.baseline()?.name, boots)
+    lane(model, model.baseline_side(), boots)
 }
 
-/// An arm's lane, if it has values.
-pub(crate) fn lane<'a>(model: &'a Model, arm: &'a str, boots: &'a [BootValue]) -> Option<Lane<'a>> {
-    (!boots.is_empty()).then(|| Lane { name: arm, class: class(model, arm), boots })
+/// A side's lane, if it has values.
+pub(crate) fn lane<'a>(model: &'a Model, side: &'a str, boots: &'a [BootValue]) -> Option<Lane<'a>> {
+    (!boots.is_empty()).then(|| Lane { name: side, class: class(model, side), boots })
 }
 
-/// An arm's colour.
-pub(crate) fn class(model: &Model, arm: &str) -> &'static str {
-    chart::class(model.arms.iter().position(|known| known.name == arm).unwrap_or(0))
+/// A side's colour; every place of a matrix has it.
+pub(crate) fn class(model: &Model, side: &str) -> &'static str {
+    chart::class(model.sides().iter().position(|known| *known == side).unwrap_or(0))
 }
 
 /// Where numbers come from, in a word or two.

@@ -71,7 +71,7 @@ fn schedule(model: &Model) -> Markup {
         arm.trials.iter().map(boot).collect()
     };
     let arms: Vec<_> =
-        model.arms.iter().map(|arm| (arm.name.as_str(), data::class(model, &arm.name), boots(arm))).collect();
+        model.arms.iter().map(|arm| (arm.name.as_str(), data::class(model, &arm.side), boots(arm))).collect();
     let failed = model.arms.iter().map(|arm| arm.trials.len() - arm.measured()).sum::<usize>();
     chart::schedule(&arms, "Boots in the order of time", &format!("{failed} failed"))
 }
@@ -80,7 +80,7 @@ fn schedule(model: &Model) -> Markup {
 fn kernel(model: &Model, arm: &Arm) -> Markup {
     html! {
         article.card {
-            h3 { span class={ "key " (data::class(model, &arm.name)) } {} (text::line(&arm.name)) }
+            h3 { span class={ "key " (data::class(model, &arm.side)) } {} (text::line(&arm.name)) }
             dl.facts-list {
                 div { dt { "base" } dd { (text::line(&arm.base)) } }
                 @for series in &arm.series {

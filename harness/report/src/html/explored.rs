@@ -101,7 +101,7 @@ fn group_table(model: &Model, title: &str, shown: &[Line<'_>], total: usize, com
 }
 
 fn table(model: &Model, lines: &[Line<'_>], whole_name: bool, caption: &str) -> Markup {
-    let several = model.candidates().len() > 1;
+    let several = model.candidate_sides().len() > 1;
     let compared = lines.iter().any(|(_, candidate)| candidate.is_some());
     html! {
         table.rows.sort {
@@ -110,7 +110,7 @@ fn table(model: &Model, lines: &[Line<'_>], whole_name: bool, caption: &str) -> 
                 tr {
                     th scope="col" data-sort="text" { "metric" }
                     @if several && compared { th scope="col" data-sort="text" { "arm" } }
-                    th.num scope="col" { (text::line(model.baseline().map_or("baseline", |arm| arm.name.as_str()))) }
+                    th.num scope="col" { (text::line(model.baseline_side())) }
                     @if compared { th.num scope="col" data-sort="number" { "change" } }
                     th scope="col" { "boots" }
                     @if compared { th.num scope="col" data-sort="number" { "q" } }

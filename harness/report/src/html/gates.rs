@@ -84,7 +84,7 @@ pub(super) fn legend(lanes: &[Lane<'_>]) -> Markup {
 
 /// The verdict with all its numbers.
 fn judgement(model: &Model, index: usize, gate: &Gate) -> Markup {
-    let baseline = model.baseline().map_or("baseline", |arm| arm.name.as_str());
+    let baseline = model.baseline_side();
     let confidence = verdict::confidence(gate);
     html! {
         div.judgement id={ "gate-" (index) } {
@@ -173,7 +173,7 @@ fn spoken(model: &Model, group: &[(usize, &Gate)]) -> String {
             )
         })
     };
-    let baseline = model.baseline().map_or("baseline", |arm| arm.name.as_str());
+    let baseline = model.baseline_side();
     let first = group.first().and_then(|(_, gate)| one(baseline, &gate.baseline, gate));
     let rest = group.iter().filter_map(|(_, gate)| one(&gate.arm, &gate.candidate, gate));
     first.into_iter().chain(rest).collect::<Vec<_>>().join("; ")

@@ -19,8 +19,8 @@ pub(super) fn header(model: &Model) -> Markup {
                 div { @for sentence in answer(model) { p { (text::line(&sentence)) } } }
             }
             ul.facts {
-                @for arm in &model.arms {
-                    li { span class={ "key " (super::data::class(model, &arm.name)) } {} (text::line(&arm.name)) }
+                @for side in model.sides() {
+                    li { span class={ "key " (super::data::class(model, side)) } {} (text::line(side)) }
                 }
                 li { (number::counted(model.plan.boots, "boot")) " of each" }
                 li { (number::duration(run.trial_seconds)) }

@@ -39,7 +39,7 @@ pub(super) fn section(model: &Model) -> Option<Section> {
 struct Group<'a> {
     workload: &'a str,
     metric: &'a str,
-    /// All but the percentile.
+    /// All but the percentile, and the place in the matrix.
     dims: Dims,
     /// By rising percentile.
     series: Vec<(f64, &'a Series<'a>)>,
@@ -53,6 +53,7 @@ fn groups<'a>(model: &Model, all: &'a [Series<'a>]) -> Vec<Group<'a>> {
         let Some(percentile) = percentile else { continue };
         let mut dims = series.key.dims.clone();
         dims.remove(PERCENTILE);
+        dims.extend(series.key.at.clone());
         let workload = series.key.workload.as_deref().unwrap_or("every boot");
         let metric = series.key.metric.as_str();
         let same = |group: &&mut Group<'_>| {
@@ -64,7 +65,7 @@ fn groups<'a>(model: &Model, all: &'a [Series<'a>]) -> Vec<Group<'a>> {
         }
     }
     groups.retain(|group| group.series.len() > 1);
-    groups.sort_by_key(|group| model.plan.workloads.iter().position(|known| known.name == group.workload));
+    groups.sort_by_key(|group| model.plan.workloads.iter().position(|known| known.group == group.workload));
     for group in &mut groups {
         group.series.sort_by(|(a, _), (b, _)| a.total_cmp(b));
     }

@@ -14,7 +14,7 @@ fn keys(value: &Value, path: &str, found: &mut BTreeSet<String>) {
         Value::Object(entries) => {
             for (key, value) in entries {
                 // Maps whose keys are data, not schema.
-                let data = ["dims", "guests", "mitigations", "iommu", "sysctls"]
+                let data = ["at", "dims", "guests", "mitigations", "iommu", "sysctls"]
                     .iter()
                     .any(|map| path.ends_with(map));
                 if !data {
@@ -33,6 +33,7 @@ fn every_key_is_described() {
     let models = [
         baseline(&["hooks"]).boots("hooks", 0.004, 0.018, 9.0).model(),
         baseline(&["broken"]).ended("broken", 0..2, &lab::panic()).model(),
+        crate::matrix::worse_at_one_place(),
     ];
     let mut found = BTreeSet::new();
     for model in &models {
@@ -45,6 +46,8 @@ fn every_key_is_described() {
 #[test]
 fn the_document_can_be_read_back() {
     let model = baseline(&["hooks"]).boots("hooks", 0.001, -0.002, 1.0).model();
-    let document: Document = serde_json::from_str(&json(&model).unwrap()).unwrap();
-    assert_eq!((document.format, &document.model), (report::FORMAT, &model));
+    for model in [model, crate::matrix::worse_at_one_place()] {
+        let document: Document = serde_json::from_str(&json(&model).unwrap()).unwrap();
+        assert_eq!((document.format, &document.model), (report::FORMAT, &model));
+    }
 }

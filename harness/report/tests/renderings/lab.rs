@@ -78,7 +78,7 @@ impl Lab {
         self
     }
 
-    fn push(&mut self, arm: &str, block: u32, end: TrialEnd) {
+    pub(crate) fn push(&mut self, arm: &str, block: u32, end: TrialEnd) {
         let up = !matches!(end, TrialEnd::Crashed { .. });
         let facts = if up { facts(arm) } else { BTreeMap::new() };
         self.trials.push(TrialRecord {

@@ -2,6 +2,7 @@
 
 mod documented;
 mod lab;
+mod matrix;
 mod pages;
 mod read_with_it;
 

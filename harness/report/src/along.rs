@@ -1,0 +1,199 @@
+//! Curves as tables: a dimension's values are the columns.
+
+use measure::{YieldedBy, metric};
+use stats::Scale;
+
+use crate::{
+    Curve, CurvePoint, Model, describe,
+    explored::NOTABLE,
+    number,
+    table::{self, Align, plain},
+};
+
+/// Percentiles of latencies that stand for the others.
+const PERCENTILES: [&str; 2] = ["50", "99"];
+/// Bars by height.
+const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+/// With fewer points a row of bars says nothing that the numbers do not.
+const POINTS_FOR_BARS: usize = 3;
+
+/// The curves of one dimension that are shown.
+pub(crate) struct Group<'a> {
+    pub(crate) dimension: &'a str,
+    pub(crate) curves: Vec<&'a Curve>,
+    /// How many others there are.
+    pub(crate) hidden: usize,
+}
+
+/// The dimensions that have curves, in the order of the scenario.
+pub(crate) fn groups(model: &Model) -> Vec<Group<'_>> {
+    let group = |dimension: &'_ plan::Dimension| {
+        let name = dimension.name.clone();
+        let all = model.curves.iter().filter(move |curve| curve.dimension == name);
+        let (curves, hidden): (Vec<&Curve>, Vec<&Curve>) = all.partition(|curve| is_shown(curve));
+        (curves, hidden.len())
+    };
+    let named = model.plan.dimensions.iter().map(|dimension| (dimension, group(dimension)));
+    named
+        .filter(|(_, (curves, _))| !curves.is_empty())
+        .map(|(dimension, (curves, hidden))| Group { dimension: &dimension.name, curves, hidden })
+        .collect()
+}
+
+/// What was asked for: gates, and what the workloads are there to measure. What was collected around them is shown where it
+/// differs.
+fn is_shown(curve: &Curve) -> bool {
+    let points = || curve.sides.iter().flat_map(|side| &side.points);
+    curve.gated || is_primary(curve) || points().any(is_notable)
+}
+
+fn is_primary(curve: &Curve) -> bool {
+    let around = |by| {
+        matches!(
+            by,
+            YieldedBy::Cpu
+                | YieldedBy::Net
+                | YieldedBy::NetAroundTcp
+                | YieldedBy::NetAroundBulk
+                | YieldedBy::Boot
+        )
+    };
+    let percentile = curve.series.dims.get("percentile");
+    !metric::find(&curve.series.metric).is_some_and(|metric| around(metric.yielded_by))
+        && percentile.is_none_or(|percentile| PERCENTILES.contains(&percentile.as_str()))
+}
+
+fn is_notable(point: &CurvePoint) -> bool {
+    point.q.is_some_and(|q| q <= NOTABLE)
+}
+
+/// The group as lines of at most `columns`, as far as single values allow.
+pub(crate) fn terminal(group: &Group<'_>, columns: usize) -> Vec<String> {
+    let values =
+        group.curves.iter().flat_map(|curve| &curve.sides).map(|side| side.points.len()).max().unwrap_or(0);
+    let fits = |lines: &Vec<String>| lines.iter().all(|line| line.chars().count() <= columns);
+    // As many values side by side as fit; the others below.
+    let wide = (1..=values)
+        .rev()
+        .find(|&wide| (0..values).step_by(wide).all(|first| fits(&part(group, first, wide, values))));
+    let wide = wide.unwrap_or(1);
+    let parts = (0..values).step_by(wide).map(|first| part(group, first, wide, values));
+    parts.collect::<Vec<_>>().join(&String::new())
+}
+
+/// A table of `wide` values from `first` on.
+fn part(group: &Group<'_>, first: usize, wide: usize, values: usize) -> Vec<String> {
+    let shown = first..(first + wide).min(values);
+    let mut heading = vec![format!("  {}", group.dimension)];
+    if let Some(side) = group.curves.iter().flat_map(|curve| &curve.sides).next() {
+        heading.extend(side.points[shown.clone()].iter().map(|point| point.value.clone()));
+    }
+    let mut rows = vec![heading];
+    let mut titles = Vec::new();
+    for curve in &group.curves {
+        titles.push((rows.len(), describe::label(&curve.series)));
+        for (index, side) in curve.sides.iter().enumerate() {
+            let mut row = vec![format!("    {}", side.side)];
+            row.extend(side.points[shown.clone()].iter().map(|point| cell(curve, point, index == 0)));
+            if shown.len() == values {
+                row.extend(bars(curve, index));
+            }
+            rows.push(row);
+        }
+    }
+    let mut lines = plain(&rows, &[Align::Left]);
+    for (at, title) in titles.into_iter().rev() {
+        lines.insert(at, format!("  {title}"));
+    }
+    lines
+}
+
+/// The baseline's median, or the change of a candidate; where there is no baseline to compare with, the median.
+fn cell(curve: &Curve, point: &CurvePoint, is_baseline: bool) -> String {
+    let Some(summary) = &point.summary else { return "-".to_owned() };
+    if is_baseline {
+        return number::median(summary, curve.unit);
+    }
+    let Some(change) = &point.change else {
+        return format!("{}, not compared", number::median(summary, curve.unit));
+    };
+    let change = number::effect(change, curve.unit);
+    match point.verdict {
+        Some(verdict) => format!("{verdict}: {change}"),
+        None if is_notable(point) => format!("*{change}"),
+        None => change,
+    }
+}
+
+/// The medians of one side as bars over zero, all sides to one scale. Only for numbers in their order, and several of them.
+fn bars(curve: &Curve, side: usize) -> Option<String> {
+    let points = &curve.sides.get(side)?.points;
+    let numbers: Vec<f64> = points.iter().map(|point| point.number).collect::<Option<_>>()?;
+    let in_order = numbers.windows(2).all(|pair| pair[0] < pair[1]);
+    if points.len() < POINTS_FOR_BARS || !in_order {
+        return None;
+    }
+    let medians = |points: &[CurvePoint]| -> Vec<f64> {
+        points.iter().filter_map(|point| point.summary.map(|summary| summary.median)).collect()
+    };
+    let all: Vec<f64> = curve.sides.iter().flat_map(|side| medians(&side.points)).collect();
+    let largest = all.iter().copied().fold(0.0, f64::max);
+    if largest <= 0.0 || all.iter().any(|median| *median < 0.0) {
+        return None;
+    }
+    let bar = |point: &CurvePoint| {
+        let Some(summary) = point.summary else { return ' ' };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between zero and the number of bars"
+        )]
+        let height = (summary.median / largest * 7.0).round() as usize;
+        BARS[height.min(7)]
+    };
+    Some(points.iter().map(bar).collect())
+}
+
+/// The group as a markdown table.
+pub(crate) fn markdown(group: &Group<'_>) -> Vec<String> {
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for curve in &group.curves {
+        for (index, side) in curve.sides.iter().enumerate() {
+            if rows.is_empty() {
+                let values = side.points.iter().map(|point| format!("{} {}", group.dimension, point.value));
+                rows.push(["metric".to_owned(), "arm".to_owned()].into_iter().chain(values).collect());
+            }
+            let label = if index == 0 { describe::label(&curve.series) } else { String::new() };
+            let cells = side.points.iter().map(|point| cell(curve, point, index == 0));
+            rows.push([label, side.side.clone()].into_iter().chain(cells).collect());
+        }
+    }
+    let values = rows.first().map_or(0, |row| row.len().saturating_sub(2));
+    let align: Vec<Align> =
+        [Align::Left, Align::Left].into_iter().chain(std::iter::repeat_n(Align::Right, values)).collect();
+    table::markdown(&rows, &align)
+}
+
+/// What the changes in a table are.
+pub(crate) fn legend(group: &Group<'_>) -> Option<String> {
+    let changes = || group.curves.iter().flat_map(|curve| &curve.sides).flat_map(|side| &side.points);
+    let any = changes().any(|point| point.change.is_some());
+    let mut text =
+        "medians of the baseline, changes of the others with 95 % intervals, each for itself".to_owned();
+    if changes().any(|point| point.verdict.is_some()) {
+        text.push_str("; with a verdict, adjusted for all comparisons");
+    }
+    if changes().any(is_notable) {
+        text.push_str("; *: q at most 0.05");
+    }
+    if changes().any(|point| point.change.is_some_and(|change| change.scale == Scale::Absolute)) {
+        text.push_str("; changes of what can be zero in its unit");
+    }
+    any.then_some(text)
+}
+
+/// What is not shown.
+pub(crate) fn left_out(group: &Group<'_>) -> Option<String> {
+    (group.hidden > 0)
+        .then(|| format!("{} other series, collected around the workloads, are in report.json", group.hidden))
+}

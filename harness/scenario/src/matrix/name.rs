@@ -31,7 +31,8 @@ pub(super) fn dimensions(paths: &[&[String]]) -> Vec<String> {
 
 /// Whether samples have a dimension of this name already, or the word alone does not say of what it is.
 fn is_taken(name: &str) -> bool {
-    matches!(name, "arm" | "block" | "mode" | "trial" | "workload")
+    matches!(name, "arm" | "block" | "mode" | "test" | "trial" | "workload")
+        || name == plan::OCCURRENCE
         || metric::ALL.iter().any(|metric| metric.dims.contains(&name))
 }
 

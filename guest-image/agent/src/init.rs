@@ -17,9 +17,10 @@ use nix::{
     unistd::{ForkResult, Pid, fork, sethostname},
 };
 
+use self::root::Root;
 use crate::{
     console,
-    serve::{Role, serve},
+    serve::{self, Role},
 };
 
 /// Where programs are looked up in the guest.
@@ -40,7 +41,10 @@ pub(crate) enum BootError {
     NoRootDisk { device: String, source: io::Error },
     #[error("mounting the disk {device} with the kernel's modules")]
     NoModulesDisk { device: String, source: io::Error },
-    #[error("switching to the root disk")]
+    /// Not a failure of the machine's: the kernel was built without something. The host is told.
+    #[error("this kernel has no {option}, which {purpose} needs")]
+    Lacks { option: &'static str, purpose: &'static str },
+    #[error("switching to the new root")]
     SwitchRoot { source: io::Error },
     #[error("reading /proc/cmdline")]
     CommandLine { source: io::Error },
@@ -55,8 +59,9 @@ pub(crate) enum BootError {
 /// What the kernel's command line asks of the agent. Words with a dot in them are left alone by the kernel.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Asked {
-    /// `assay.root=/dev/vda`: enter the image on this disk. Without it the initramfs stays the root.
-    root: Option<String>,
+    /// `assay.root=/dev/vda`: enter the image on this disk, or what else a [`Root`] can be. Without it the initramfs
+    /// stays the root.
+    root: Option<Root>,
     /// `assay.modules=/dev/vdb`: the image on this disk has the kernel's modules.
     modules: Option<String>,
     /// `assay.port=/dev/ttyS1`: speak over this device and not over the virtio-serial port.
@@ -68,7 +73,7 @@ impl Asked {
         let mut asked = Self::default();
         for word in command_line.split_ascii_whitespace() {
             match word.split_once('=') {
-                Some(("assay.root", device)) => asked.root = Some(device.into()),
+                Some(("assay.root", root)) => asked.root = Some(Root::parse(root)),
                 Some(("assay.modules", device)) => asked.modules = Some(device.into()),
                 Some(("assay.port", device)) => asked.port = Some(device.into()),
                 _ => {}
@@ -80,10 +85,10 @@ impl Asked {
 
 /// Brings the machine up and stays as its PID 1. Returns only if that cannot go on; the kernel then panics.
 pub(crate) fn run() -> ExitCode {
-    match boot().and_then(|port| {
+    match boot().and_then(|Booted { port, unfit }| {
         // SAFETY: there is one thread, so no lock or half-done work of another is copied into the child.
         match unsafe { fork() }.map_err(|errno| BootError::Fork { source: errno.into() })? {
-            ForkResult::Child => Ok(answer(port)),
+            ForkResult::Child => Ok(answer(port, unfit.as_deref())),
             ForkResult::Parent { child } => {
                 drop(port);
                 Ok(reap(child))
@@ -98,28 +103,42 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-fn boot() -> Result<File, BootError> {
+/// A machine that is up.
+struct Booted {
+    port: File,
+    /// Why it is not what it was made for: its kernel's doing, which the host is told in these words.
+    unfit: Option<String>,
+}
+
+fn boot() -> Result<Booted, BootError> {
     mounts::mount_all(mounts::EARLY)?;
     let command_line =
         fs::read_to_string("/proc/cmdline").map_err(|source| BootError::CommandLine { source })?;
     let asked = Asked::parse(&command_line);
     let events = uevents::Uevents::open()?;
     modules::load()?;
-    if let Some(device) = &asked.root {
-        root::enter(device, &events)?;
-    }
+    let entered = asked.root.as_ref().map_or(Ok(()), |root| root::enter(root, &events));
+    let unfit = match entered {
+        Ok(()) => None,
+        Err(lacks @ BootError::Lacks { .. }) => Some(lacks.to_string()),
+        Err(error) => return Err(error),
+    };
     mounts::mount_all(mounts::LATE)?;
-    if let Some(device) = &asked.modules {
+    if let (Some(device), None) = (&asked.modules, &unfit) {
         modules::mount_disk(device, &events)?;
     }
     // Tools report it; a guest without a name is the same guest.
     let _ = sethostname("guest");
     loopback::up().map_err(|source| BootError::Loopback { source })?;
-    port::open(asked.port.as_deref(), &events)
+    let port = port::open(asked.port.as_deref(), &events)?;
+    Ok(Booted { port, unfit })
 }
 
 /// The child: the agent proper.
-fn answer(port: File) -> ExitCode {
+fn answer(port: File, unfit: Option<&str>) -> ExitCode {
+    if let Some(why) = unfit {
+        return serve::unfit(port, why);
+    }
     // SAFETY: there is still one thread; nothing else reads the environment.
     unsafe {
         std::env::set_var("PATH", PATH);
@@ -127,7 +146,7 @@ fn answer(port: File) -> ExitCode {
         std::env::set_var("LC_ALL", "C");
     }
     match port.try_clone() {
-        Ok(reader) => serve(reader, port, Role::Init),
+        Ok(reader) => serve::serve(reader, port, Role::Init),
         Err(error) => {
             console::say_error("duplicating the port's descriptor", &error);
             ExitCode::FAILURE
@@ -168,7 +187,7 @@ mod tests {
     #[test]
     fn the_command_line_is_read_word_by_word() {
         let asked = Asked::parse("console=ttyS0 assay.root=/dev/vda panic=-1 assay.rooted=no\n");
-        assert_eq!(asked, Asked { root: Some("/dev/vda".into()), ..Asked::default() });
+        assert_eq!(asked, Asked { root: Some(Root::Disk("/dev/vda".into())), ..Asked::default() });
         assert_eq!(Asked::parse(""), Asked::default());
         assert_eq!(Asked::parse("assay.modules=/dev/vdc").modules.as_deref(), Some("/dev/vdc"));
         assert_eq!(Asked::parse("assay.port=/dev/ttyS1").port.as_deref(), Some("/dev/ttyS1"));

@@ -10,7 +10,9 @@
 mod console;
 mod exec;
 mod init;
+mod interact;
 mod kernel_log;
+mod leader;
 mod listening;
 mod namespace;
 mod pattern;
@@ -21,6 +23,8 @@ mod put;
 mod read;
 mod serve;
 mod session;
+mod share;
+mod terminal;
 
 use std::{io, process::ExitCode};
 

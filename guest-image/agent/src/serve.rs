@@ -11,7 +11,13 @@ use nix::{sys::utsname::uname, time::ClockId};
 use protocol::{FrameError, FromAgent, Id, Moment, ToAgent, VERSION};
 
 use crate::{
-    EXIT_BROKEN, EXIT_CLOSED, console, exec, kernel_log, listening, power, put::Puts, read, session::Session,
+    EXIT_BROKEN, EXIT_CLOSED, console, exec,
+    interact::{self, Feed},
+    kernel_log, listening, power,
+    put::Puts,
+    read,
+    session::Session,
+    share,
 };
 
 /// What the agent is on this machine.
@@ -55,6 +61,20 @@ pub(crate) fn serve(reader: impl Read, writer: impl Write + Send + 'static, role
     }
 }
 
+/// Tells the host why there is nothing to answer with here, and waits until it has heard.
+pub(crate) fn unfit(mut port: impl Read + Write, why: &str) -> ExitCode {
+    console::say(why);
+    let heard = protocol::write_frame(&mut port, &FromAgent::Unfit(why.to_owned()))
+        .and_then(|()| protocol::read_frame::<ToAgent>(&mut port));
+    match heard {
+        Ok(_) | Err(FrameError::Closed) => ExitCode::from(EXIT_CLOSED),
+        Err(error) => {
+            console::say_error("telling the host", &error);
+            ExitCode::from(EXIT_BROKEN)
+        }
+    }
+}
+
 fn ready() -> nix::Result<FromAgent> {
     let release = uname()?.release().to_string_lossy().into_owned();
     let uptime = std::time::Duration::from(ClockId::CLOCK_BOOTTIME.now()?);
@@ -87,10 +107,34 @@ fn dispatch(request: ToAgent, session: &Arc<Session>, puts: &mut Puts, role: Rol
             session.finish(id, Ok(()));
             Ok(())
         }),
+        ToAgent::Interact(id, command) => {
+            concurrently(session, id, move |session| interact::run(session, id, &command));
+        }
+        ToAgent::Input { id, bytes } => feed(session, id, |feed| feed.input(&bytes)),
+        ToAgent::InputEnd(id) => feed(session, id, Feed::input_end),
+        ToAgent::Taken(id, bytes) => feed(session, id, |feed| feed.taken(bytes)),
+        ToAgent::Resize(id, size) => feed(session, id, |feed| feed.resize(size)),
+        ToAgent::Mount(id, share) => match role {
+            Role::Init => concurrently(session, id, move |session| {
+                share::attach(&share)?;
+                session.finish(id, Ok(()));
+                Ok(())
+            }),
+            Role::Guest => {
+                session.finish(id, Err("this machine is not the agent's to mount anything on".into()));
+            }
+        },
         ToAgent::PowerOff(id) => match role {
             Role::Init => session.finish(id, Err(power::off())),
             Role::Guest => session.finish(id, Err("this machine is not the agent's to power off".into())),
         },
+    }
+}
+
+/// Tells a command that is fed while it runs. One that has ended meanwhile needs nothing any more.
+fn feed(session: &Session, id: Id, tell: impl FnOnce(&Feed)) {
+    if let Some(feed) = session.feed(id) {
+        tell(&feed);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::Write,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use nix::{
@@ -12,7 +12,7 @@ use nix::{
 };
 use protocol::{CHUNK, FileContent, FromAgent, Id, Moment};
 
-use crate::{console, read::Reading};
+use crate::{console, interact::Feed, read::Reading};
 
 /// Requests that may be open at once; each has a thread.
 const MOST_OPEN: usize = 128;
@@ -24,6 +24,20 @@ pub(crate) struct Session {
     /// group that is found here still belongs to the command.
     running: Mutex<BTreeMap<Id, Pid>>,
     open: Mutex<usize>,
+    /// Commands that are fed while they run, by request.
+    feeds: Mutex<BTreeMap<Id, Arc<Feed>>>,
+}
+
+/// A command is fed until this is dropped.
+pub(crate) struct Fed<'a> {
+    session: &'a Session,
+    id: Id,
+}
+
+impl Drop for Fed<'_> {
+    fn drop(&mut self) {
+        lock(&self.session.feeds).remove(&self.id);
+    }
 }
 
 /// Counts as an open request until it is dropped.
@@ -37,7 +51,12 @@ impl Drop for Open<'_> {
 
 impl Session {
     pub(crate) fn new(writer: impl Write + Send + 'static) -> Self {
-        Self { writer: Mutex::new(Box::new(writer)), running: Mutex::default(), open: Mutex::default() }
+        Self {
+            writer: Mutex::new(Box::new(writer)),
+            running: Mutex::default(),
+            open: Mutex::default(),
+            feeds: Mutex::default(),
+        }
     }
 
     /// Sends one message; blocks while the host does not read. A host that cannot be answered is gone: then this
@@ -103,6 +122,17 @@ impl Session {
     /// Notes that a command has ended. To be called before its leader is reaped.
     pub(crate) fn ended(&self, id: Id) {
         lock(&self.running).remove(&id);
+    }
+
+    /// What comes for this request goes to `feed`. Its command runs, so no other has the same number.
+    pub(crate) fn feeds(&self, id: Id, feed: &Arc<Feed>) -> Fed<'_> {
+        lock(&self.feeds).insert(id, Arc::clone(feed));
+        Fed { session: self, id }
+    }
+
+    /// The feed of a command, unless it has ended.
+    pub(crate) fn feed(&self, id: Id) -> Option<Arc<Feed>> {
+        lock(&self.feeds).get(&id).cloned()
     }
 
     /// Signals the process group of a running command.

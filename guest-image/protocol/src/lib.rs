@@ -13,8 +13,8 @@ mod message;
 
 pub use frame::{FrameError, MAX_FRAME, decode, encode, read_frame, write_frame};
 pub use message::{
-    CHUNK, Exec, FileContent, FromAgent, HowEnded, Id, KillTarget, Listen, Moment, Stream, ToAgent,
-    Transport, VERSION,
+    CHUNK, Exec, FileContent, FromAgent, HowEnded, Id, Interact, KillTarget, Listen, Moment, Share, Stream,
+    TerminalSize, ToAgent, Transport, VERSION, WINDOW,
 };
 
 /// Name of the virtio-serial port that carries the frames: `/dev/virtio-ports/<name>` in the guest.

@@ -4,10 +4,15 @@ use serde::{Deserialize, Serialize};
 
 /// Version of the protocol. The agent says it in [`FromAgent::Ready`]; the host refuses another one. Both are built
 /// from one tree, so this guards against a stale image, not against the past.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Most bytes of payload in one message.
 pub const CHUNK: usize = 64 * 1024;
+
+/// Most bytes of input that an [`Interact`] may be sent before it has taken any, and of output that it may send before
+/// the host has. Either side says what it took (`Taken`), and the other may then send as much again: an end that stops
+/// reading stops its own stream, and no other request.
+pub const WINDOW: usize = 2 * CHUNK;
 
 /// Names a request; chosen by the host, unique while it is open. Every answer carries the request's.
 pub type Id = u32;
@@ -18,7 +23,8 @@ pub enum ToAgent {
     /// Run a command. Answered by `Started`, any number of `Output`, and `Ended`; or by `Failed`. It ends when its first
     /// process does: what is left of its process group is killed then, and what was written until then is its output.
     Exec(Id, Exec),
-    /// Send a signal to the process group of a running `Exec`. Answered by `Done`, or `Failed` if it has ended.
+    /// Send a signal to the process group of a running `Exec` or `Interact`. Answered by `Done`, or `Failed` if it has
+    /// ended.
     Kill(Id, KillTarget, i32),
     /// Write a part of a file. The first part creates or truncates it, the last part (`last`) publishes it under its
     /// name; every part is answered by `Done` or `Failed`. Files below /proc and /sys are written in place, in one part.
@@ -52,6 +58,25 @@ pub enum ToAgent {
     WaitListening(Id, Listen),
     /// Flush, unmount and power off. The machine's end is the answer.
     PowerOff(Id),
+    /// Run a command that is fed while it runs, for as long as it likes. Answered by `Started`, `Output` and `Taken` as it
+    /// goes on, and `Ended`; or by `Failed`. It ends as an `Exec` does; what it wrote last, at most [`CHUNK`] bytes of
+    /// each stream, comes whatever the window says.
+    Interact(Id, Interact),
+    /// What an `Interact` reads next; it may have ended meanwhile. Not answered but by `Taken`.
+    Input {
+        /// The `Interact`.
+        id: Id,
+        /// 1 to [`CHUNK`] bytes, within the [`WINDOW`].
+        bytes: Vec<u8>,
+    },
+    /// There is no more input for an `Interact`. Not answered. A terminal has no such end, but a character: 4, Ctrl-D.
+    InputEnd(Id),
+    /// The host took this many bytes of an `Interact`'s output. Not answered.
+    Taken(Id, u32),
+    /// The terminal of an `Interact` has another size. Not answered.
+    Resize(Id, TerminalSize),
+    /// Mount a folder of the host that the machine shares. Answered by `Done` or `Failed`.
+    Mount(Id, Share),
 }
 
 /// Which `Exec` to signal.
@@ -75,6 +100,40 @@ pub struct Exec {
     pub snapshot: Vec<String>,
     /// The command's process group is killed when this has passed.
     pub deadline_ms: u64,
+}
+
+/// A command that is fed while it runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interact {
+    /// Program and arguments; the program is looked up in `PATH`: that of `env`, or the agent's.
+    pub argv: Vec<String>,
+    /// Added to the agent's environment.
+    pub env: Vec<(String, String)>,
+    /// The folder that it runs in; the agent's own if none.
+    pub directory: Option<String>,
+    /// On a terminal of its own of this size: it leads a session, and all its output is standard output. Otherwise its
+    /// three streams are pipes.
+    pub terminal: Option<TerminalSize>,
+}
+
+/// The size of a terminal, in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TerminalSize {
+    /// Lines.
+    pub rows: u16,
+    /// Characters in a line.
+    pub columns: u16,
+}
+
+/// A folder of the host, over 9p.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// The mount tag of its virtio device.
+    pub tag: String,
+    /// An absolute path in the guest; folders that are missing on the way are made.
+    pub target: String,
+    /// Whether the guest may not write. The machine does not let it write either.
+    pub read_only: bool,
 }
 
 /// Something that is to listen.
@@ -151,6 +210,11 @@ pub enum FromAgent {
     Done(Id),
     /// The request could not be done.
     Failed(Id, String),
+    /// This many bytes of an `Interact`'s input were taken.
+    Taken(Id, u32),
+    /// In the place of `Ready`: the kernel cannot be what the machine was made for, in words for the user. Nothing else
+    /// is answered.
+    Unfit(String),
 }
 
 /// When a file was read.

@@ -78,6 +78,7 @@ pub(crate) fn with_guest<T>(
         runtime: runtime.folder(),
         deadline: BOOT_DEADLINE,
         traced: false,
+        attachments: &machine::Attachments::default(),
         supervisor: &lab.supervisor,
         host: &bench.host,
     };

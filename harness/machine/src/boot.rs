@@ -8,7 +8,7 @@ use std::{
 use measure::CrashReport;
 use subprocess::Supervisor;
 
-use crate::{Host, MachineError, Running, fake, qemu};
+use crate::{Attachments, Host, MachineError, Running, fake, qemu};
 
 /// What a machine boots.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +39,11 @@ pub struct Boot<'a> {
     /// An existing folder with a short path that the guests' user can pass through; sockets go into a private folder in
     /// it, for as long as the machine is there.
     pub runtime: &'a Path,
-    /// Longest time from power-on until every agent has answered.
+    /// Longest time from power-on until every agent has answered; without end for a guest with a debugger, which may hold
+    /// it.
     pub deadline: Duration,
+    /// What its guests have beside what they boot.
+    pub attachments: &'a Attachments,
     /// Whether trace windows will be asked for.
     pub traced: bool,
     /// Starts and ends the guests' processes.
@@ -56,7 +59,8 @@ pub enum BootEnd {
     Up(Box<Running>),
     /// A kernel crashed, hung or stopped before that.
     Crashed(CrashReport),
-    /// A guest cannot be what was asked for: it says that it has no such sysctl, or it shows no such NIC.
+    /// A guest cannot be what was asked for: it says that it has no such sysctl, it shows no such NIC, it
+    /// cannot mount what the host shares.
     NotTestable(String),
 }
 

@@ -129,6 +129,25 @@ pub enum MachineError {
     /// A fake machine needs a program to run as, and the host was probed without one.
     #[error("there is no program to serve a fake machine with")]
     NoHelper,
+    /// Whether the guests' user can reach a folder could not be tried.
+    #[error("trying whether guests can reach `{folder}`")]
+    Access {
+        /// The folder.
+        folder: PathBuf,
+        /// Why not.
+        #[source]
+        source: Box<ToolError>,
+    },
+    /// The helper that tries it gave no answer.
+    #[error("trying whether guests can reach `{folder}`: the helper {how}{}", said(.stderr))]
+    AccessProbe {
+        /// The folder.
+        folder: PathBuf,
+        /// How it ended.
+        how: Ended,
+        /// What it wrote to its standard error.
+        stderr: String,
+    },
     /// A trace window was asked of a machine that was not booted for it.
     #[error("the machine was not booted with tracing")]
     NotTraced,

@@ -9,7 +9,7 @@ use crate::{
     MachineError, Session, SessionError,
     process::{Fate, Process},
     qemu::Monitor,
-    session::Greeting,
+    session::{Established, Greeting},
 };
 
 /// A closed connection mostly means that the process is ending; how long that may take to be seen.
@@ -44,23 +44,25 @@ impl From<MachineError> for Trouble {
     }
 }
 
-/// Waits until the agent at the other end of `stream` says that it is ready.
+/// Waits until the agent at the other end of `stream` says that it is ready. `patience` is the session's.
 pub(crate) async fn ready(
     process: &Process,
     stream: UnixStream,
     deadline: Instant,
+    patience: Duration,
 ) -> Result<(Session, Greeting), Trouble> {
     let established = tokio::select! {
         biased;
         fate = process.ended() => return Err(of_fate(process, fate)),
-        established = Session::establish(stream) => established,
+        established = Session::establish(stream, patience) => established,
         () = tokio::time::sleep_until(deadline.into()) => {
             let title = "the agent did not answer before the boot deadline".into();
             return Err(Trouble::Crashed(process.report(CrashKind::BootHang, title)));
         }
     };
     match established {
-        Ok(ready) => Ok(ready),
+        Ok(Established::Ready(session, greeting)) => Ok((session, greeting)),
+        Ok(Established::Unfit(why)) => Err(Trouble::NotTestable(why)),
         Err(error) => Err(of_session_error(process, error).await),
     }
 }

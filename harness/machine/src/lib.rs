@@ -8,6 +8,8 @@
 
 #![deny(missing_docs)]
 
+mod access;
+mod attachments;
 mod boot;
 mod console;
 mod error;
@@ -24,10 +26,14 @@ mod qemu;
 mod running;
 mod session;
 
+pub use access::{Obstacle, obstacle};
+pub use attachments::{Access, Attachments, Debugger, MAX_SHARES, Root, Share, debugger_socket};
 pub use boot::{Boot, BootEnd, BootFiles, boot};
 pub use error::{MachineError, SessionError};
 pub use helper::helper;
 pub use host::Host;
 pub use qemu::Qemu;
 pub use running::{Endpoint, Running};
-pub use session::{Executed, FileReadings, GuestCommand, RunningCommand, Session};
+pub use session::{
+    Conversation, Executed, FileReadings, GuestCommand, Heard, InteractiveCommand, RunningCommand, Session,
+};

@@ -45,6 +45,15 @@ pub(crate) enum Fate {
     Failed(Arc<MachineError>),
 }
 
+/// What a crash of the kernel means for its guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnCrash {
+    /// The guest has ended.
+    Ends,
+    /// It stays until its process ends: somebody looks at it with a debugger.
+    Stays,
+}
+
 /// A guest's process. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -67,6 +76,7 @@ impl Process {
         tool: Tool,
         folder: &Path,
         supervisor: &Supervisor,
+        on_crash: OnCrash,
     ) -> Result<Self, MachineError> {
         let (console, console_end) = Console::create(&folder.join(format!("{name}.console.log")))?;
         let (errors, errors_end) = ErrorStream::create(&folder.join(format!("{name}.stderr.log")))?;
@@ -87,6 +97,7 @@ impl Process {
             seen: seen.clone(),
             leaving: Arc::clone(&leaving),
             errors: errors.clone(),
+            on_crash,
         };
         tokio::spawn(async move {
             let (fate, exit) = watcher.until_decided(exit, following).await;
@@ -122,6 +133,17 @@ impl Process {
                 guest: self.name.clone(),
                 after: Duration::ZERO,
             })),
+        }
+    }
+
+    /// Resolves with the title of a crash once the console shows one, whatever that means for the guest.
+    pub(crate) async fn crash_seen(&self) -> String {
+        let mut seen = self.seen.clone();
+        let found = seen.wait_for(|seen| seen.crash.is_some()).await;
+        match found.ok().and_then(|seen| seen.crash.as_ref().map(|found| found.title.clone())) {
+            Some(title) => title,
+            // The console has ended without one.
+            None => std::future::pending().await,
         }
     }
 
@@ -183,6 +205,7 @@ struct Watcher {
     seen: watch::Receiver<Seen>,
     leaving: Arc<AtomicBool>,
     errors: ErrorStream,
+    on_crash: OnCrash,
 }
 
 impl Watcher {
@@ -198,9 +221,9 @@ impl Watcher {
             let found =
                 seen.wait_for(|seen| seen.crash.is_some()).await.ok().and_then(|seen| seen.crash.clone());
             match found {
-                Some(found) => found,
-                // The console has ended without a crash; the exit will tell.
-                None => std::future::pending().await,
+                Some(found) if self.on_crash == OnCrash::Ends => found,
+                // It is held; or the console has ended without a crash, and the exit will tell.
+                _ => std::future::pending().await,
             }
         };
         tokio::select! {
@@ -318,7 +341,7 @@ pub(crate) fn socket_folder(runtime: &Path) -> Result<tempfile::TempDir, Machine
     Ok(folder)
 }
 
-fn give_to_sandbox(path: &Path) -> std::io::Result<()> {
+pub(crate) fn give_to_sandbox(path: &Path) -> std::io::Result<()> {
     if let Some((uid, gid)) = sandbox_ids() {
         nix::unistd::chown(path, Some(uid), Some(gid))?;
     }

@@ -5,7 +5,9 @@ use std::{net::IpAddr, time::Duration};
 use measure::{CrashKind, CrashReport, GuestFacts, Sides, TraceCounts};
 
 use crate::{
-    BootEnd, GuestCommand, MachineError, Session, facts,
+    Access, BootEnd, GuestCommand, MachineError, Session, SessionError, Share,
+    attachments::share_tag,
+    facts,
     guest::{Guest, Trouble, of_session_error},
     network::{self, End, Layout},
     process::Fate,
@@ -53,18 +55,20 @@ impl Endpoint<'_> {
 }
 
 /// Guests whose agents answer, before anything was set up in them.
-pub(crate) struct Booted {
+pub(crate) struct Booted<'a> {
     pub(crate) guests: Vec<Guest>,
     pub(crate) layout: Layout,
     /// `kvm`, `tcg` or `fake`.
     pub(crate) execution: &'static str,
     pub(crate) took: Duration,
     pub(crate) traced: bool,
+    /// Folders of the host that every guest is to mount.
+    pub(crate) shares: &'a [Share],
     pub(crate) folder: tempfile::TempDir,
 }
 
 /// Reads what the guests are, and sets up their network and knobs.
-pub(crate) async fn bring_up(booted: Booted, knobs: &plan::Knobs) -> Result<BootEnd, MachineError> {
+pub(crate) async fn bring_up(booted: Booted<'_>, knobs: &plan::Knobs) -> Result<BootEnd, MachineError> {
     let prepared = tokio::select! {
         biased;
         crashed = crashed(&booted.guests) => crashed.map_err(Trouble::Failed).and_then(|report| Err(Trouble::Crashed(report))),
@@ -103,10 +107,11 @@ struct Prepared {
     client: End,
 }
 
-async fn prepare(booted: &Booted, knobs: &plan::Knobs) -> Result<Prepared, Trouble> {
+async fn prepare(booted: &Booted<'_>, knobs: &plan::Knobs) -> Result<Prepared, Trouble> {
     let mut facts = Vec::new();
     let mut nics = Vec::new();
     for (index, guest) in booted.guests.iter().enumerate() {
+        mount(guest, booted.shares).await?;
         let wanted = booted.layout.macs(index);
         let (guest_facts, guest_nics) = facts::read(guest, &wanted, booted.execution).await?;
         facts.push((guest.process.name().to_owned(), guest_facts));
@@ -116,6 +121,23 @@ async fn prepare(booted: &Booted, knobs: &plan::Knobs) -> Result<Prepared, Troub
     network::set_knobs(&booted.guests, &booted.layout, knobs).await?;
     network::await_reachable(&booted.guests, &booted.layout, &server, &client).await?;
     Ok(Prepared { facts, server, client })
+}
+
+/// Mounts what the host shares.
+async fn mount(guest: &Guest, shares: &[Share]) -> Result<(), Trouble> {
+    for (index, share) in shares.iter().enumerate() {
+        let share = protocol::Share {
+            tag: share_tag(index),
+            target: share.guest.clone(),
+            read_only: share.access == Access::ReadOnly,
+        };
+        match guest.session.mount(share).await {
+            Ok(()) => {}
+            Err(error @ SessionError::Guest { .. }) => return Err(Trouble::NotTestable(error.to_string())),
+            Err(error) => return Err(of_session_error(&guest.process, error).await),
+        }
+    }
+    Ok(())
 }
 
 /// The first guest that ends while it should run.
@@ -195,6 +217,19 @@ impl Running {
     /// If a guest's process fails for a reason that is not the guest's.
     pub async fn crashed(&self) -> Result<CrashReport, MachineError> {
         crashed(&self.guests).await
+    }
+
+    /// Resolves with the title of a crash once a console shows one. Of use for a machine with a debugger: its guests stay
+    /// after a crash, so that [`Running::crashed`] resolves only when their processes end.
+    pub async fn crash_seen(&self) -> String {
+        match self.guests.as_slice() {
+            [only] => only.process.crash_seen().await,
+            [first, second] => tokio::select! {
+                title = first.process.crash_seen() => title,
+                title = second.process.crash_seen() => title,
+            },
+            _ => unreachable!("a machine has one guest or two"),
+        }
     }
 
     /// The report of a guest that lives, but stopped answering while `awaited` was awaited; or of its crash, if there

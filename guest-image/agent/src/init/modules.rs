@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Written by the image's builder: one path a line, dependencies before those that need them.
 const ORDER: &str = "/modules/order";
 
+/// Where `modprobe` looks for them, by release.
+const MODULES: &str = "/lib/modules";
+
 /// Loads the modules of the initramfs, if it has any.
 pub(super) fn load() -> Result<(), BootError> {
     let order = match fs::read_to_string(ORDER) {
@@ -44,8 +47,15 @@ pub(super) fn mount_disk(device: &str, events: &Uevents) -> Result<(), BootError
     events.until(device, PATIENCE, || Path::new(device).exists().then_some(()))?;
     let mounted = || -> io::Result<()> {
         let release = uname()?.release().to_string_lossy().into_owned();
-        let folder = Path::new("/lib/modules").join(release);
-        fs::create_dir_all(&folder)?;
+        let folder = Path::new(MODULES).join(release);
+        match fs::create_dir_all(&folder) {
+            // The root is the host's, and its modules are of no use in the guest.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                mount(Some("tmpfs"), MODULES, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))?;
+                fs::create_dir(&folder)?;
+            }
+            made => made?,
+        }
         mount(Some(device), &folder, Some("erofs"), MsFlags::MS_RDONLY, None::<&str>)?;
         Ok(())
     };

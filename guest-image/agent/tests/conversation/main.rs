@@ -3,3 +3,4 @@
 mod commands;
 mod files;
 mod host;
+mod terminals;

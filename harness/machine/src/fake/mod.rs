@@ -13,11 +13,12 @@ use plan::FakeMachine;
 use subprocess::{RunAs, Tool};
 
 use crate::{
-    Boot, BootEnd, MachineError,
+    Attachments, Boot, BootEnd, MachineError,
     guest::{Guest, Trouble, ready},
     helper, network,
-    process::{Process, Socket, socket_folder},
+    process::{OnCrash, Process, Socket, socket_folder},
     running,
+    session::ANSWER_DEADLINE,
 };
 
 /// Boots a fake machine.
@@ -25,6 +26,10 @@ pub(crate) async fn boot(boot: &Boot<'_>, machine: &FakeMachine) -> Result<BootE
     // Read here as well: a script with a mistake is to be told in words, not by a process that fails.
     script::Script::load(&machine.script)
         .map_err(|message| MachineError::Script { path: machine.script.clone(), message })?;
+    if *boot.attachments != Attachments::default() {
+        let message = "a fake machine neither shares folders nor waits for debuggers".into();
+        return Ok(BootEnd::NotTestable(message));
+    }
     let sockets = socket_folder(boot.runtime)?;
     let agent = Socket::listen(sockets.path(), "guest.agent")?;
     let Some((program, arguments)) = boot.host.helper.split_first() else {
@@ -40,13 +45,13 @@ pub(crate) async fn boot(boot: &Boot<'_>, machine: &FakeMachine) -> Result<BootE
         .arg(boot.folder.file_name().unwrap_or_default())
         .run_as(RunAs::Caller);
     let began = Instant::now();
-    let process = Process::start("guest", tool, boot.folder, boot.supervisor).await?;
+    let process = Process::start("guest", tool, boot.folder, boot.supervisor, OnCrash::Ends).await?;
     let deadline = began + boot.deadline;
     let connected = async {
         tokio::select! {
             biased;
             fate = process.ended() => Err(crate::guest::of_fate(&process, fate)),
-            stream = agent.accept() => ready(&process, stream?, deadline).await,
+            stream = agent.accept() => ready(&process, stream?, deadline, ANSWER_DEADLINE).await,
         }
     };
     match connected.await {
@@ -58,6 +63,7 @@ pub(crate) async fn boot(boot: &Boot<'_>, machine: &FakeMachine) -> Result<BootE
                 execution: "fake",
                 took: began.elapsed(),
                 traced: boot.traced,
+                shares: &[],
                 folder: sockets,
             };
             running::bring_up(booted, &plan::Knobs::default()).await

@@ -11,14 +11,17 @@ use std::{
 };
 
 use protocol::{
-    CHUNK, Exec, FileContent, FrameError, FromAgent, HowEnded, Id, Moment, Stream, ToAgent, read_frame,
-    write_frame,
+    CHUNK, Exec, FileContent, FrameError, FromAgent, HowEnded, Id, Interact, Moment, Stream, ToAgent,
+    read_frame, write_frame,
 };
 
 use super::{
     numbers::{drawn, scale},
     script::{Command, Content, Kernel, Outcome, Script},
 };
+
+/// Commands that are fed while they run have no deadline; a script's end long before this.
+const A_LONG_TIME: Duration = Duration::from_secs(86_400);
 
 /// Serves until the machine is powered off, crashes, or the host is gone.
 pub(crate) fn serve(script: &Path, kernel: &Path, socket: &Path, trial: &[u8]) -> ExitCode {
@@ -136,7 +139,18 @@ impl Guest {
                 self.send(&FromAgent::Done(id))
             }
             ToAgent::WaitListening(id, _) => self.send(&FromAgent::Done(id)),
-            ToAgent::PowerOff(_) => Ok(()),
+            // It reads nothing, and sends what the script has for the command.
+            ToAgent::Interact(id, Interact { argv, env, .. }) => {
+                let deadline_ms = A_LONG_TIME.as_millis().try_into().unwrap_or(u64::MAX);
+                self.answer(ToAgent::Exec(id, Exec { argv, env, deadline_ms, ..Exec::default() }))
+            }
+            ToAgent::Input { id, bytes } => {
+                self.send(&FromAgent::Taken(id, u32::try_from(bytes.len()).unwrap_or(u32::MAX)))
+            }
+            ToAgent::Mount(id, _) => {
+                self.send(&FromAgent::Failed(id, "a fake machine shares no folders".into()))
+            }
+            ToAgent::InputEnd(_) | ToAgent::Taken(..) | ToAgent::Resize(..) | ToAgent::PowerOff(_) => Ok(()),
         }
     }
 

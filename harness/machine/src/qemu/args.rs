@@ -4,7 +4,10 @@ use std::{ffi::OsString, path::Path};
 
 use plan::{CpuModel, Iommu, IommuMode, Nic, NicModel, QemuMachine, Topology};
 
-use crate::BootFiles;
+use crate::{
+    Access, Attachments, BootFiles, Debugger, Root, Share,
+    attachments::{ROOT_TAG, share_tag},
+};
 
 /// How a guest is executed, decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +67,7 @@ pub(crate) struct GuestSpec<'a> {
     /// The arm's kernel parameters.
     pub(crate) cmdline: &'a [String],
     pub(crate) files: &'a BootFiles,
+    pub(crate) attachments: &'a Attachments,
     pub(crate) sockets: Sockets<'a>,
 }
 
@@ -76,6 +80,8 @@ pub(crate) struct Sockets<'a> {
     pub(crate) monitor: &'a Path,
     /// The server's QEMU listens, the client's connects.
     pub(crate) wire: &'a Path,
+    /// QEMU listens, if there is to be a debugger.
+    pub(crate) debugger: &'a Path,
 }
 
 /// Addresses of the NICs' hardware, from QEMU's own range; how the guest's interfaces are found again.
@@ -120,16 +126,25 @@ impl<'a> GuestSpec<'a> {
         let mut words: Vec<&str> = vec![
             "console=ttyS0",
             // A panic ends the machine at once (QEMU has -no-reboot), and an oops is a panic: nothing that is measured
-            // after it would mean anything.
-            "panic=-1",
+            // after it would mean anything. With a debugger it stays, to be looked at.
+            if self.attachments.debugger.is_some() { "panic=0" } else { "panic=-1" },
             "oops=panic",
             // Warnings too, since a kernel that warns is worth a word; more than that costs time on a serial line.
             "loglevel=5",
             // 256 terminals that nobody opens, 50 ms under TCG.
             "pty.legacy_count=0",
-            // Tells the agent which disk to make its root.
-            "assay.root=/dev/vda",
         ];
+        // Tells the agent what to make its root.
+        let root = match self.attachments.root {
+            Root::Image => "assay.root=/dev/vda".to_owned(),
+            Root::Host => format!("assay.root=9p:{ROOT_TAG}"),
+            Root::HostOverlay => format!("assay.root=9p-overlay:{ROOT_TAG}"),
+        };
+        words.push(&root);
+        if self.attachments.debugger.is_some() {
+            // A bzImage would otherwise run at another address than its symbols say.
+            words.push("nokaslr");
+        }
         let modules = self.modules_disk();
         words.extend(modules.as_deref());
         if self.execution == Execution::Tcg {
@@ -155,6 +170,7 @@ impl<'a> GuestSpec<'a> {
         self.platform(&mut list);
         self.boot(&mut list);
         self.channels(&mut list);
+        self.attach(&mut list);
         for (index, plugged) in self.nics().into_iter().enumerate() {
             self.nic(&mut list, index, &plugged);
         }
@@ -228,6 +244,23 @@ impl<'a> GuestSpec<'a> {
         list.option("-device", "virtio-rng-pci,addr=0x6,disable-legacy=on");
     }
 
+    fn attach(&self, list: &mut List) {
+        if self.attachments.root != Root::Image {
+            share(list, ROOT_TAG, 0x7, Path::new("/"), Access::ReadOnly);
+        }
+        for (index, Share { host, access, .. }) in self.attachments.shares.iter().enumerate() {
+            share(list, &share_tag(index), 0x8 + index, host, *access);
+        }
+        if let Some(debugger) = self.attachments.debugger {
+            let path = option_path("path=", self.sockets.debugger);
+            list.option("-chardev", joined("socket,id=debugger,server=on,wait=off,", &path));
+            list.option("-gdb", "chardev:debugger");
+            if debugger == Debugger::Wait {
+                list.flag("-S");
+            }
+        }
+    }
+
     fn nic(&self, list: &mut List, index: usize, plugged: &Plugged<'_>) {
         let Plugged { id, mac, nic } = plugged;
         let netdev = match (&self.machine.topology, self.role) {
@@ -267,6 +300,18 @@ fn disk(list: &mut List, name: &str, slot: usize, path: &Path) {
     let node = format!("driver=raw,node-name={name},read-only=on,file.driver=file,");
     list.option("-blockdev", joined(&node, &file));
     list.option("-device", format!("virtio-blk-pci,drive={name},addr={slot:#x},disable-legacy=on"));
+}
+
+/// A folder of the host by 9p. QEMU has no privileges: files that the guest makes belong to its user, whatever the guest
+/// calls itself (`security_model=none`), and with `remap` folders on several of the host's file systems may be below it.
+fn share(list: &mut List, tag: &str, slot: usize, path: &Path, access: Access) {
+    let readonly = if access == Access::ReadOnly { ",readonly=on" } else { "" };
+    let options = format!("local,id={tag},security_model=none,multidevs=remap{readonly},");
+    list.option("-fsdev", joined(&options, &option_path("path=", path)));
+    list.option(
+        "-device",
+        format!("virtio-9p-pci,fsdev={tag},mount_tag={tag},addr={slot:#x},disable-legacy=on"),
+    );
 }
 
 #[derive(Default)]

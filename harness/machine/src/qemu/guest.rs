@@ -16,26 +16,34 @@ use super::{
 };
 use crate::{
     Boot, BootEnd, Host, MachineError,
+    attachments::{debugger_folder, debugger_socket},
     guest::{Guest, Trouble, of_fate, ready},
     kvm,
     network::{Layout, Place},
-    process::{Process, Socket, socket_folder, socket_path},
+    process::{OnCrash, Process, Socket, socket_folder, socket_path},
     running,
+    session::ANSWER_DEADLINE,
 };
 
 /// QEMU makes its devices and answers its monitor in a fraction of a second; this bounds a host that swaps.
 const MONITOR_DEADLINE: Duration = Duration::from_secs(30);
+
+/// No deadline, in effect, but one that can be added to an instant: a debugger may hold the guest for days.
+const HELD: Duration = Duration::from_secs(365 * 86_400);
 
 /// Boots the guests of a machine.
 pub(crate) async fn boot(boot: &Boot<'_>, machine: &QemuMachine) -> Result<BootEnd, MachineError> {
     let qemu = boot.host.qemu.as_ref().ok_or(MachineError::NoQemu)?;
     let execution = choose(machine, boot.host)?;
     let sockets = socket_folder(boot.runtime)?;
+    if boot.attachments.debugger.is_some() {
+        debugger_folder(boot.runtime)?;
+    }
     let began = Instant::now();
     let mut starting =
         Starting { boot, machine, qemu, execution, sockets: sockets.path(), guests: Vec::new() };
     let started = match starting.start_all().await {
-        Ok(()) => starting.all_ready(began + boot.deadline).await,
+        Ok(()) => starting.all_ready(began + starting.boot_deadline()).await,
         Err(trouble) => Err(trouble),
     };
     let took = began.elapsed();
@@ -55,6 +63,7 @@ pub(crate) async fn boot(boot: &Boot<'_>, machine: &QemuMachine) -> Result<BootE
                 execution: execution.name(),
                 took,
                 traced: boot.traced,
+                shares: &boot.attachments.shares,
                 folder: sockets,
             };
             running::bring_up(booted, &machine.knobs).await
@@ -138,6 +147,7 @@ impl Starting<'_> {
         let agent = Socket::listen(self.sockets, &format!("{name}.agent"))?;
         let monitor = Socket::listen(self.sockets, &format!("{name}.qmp"))?;
         let wire = socket_path(self.sockets, "wire")?;
+        let debugger = debugger_socket(self.boot.runtime, name);
         let spec = GuestSpec {
             machine: self.machine,
             role,
@@ -145,7 +155,13 @@ impl Starting<'_> {
             firmware: self.qemu.firmware(),
             cmdline: self.boot.cmdline,
             files: self.boot.files,
-            sockets: Sockets { agent: agent.path(), monitor: monitor.path(), wire: &wire },
+            attachments: self.boot.attachments,
+            sockets: Sockets {
+                agent: agent.path(),
+                monitor: monitor.path(),
+                wire: &wire,
+                debugger: &debugger,
+            },
         };
         let iommu = spec.iommu().is_some();
         let user = match self.execution {
@@ -153,7 +169,8 @@ impl Starting<'_> {
             Execution::Tcg => RunAs::Unprivileged,
         };
         let tool = self.qemu.tool().args(spec.arguments()).run_as(user);
-        let process = Process::start(name, tool, self.boot.folder, self.boot.supervisor).await?;
+        let process =
+            Process::start(name, tool, self.boot.folder, self.boot.supervisor, self.on_crash()).await?;
         let connecting = async { Monitor::establish(name, monitor.accept().await?).await };
         let monitor = tokio::select! {
             biased;
@@ -183,12 +200,27 @@ impl Starting<'_> {
         }
     }
 
+    /// Whoever has a debugger looks at a crash for as long as they like.
+    fn on_crash(&self) -> OnCrash {
+        if self.boot.attachments.debugger.is_some() { OnCrash::Stays } else { OnCrash::Ends }
+    }
+
+    fn boot_deadline(&self) -> Duration {
+        if self.boot.attachments.debugger.is_some() { HELD } else { self.boot.deadline }
+    }
+
+    fn patience(&self) -> Duration {
+        if self.boot.attachments.debugger.is_some() { Duration::MAX } else { ANSWER_DEADLINE }
+    }
+
     /// Waits for all agents. The first guest that does not come up ends the wait.
     async fn all_ready(&self, deadline: Instant) -> Result<Vec<Ready>, Trouble> {
         match self.guests.as_slice() {
-            [only] => Ok(vec![only.ready(deadline).await?]),
+            [only] => Ok(vec![only.ready(deadline, self.patience()).await?]),
             [server, client] => {
-                let (server, client) = tokio::try_join!(server.ready(deadline), client.ready(deadline))?;
+                let patience = self.patience();
+                let (server, client) =
+                    tokio::try_join!(server.ready(deadline, patience), client.ready(deadline, patience))?;
                 Ok(vec![server, client])
             }
             _ => unreachable!("a machine has one guest or two"),
@@ -199,7 +231,7 @@ impl Starting<'_> {
 type Ready = (crate::Session, crate::session::Greeting);
 
 impl Started {
-    async fn ready(&self, deadline: Instant) -> Result<Ready, Trouble> {
+    async fn ready(&self, deadline: Instant, patience: Duration) -> Result<Ready, Trouble> {
         let socket = self.agent.lock().await.take().expect("an agent is awaited once");
         // QEMU connected while it made its devices, so this does not wait for the guest.
         let accepting = tokio::time::timeout_at(deadline.into(), socket.accept());
@@ -207,7 +239,7 @@ impl Started {
             let title = "the machine did not begin to boot before the boot deadline".into();
             return Err(Trouble::Crashed(self.process.report(CrashKind::BootHang, title)));
         };
-        ready(&self.process, stream?, deadline).await
+        ready(&self.process, stream?, deadline, patience).await
     }
 }
 

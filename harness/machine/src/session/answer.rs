@@ -1,8 +1,8 @@
 //! What has come back for one request so far.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use protocol::{FileContent, FromAgent, HowEnded, Moment, Stream};
+use protocol::{CHUNK, FileContent, FromAgent, HowEnded, Moment, Stream, WINDOW};
 
 use super::FileReadings;
 
@@ -37,7 +37,20 @@ pub(super) struct Answer {
     open_file: Option<(Moment, String)>,
     limit: usize,
     held: usize,
+    /// For a request whose output is taken while it comes.
+    flow: Option<Flow>,
 }
+
+/// A stream to the guest and two from it, each within the protocol's window.
+#[derive(Debug)]
+struct Flow {
+    /// Bytes of input that may still be sent.
+    room: usize,
+    output: VecDeque<(Stream, Vec<u8>)>,
+}
+
+/// Most bytes of output that wait to be taken: the window, and the last chunk of each stream.
+const MAX_WAITING: usize = WINDOW + 2 * CHUNK;
 
 /// What a file costs beside its content: many empty files must be bounded as well.
 const FILE_OVERHEAD: usize = 256;
@@ -55,6 +68,35 @@ impl Answer {
             open_file: None,
             limit,
             held: 0,
+            flow: None,
+        }
+    }
+
+    /// For a request whose output is taken while it comes.
+    pub(super) fn flowing() -> Self {
+        Self { flow: Some(Flow { room: WINDOW, output: VecDeque::new() }), ..Self::new(MAX_WAITING) }
+    }
+
+    /// Takes room for at most `wanted` bytes of input: as soon as there is any, or nobody reads any more (none).
+    pub(super) fn reserve(&mut self, wanted: usize) -> Option<Option<usize>> {
+        if self.end.is_some() {
+            return Some(None);
+        }
+        let flow = self.flow.as_mut()?;
+        let reserved = wanted.min(flow.room);
+        flow.room -= reserved;
+        (reserved > 0).then_some(Some(reserved))
+    }
+
+    /// The next output, as soon as there is some, or the request has ended without any (none).
+    pub(super) fn take_output(&mut self) -> Option<Option<(Stream, Vec<u8>)>> {
+        let next = self.flow.as_mut().and_then(|flow| flow.output.pop_front());
+        match next {
+            Some((stream, bytes)) => {
+                self.held = self.held.saturating_sub(bytes.len());
+                Some(Some((stream, bytes)))
+            }
+            None => self.end.is_some().then_some(None),
         }
     }
 
@@ -71,6 +113,10 @@ impl Answer {
             FromAgent::Started { pid, .. } => self.pid = Some(pid),
             FromAgent::Output { stream, bytes, .. } => {
                 if self.hold(bytes.len()) {
+                    if let Some(flow) = &mut self.flow {
+                        flow.output.push_back((stream, bytes));
+                        return true;
+                    }
                     match stream {
                         Stream::Stdout => self.stdout.extend_from_slice(&bytes),
                         Stream::Stderr => self.stderr.extend_from_slice(&bytes),
@@ -87,7 +133,13 @@ impl Answer {
             }
             FromAgent::Done(_) => self.finish(End::Done),
             FromAgent::Failed(_, message) => self.end = Some(End::Failed(message)),
-            FromAgent::Ready { .. } => self.end = Some(End::Broken("it said twice that it is ready".into())),
+            FromAgent::Taken(_, bytes) => match &mut self.flow {
+                Some(flow) if bytes as usize <= WINDOW - flow.room => flow.room += bytes as usize,
+                _ => self.end = Some(End::Broken("it took more than it was sent".into())),
+            },
+            FromAgent::Ready { .. } | FromAgent::Unfit(_) => {
+                self.end = Some(End::Broken("it said twice that it is ready".into()));
+            }
         }
         true
     }
@@ -210,5 +262,33 @@ mod tests {
             assert!(sent < 1000, "{} files are held", answer.before.len());
         }
         assert_eq!(answer.end, Some(End::TooMuch));
+    }
+
+    #[test]
+    fn output_that_is_taken_makes_room_for_more_and_what_is_not_taken_is_bounded() {
+        let mut answer = Answer::flowing();
+        let output =
+            |bytes: usize| FromAgent::Output { id: 1, stream: Stream::Stdout, bytes: vec![0; bytes] };
+        for _ in 0..MAX_WAITING / CHUNK {
+            assert!(answer.apply(output(CHUNK)));
+        }
+        assert_eq!(answer.take_output().unwrap().unwrap().1.len(), CHUNK);
+        answer.apply(output(CHUNK));
+        assert_eq!(answer.end, None);
+        answer.apply(output(1));
+        assert_eq!(answer.end, Some(End::TooMuch));
+    }
+
+    #[test]
+    fn input_has_as_much_room_as_the_guest_took() {
+        let mut answer = Answer::flowing();
+        assert_eq!(answer.reserve(WINDOW - 1), Some(Some(WINDOW - 1)));
+        assert_eq!(answer.reserve(10), Some(Some(1)));
+        assert_eq!(answer.reserve(10), None);
+        answer.apply(FromAgent::Taken(1, 4));
+        assert_eq!(answer.reserve(10), Some(Some(4)));
+        answer.apply(FromAgent::Taken(1, u32::MAX));
+        assert!(matches!(answer.end, Some(End::Broken(_))), "{:?}", answer.end);
+        assert_eq!(answer.reserve(10), Some(None), "nobody waits for an answer that has ended");
     }
 }

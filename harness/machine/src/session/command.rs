@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use protocol::{CHUNK, Exec, HowEnded, ToAgent};
 
 use super::{
-    ANSWER_DEADLINE, FileReadings,
+    FileReadings,
     answer::End,
     connection::{Connection, Request},
 };
@@ -144,7 +144,7 @@ pub(super) async fn start(
     }
     exec.deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
     let request = connection.request(&what, max_output, |id| ToAgent::Exec(id, exec)).await?;
-    let pid = request.started(ANSWER_DEADLINE).await?;
+    let pid = request.started(connection.patience()).await?;
     Ok(RunningCommand { request, pid, deadline })
 }
 
@@ -160,12 +160,12 @@ impl RunningCommand {
     /// # Errors
     /// [`SessionError::Guest`] if it has ended; otherwise if the guest is gone or does not answer in time.
     pub async fn kill(&self, signal: i32) -> Result<(), SessionError> {
-        let what = format!("sending signal {signal} to {}", self.request.what());
-        let target = self.request.id();
-        let connection = self.request.connection();
-        let request = connection.request(&what, 4096, |id| ToAgent::Kill(id, target, signal)).await?;
-        request.done(ANSWER_DEADLINE).await?;
-        Ok(())
+        self.request.kill(signal).await
+    }
+
+    /// How long its end is waited for: without end while a debugger may hold the guest.
+    fn bound(&self) -> Duration {
+        if self.request.patience() == Duration::MAX { Duration::MAX } else { self.deadline + GRACE }
     }
 
     /// Sends it a signal, and kills it if it has not ended within `grace`; gives what it wrote until then.
@@ -193,7 +193,7 @@ impl RunningCommand {
     /// # Errors
     /// If it wrote too much (it is then killed), or if the guest is gone or does not answer in time.
     pub async fn wait(self) -> Result<Executed, SessionError> {
-        match self.request.end(self.deadline + GRACE).await {
+        match self.request.end(self.bound()).await {
             Ok(End::Command { how, elapsed }) => {
                 let answer = self.request.take();
                 Ok(Executed {

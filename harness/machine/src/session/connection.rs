@@ -16,10 +16,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{
-    ANSWER_DEADLINE,
-    answer::{Answer, End},
-};
+use super::answer::{Answer, End};
 use crate::SessionError;
 
 /// One request's answer and the bell that rings when something came.
@@ -75,8 +72,9 @@ impl Requests {
             | FromAgent::Ended { id, .. }
             | FromAgent::File { id, .. }
             | FromAgent::Done(id)
+            | FromAgent::Taken(id, _)
             | FromAgent::Failed(id, _) => *id,
-            FromAgent::Ready { .. } => {
+            FromAgent::Ready { .. } | FromAgent::Unfit(_) => {
                 return Err("the agent said twice that it is ready: it restarted".into());
             }
         };
@@ -104,6 +102,8 @@ pub(super) struct Connection {
     outgoing: mpsc::Sender<Vec<u8>>,
     requests: Arc<Requests>,
     next: AtomicU32,
+    /// How long the agent may take over a request that does not itself wait.
+    patience: Duration,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -119,6 +119,7 @@ impl Connection {
     pub(super) fn open(
         mut reader: impl AsyncRead + Unpin + Send + 'static,
         mut writer: impl AsyncWrite + Unpin + Send + 'static,
+        patience: Duration,
     ) -> Arc<Self> {
         let requests = Arc::new(Requests::default());
         let (outgoing, mut frames) = mpsc::channel::<Vec<u8>>(16);
@@ -150,7 +151,12 @@ impl Connection {
                 }
             })
         };
-        Arc::new(Self { outgoing, requests, next: AtomicU32::new(1), tasks: [reading, writing] })
+        Arc::new(Self { outgoing, requests, next: AtomicU32::new(1), patience, tasks: [reading, writing] })
+    }
+
+    /// How long the agent may take over a request that does not itself wait.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Sends the message that `message` makes of a fresh id. `what` names the request in errors, `limit` bounds what may
@@ -161,12 +167,22 @@ impl Connection {
         limit: usize,
         message: impl FnOnce(Id) -> ToAgent,
     ) -> Result<Request, SessionError> {
+        self.request_with(what, Answer::new(limit), message).await
+    }
+
+    /// The same, with what gathers the answer.
+    pub(super) async fn request_with(
+        self: &Arc<Self>,
+        what: &str,
+        answer: Answer,
+        message: impl FnOnce(Id) -> ToAgent,
+    ) -> Result<Request, SessionError> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let frame = protocol::encode(&message(id)).map_err(|error| SessionError::Request {
             request: what.to_owned(),
             message: error.to_string(),
         })?;
-        let slot = Arc::new(Slot { answer: Mutex::new(Answer::new(limit)), changed: Notify::new() });
+        let slot = Arc::new(Slot { answer: Mutex::new(answer), changed: Notify::new() });
         {
             let mut open = self.requests.lock();
             if let Some(how) = &open.closed {
@@ -176,17 +192,8 @@ impl Connection {
         }
         // From here on, dropping the request forgets the slot.
         let request = Request { connection: Arc::clone(self), slot, id, what: what.to_owned() };
-        match tokio::time::timeout(ANSWER_DEADLINE, self.outgoing.send(frame)).await {
-            Ok(Ok(())) => Ok(request),
-            // The writing task is gone; it has said why in the slot.
-            Ok(Err(_)) => match request.end(ANSWER_DEADLINE).await {
-                Err(error) => Err(error),
-                Ok(_) => {
-                    Err(SessionError::Closed { awaited: what.to_owned(), how: "writing to it failed".into() })
-                }
-            },
-            Err(_) => Err(SessionError::Deadline { awaited: request.what.clone(), after: ANSWER_DEADLINE }),
-        }
+        request.send(frame).await?;
+        Ok(request)
     }
 }
 
@@ -214,8 +221,43 @@ impl Request {
         &self.what
     }
 
-    pub(super) fn connection(&self) -> &Arc<Connection> {
-        &self.connection
+    /// How long the agent may take over a request that does not itself wait.
+    pub(super) fn patience(&self) -> Duration {
+        self.connection.patience
+    }
+
+    /// Sends a message about this request that has no answer of its own.
+    pub(super) async fn post(&self, message: &ToAgent) -> Result<(), SessionError> {
+        let frame = protocol::encode(message).map_err(|error| SessionError::Request {
+            request: self.what.clone(),
+            message: error.to_string(),
+        })?;
+        self.send(frame).await
+    }
+
+    async fn send(&self, frame: Vec<u8>) -> Result<(), SessionError> {
+        let patience = self.connection.patience;
+        match tokio::time::timeout(patience, self.connection.outgoing.send(frame)).await {
+            Ok(Ok(())) => Ok(()),
+            // The writing task is gone; it has said why in the slot.
+            Ok(Err(_)) => match self.end(patience).await {
+                Err(error) => Err(error),
+                Ok(_) => Err(SessionError::Closed {
+                    awaited: self.what.clone(),
+                    how: "writing to it failed".into(),
+                }),
+            },
+            Err(_) => Err(SessionError::Deadline { awaited: self.what.clone(), after: patience }),
+        }
+    }
+
+    /// Sends a signal to the process group of the command that this request started.
+    pub(super) async fn kill(&self, signal: i32) -> Result<(), SessionError> {
+        let what = format!("sending signal {signal} to {}", self.what);
+        let target = self.id;
+        let request = self.connection.request(&what, 4096, |id| ToAgent::Kill(id, target, signal)).await?;
+        request.done(self.connection.patience).await?;
+        Ok(())
     }
 
     /// Waits until the command runs, or the request has ended.
@@ -279,14 +321,23 @@ impl Request {
     }
 
     async fn until(&self, within: Duration, holds: impl Fn(&Answer) -> bool) -> Result<(), SessionError> {
+        self.when(within, |answer| holds(answer).then_some(())).await
+    }
+
+    /// Waits until `take` finds something in the answer.
+    pub(super) async fn when<T>(
+        &self,
+        within: Duration,
+        mut take: impl FnMut(&mut Answer) -> Option<T>,
+    ) -> Result<T, SessionError> {
         let waiting = async {
             loop {
                 let changed = self.slot.changed.notified();
                 tokio::pin!(changed);
                 // Listen first, look second: a change between the two is not missed.
                 changed.as_mut().enable();
-                if holds(&self.slot.lock()) {
-                    return;
+                if let Some(taken) = take(&mut self.slot.lock()) {
+                    return taken;
                 }
                 changed.await;
             }

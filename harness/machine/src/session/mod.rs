@@ -3,6 +3,7 @@
 mod answer;
 mod command;
 mod connection;
+mod conversation;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -10,6 +11,7 @@ use protocol::{CHUNK, FromAgent, Listen, ToAgent, Transport};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use command::{Executed, GuestCommand, RunningCommand};
+pub use conversation::{Conversation, Heard, InteractiveCommand};
 
 use crate::SessionError;
 use answer::End;
@@ -20,7 +22,7 @@ pub type FileReadings = BTreeMap<String, Result<Vec<u8>, String>>;
 
 /// How long the agent may take over a request that does not itself wait. Generous: a guest under TCG on a busy host
 /// is slow, and a guest that lives answers in milliseconds.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Most bytes that a `read` or a kernel log may bring back.
 const READ_LIMIT: usize = 64 * 1024 * 1024;
@@ -30,6 +32,15 @@ const READ_LIMIT: usize = 64 * 1024 * 1024;
 pub(crate) struct Greeting {
     /// `uname -r`.
     pub(crate) release: String,
+}
+
+/// What the agent's first message made of a stream.
+#[derive(Debug)]
+pub(crate) enum Established {
+    /// It answers.
+    Ready(Session, Greeting),
+    /// Its kernel cannot be what the machine was made for, in words for the user.
+    Unfit(String),
 }
 
 /// A conversation with the agent of one guest. Requests may be made from many tasks at once.
@@ -42,17 +53,24 @@ impl Session {
     /// Takes over a connected stream and waits for the agent to say that it is ready.
     ///
     /// The caller bounds the wait: an agent that never speaks is a boot that hangs.
+    /// `patience` is how long the agent may take over a request that does not itself wait: [`ANSWER_DEADLINE`], or
+    /// `Duration::MAX` where a debugger may hold the guest.
     pub(crate) async fn establish(
         stream: impl AsyncRead + AsyncWrite + Send + 'static,
-    ) -> Result<(Self, Greeting), SessionError> {
+        patience: Duration,
+    ) -> Result<Established, SessionError> {
         let (mut reader, writer) = tokio::io::split(stream);
         let first = connection::read_message(&mut reader)
             .await
             .map_err(|how| SessionError::Closed { awaited: "the agent's first message".into(), how })?;
-        let FromAgent::Ready { version, release, uptime_ns: _ } = first else {
-            return Err(SessionError::Protocol {
-                message: "its first message was not that it is ready".into(),
-            });
+        let (version, release) = match first {
+            FromAgent::Ready { version, release, uptime_ns: _ } => (version, release),
+            FromAgent::Unfit(why) => return Ok(Established::Unfit(why)),
+            _ => {
+                return Err(SessionError::Protocol {
+                    message: "its first message was not that it is ready".into(),
+                });
+            }
         };
         if version != protocol::VERSION {
             let message = format!(
@@ -61,7 +79,8 @@ impl Session {
             );
             return Err(SessionError::Protocol { message });
         }
-        Ok((Self { connection: Connection::open(reader, writer) }, Greeting { release }))
+        let session = Self { connection: Connection::open(reader, writer, patience) };
+        Ok(Established::Ready(session, Greeting { release }))
     }
 
     /// Runs a command to its end. Any exit status is `Ok`.
@@ -78,6 +97,29 @@ impl Session {
     /// As for [`Session::exec`].
     pub async fn start(&self, command: GuestCommand) -> Result<RunningCommand, SessionError> {
         command::start(&self.connection, command).await
+    }
+
+    /// Starts a command that is fed while it runs; returns once the guest has said that it runs.
+    ///
+    /// # Errors
+    /// If the guest cannot start it, is gone, or does not answer in time.
+    pub async fn interact(&self, command: InteractiveCommand) -> Result<Conversation, SessionError> {
+        conversation::start(&self.connection, command).await
+    }
+
+    /// Mounts a folder that the machine shares under `tag`.
+    ///
+    /// # Errors
+    /// [`SessionError::Guest`] if its kernel cannot; otherwise as for [`Session::read`].
+    pub(crate) async fn mount(&self, share: protocol::Share) -> Result<(), SessionError> {
+        let request = format!("sharing {}", share.target);
+        let answer = self.connection.request(&request, 4096, |id| ToAgent::Mount(id, share)).await?;
+        answer.done(self.patience()).await?;
+        Ok(())
+    }
+
+    fn patience(&self) -> Duration {
+        self.connection.patience()
     }
 
     /// Writes a file in the guest. It appears under its name when it is complete.
@@ -98,7 +140,7 @@ impl Session {
                 bytes: bytes[start..end].to_vec(),
                 last: part + 1 == parts,
             });
-            answer.await?.done(ANSWER_DEADLINE).await?;
+            answer.await?.done(self.patience()).await?;
         }
         Ok(())
     }
@@ -112,7 +154,7 @@ impl Session {
         let request = format!("reading {}", patterns.join(", "));
         let message = |id| ToAgent::Read { id, patterns: patterns.to_vec(), limit };
         let answer = self.connection.request(&request, READ_LIMIT, message);
-        Ok(answer.await?.done(ANSWER_DEADLINE).await?.now)
+        Ok(answer.await?.done(self.patience()).await?.now)
     }
 
     /// The kernel's log since boot, as `/dev/kmsg` gives it.
@@ -121,7 +163,7 @@ impl Session {
     /// As for [`Session::read`].
     pub async fn kernel_log(&self) -> Result<Vec<u8>, SessionError> {
         let answer = self.connection.request("reading the kernel's log", READ_LIMIT, ToAgent::KernelLog);
-        Ok(answer.await?.done(ANSWER_DEADLINE).await?.stdout)
+        Ok(answer.await?.done(self.patience()).await?.stdout)
     }
 
     /// Waits until something listens on a port, without connecting to it.
@@ -143,7 +185,7 @@ impl Session {
         };
         let request = format!("waiting for a listener on port {port}");
         let answer = self.connection.request(&request, READ_LIMIT, |id| ToAgent::WaitListening(id, listen));
-        answer.await?.done(deadline + ANSWER_DEADLINE).await?;
+        answer.await?.done(deadline.saturating_add(self.patience())).await?;
         Ok(())
     }
 
@@ -153,7 +195,7 @@ impl Session {
     /// If the agent refuses, or is gone before the request could be made.
     pub(crate) async fn power_off(&self) -> Result<(), SessionError> {
         let answer = self.connection.request("powering off", READ_LIMIT, ToAgent::PowerOff).await?;
-        match answer.end(ANSWER_DEADLINE).await {
+        match answer.end(self.patience()).await {
             // The machine's end is the answer.
             Ok(End::Done) | Err(SessionError::Closed { .. }) => Ok(()),
             Ok(_) => Err(SessionError::Protocol { message: "it answered a power-off like a command".into() }),

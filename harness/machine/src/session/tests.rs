@@ -1,5 +1,7 @@
 //! Both halves of a conversation, with an agent that does as each test wants.
 
+mod conversations;
+
 use std::time::Duration;
 
 use protocol::{FileContent, FromAgent, HowEnded, Moment, Stream, ToAgent};
@@ -39,7 +41,10 @@ async fn connected() -> (Session, Agent) {
     let (ours, theirs) = tokio::io::duplex(1 << 20);
     let mut agent = Agent(theirs);
     agent.send(greeting(protocol::VERSION)).await;
-    let (session, greeting) = Session::establish(ours).await.unwrap();
+    let Established::Ready(session, greeting) = Session::establish(ours, ANSWER_DEADLINE).await.unwrap()
+    else {
+        panic!("it is fit");
+    };
     assert_eq!(greeting.release, "6.12.0");
     (session, agent)
 }
@@ -57,8 +62,16 @@ fn file(id: u32, path: &str, moment: Moment, text: &str) -> FromAgent {
 async fn a_stale_image_is_refused() {
     let (ours, theirs) = tokio::io::duplex(1024);
     Agent(theirs).send(greeting(protocol::VERSION + 1)).await;
-    let error = Session::establish(ours).await.unwrap_err();
+    let error = Session::establish(ours, ANSWER_DEADLINE).await.unwrap_err();
     assert!(error.to_string().contains("stale"), "{error}");
+}
+
+#[tokio::test]
+async fn a_kernel_that_cannot_be_what_was_asked_for_says_so_itself() {
+    let (ours, theirs) = tokio::io::duplex(1024);
+    Agent(theirs).send(FromAgent::Unfit("this kernel has no CONFIG_9P_FS".into())).await;
+    let established = Session::establish(ours, ANSWER_DEADLINE).await.unwrap();
+    assert!(matches!(established, Established::Unfit(why) if why.contains("CONFIG_9P_FS")));
 }
 
 #[tokio::test]

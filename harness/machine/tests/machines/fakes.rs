@@ -60,6 +60,7 @@ async fn boot_script(script: &str, kernel: &str, trial: &str) -> Result<BootEnd,
         runtime: folder.path(),
         deadline: Duration::from_secs(2),
         traced: false,
+        attachments: &machine::Attachments::default(),
         supervisor: &Supervisor::for_tests(),
         host: &Host { kvm: Err("a fake machine".into()), qemu: None, helper: helper() },
     })

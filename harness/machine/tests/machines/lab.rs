@@ -77,6 +77,7 @@ impl Lab {
             runtime: self.folder.path(),
             deadline,
             traced,
+            attachments: &machine::Attachments::default(),
             supervisor: &self.supervisor,
             host: &self.host,
         })

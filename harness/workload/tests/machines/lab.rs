@@ -63,6 +63,7 @@ impl Lab {
     }
 
     pub(crate) async fn boot(&self, machine: &plan::Machine, traced: bool) -> Running {
+        let attachments = machine::Attachments::default();
         let end = machine::boot(Boot {
             machine,
             cmdline: &[],
@@ -71,6 +72,7 @@ impl Lab {
             runtime: self.folder.path(),
             deadline: Duration::from_secs(120),
             traced,
+            attachments: &attachments,
             supervisor: &self.supervisor,
             host: &self.host,
         });

@@ -21,14 +21,26 @@ fn machine(topology: Topology) -> QemuMachine {
 
 /// One option a line.
 fn listed(machine: &QemuMachine, role: Role, execution: Execution, files: &BootFiles) -> String {
+    listed_with(machine, role, execution, files, &Attachments::default())
+}
+
+fn listed_with(
+    machine: &QemuMachine,
+    role: Role,
+    execution: Execution,
+    files: &BootFiles,
+    attachments: &Attachments,
+) -> String {
     let cmdline = ["arm.own=1".to_owned()];
     let sockets = Sockets {
         agent: Path::new("/run/m/guest.agent"),
         monitor: Path::new("/run/m/guest.qmp"),
         wire: Path::new("/run/m/wire"),
+        debugger: Path::new("/run/gdb/guest"),
     };
     let firmware = Firmware::Qboot;
-    let spec = GuestSpec { machine, role, execution, firmware, cmdline: &cmdline, files, sockets };
+    let spec =
+        GuestSpec { machine, role, execution, firmware, cmdline: &cmdline, files, attachments, sockets };
     let mut lines = String::new();
     for argument in spec.arguments() {
         let argument = argument.to_str().unwrap();
@@ -118,4 +130,16 @@ fn the_modules_are_on_the_last_disk_and_the_agent_is_told_its_name() {
     assert!(list.contains(" assay.modules=/dev/vdd"), "{list}");
     let disks: Vec<&str> = list.lines().filter(|line| line.contains("virtio-blk-pci")).collect();
     assert!(disks.len() == 4 && disks[3].contains("drive=modules,addr=0x18"), "{list}");
+}
+
+#[test]
+fn what_is_shared_is_read_only_unless_it_was_asked_for_and_a_debugger_keeps_a_crash() {
+    let share = |host: &str, access| Share { host: host.into(), guest: "/mnt/x".into(), access };
+    let attachments = Attachments {
+        root: Root::HostOverlay,
+        shares: vec![share("/home/me/a,b", Access::ReadOnly), share("/home/me/results", Access::ReadWrite)],
+        debugger: Some(Debugger::Wait),
+    };
+    let machine = machine(Topology::Loopback);
+    insta::assert_snapshot!(listed_with(&machine, Role::Only, Execution::Tcg, &files(), &attachments));
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 
-pub(crate) use guest::GuestFlags;
+pub(crate) use guest::{GuestFlags, Root, ShareFlag};
 pub(crate) use series::{Series, SeriesChoice, SeriesFlags};
 
 /// Tests Linux kernel patches: builds a baseline and a patched kernel, boots both, runs network workloads on them,
@@ -50,6 +50,17 @@ pub(crate) enum Command {
     },
     /// Run a command in a guest that boots a kernel; its exit status is ours.
     Exec(Exec),
+    /// An interactive terminal in a guest that boots a kernel; `Ctrl-] q` ends it. Its exit status is ours.
+    Shell(Shell),
+    /// Start gdb on a guest that `exec --gdb` or `shell --gdb` booted, with its kernel's symbols.
+    Gdb {
+        /// Process id of that `assay` [default: the only one there is].
+        #[arg(long, value_name = "PID")]
+        pid: Option<u32>,
+        /// For gdb, after those that attach it: `-- -batch -ex 'info threads' -ex bt`.
+        #[arg(last = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
     /// Kernels: bases, builds and the cache.
     Kernel {
         #[command(subcommand)]
@@ -156,11 +167,20 @@ pub(crate) struct Exec {
     /// With --bisect, what a kernel that crashes is.
     #[arg(long, value_enum, default_value_t = Crash::Bad, requires = "bisect")]
     pub(crate) crash: Crash,
-    /// Seconds that the command may take.
+    /// Seconds that the command may take; without end with `--gdb`.
     #[arg(long, default_value_t = 600, value_name = "SECONDS")]
     pub(crate) deadline: u32,
     /// The command and its arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Shell {
+    #[command(flatten)]
+    pub(crate) guest: GuestFlags,
+    /// Instead of the shell: a command and its arguments.
+    #[arg(last = true)]
     pub(crate) command: Vec<String>,
 }
 

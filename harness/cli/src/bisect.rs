@@ -17,7 +17,7 @@ pub(crate) fn of_guest(end: Result<GuestEnd<u8>, Failure>, crash: Crash) -> Exit
         Ok(GuestEnd::NotInTree(error)) => (SKIP, Some(format!("assay: {error}"))),
         Ok(GuestEnd::NotTestable(message)) => (SKIP, Some(message)),
         Ok(GuestEnd::Crashed(report)) => {
-            crate::exec::crashed(&report);
+            crate::guest::crashed(&report);
             (if crash == Crash::Bad { 1 } else { SKIP }, None)
         }
         Err(failure) => {

@@ -19,6 +19,12 @@ impl Failure {
         Self::User(message.to_string())
     }
 
+    /// Whether a guest has gone while something was asked of it.
+    pub(crate) fn is_closed_session(&self) -> bool {
+        let Self::Infrastructure(error) = self else { return false };
+        matches!(error.downcast_ref(), Some(machine::SessionError::Closed { .. }))
+    }
+
     /// Prints it, once, causes included.
     pub(crate) fn print(&self) {
         match self {

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    process::ExitCode,
     time::Duration,
 };
 
@@ -10,12 +11,14 @@ use anyhow::Context;
 use kernel_tree::TreeError;
 use machine::{Boot, BootEnd, BootFiles, Running};
 use measure::{BuildEnd, CrashReport, KernelImage};
-use plan::{CpuModel, Knobs, Machine, QemuMachine, Topology};
+use plan::{CpuModel, KernelSpec, Knobs, Machine, QemuMachine, Topology};
 use store::ArmKernel;
 
 use crate::{
     arguments::{GuestFlags, Places},
-    builds::obtain,
+    attachments::{self, Place},
+    builds::{describe, obtain},
+    debugger::{self, Sources},
     failure::Failure,
     kernels::spec,
     lab::{Bench, Lab},
@@ -25,12 +28,42 @@ use crate::{
 };
 
 const BOOT_DEADLINE: Duration = Duration::from_secs(60);
+/// A connection that ends mostly means that the guest is ending; how long that may take to be seen.
+const END_DEADLINE: Duration = Duration::from_secs(15);
 const POWER_OFF_DEADLINE: Duration = Duration::from_secs(20);
 /// The only guest's arm, as far as boot files are named by arm.
 const ARM: &str = "guest";
 /// The base of guests outside kernel trees.
 const DEFAULT_BASE: &str = "debian-6.12";
 const MAX_DISKS: usize = 8;
+
+/// What a command in a guest ends with: its own status, or 1 if the kernel failed.
+pub(crate) fn status(end: GuestEnd<u8>) -> Result<ExitCode, Failure> {
+    match end {
+        GuestEnd::Used(status) => Ok(ExitCode::from(status)),
+        GuestEnd::NotBuilt(failed) => {
+            eprintln!("{}", describe(&failed));
+            Ok(ExitCode::FAILURE)
+        }
+        // make has told why.
+        GuestEnd::NotInTree(error @ TreeError::MakeFailed { .. }) => {
+            eprintln!("assay: {error}");
+            Ok(ExitCode::FAILURE)
+        }
+        GuestEnd::NotInTree(error) => Err(tree_build::of_tree(error)),
+        GuestEnd::NotTestable(message) => Err(Failure::user(format!("assay: {message}"))),
+        GuestEnd::Crashed(report) => {
+            crashed(&report);
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// The kernel's failure is the answer, not an error of ours.
+pub(crate) fn crashed(report: &CrashReport) {
+    eprintln!("{}", report.excerpt);
+    eprintln!("assay: the kernel crashed: {}", report.title);
+}
 
 /// What became of a guest that was booted for the user.
 #[derive(Debug)]
@@ -47,27 +80,64 @@ pub(crate) enum GuestEnd<T> {
     Crashed(CrashReport),
 }
 
+/// A guest that runs, for the command that the user asked for.
+#[derive(Debug)]
+pub(crate) struct UserGuest<'a> {
+    pub(crate) running: &'a Running,
+    /// `uname -r`.
+    pub(crate) release: String,
+    /// Where and with what commands run in it.
+    pub(crate) place: &'a Place,
+}
+
+impl UserGuest<'_> {
+    /// Tells of crashes that do not end the guest, because there is a debugger. Never resolves.
+    pub(crate) async fn tell_crashes<T>(&self, newline: &str) -> T {
+        let title = self.running.crash_seen().await;
+        eprint!("{newline}assay: the kernel crashed: {title}{newline}");
+        eprint!(
+            "assay: the guest stays for the debugger (`assay gdb`) until this command is stopped{newline}"
+        );
+        std::future::pending().await
+    }
+}
+
 /// Boots one guest as `flags` ask, lets `work` use it, and powers it off. Ends early when the kernel crashes, or somebody
 /// asks us to stop; whatever comes back, the guest is gone.
 pub(crate) fn with_guest<T>(
     places: &Places,
     flags: &GuestFlags,
-    work: impl AsyncFnOnce(&Running) -> Result<T, Failure>,
+    work: impl AsyncFnOnce(UserGuest<'_>) -> Result<T, Failure>,
 ) -> Result<GuestEnd<T>, Failure> {
+    let place = Place::of(flags.root)?;
     let disks = disks(&flags.disk)?;
     let mut progress = Progress::new();
     let lab = Lab::open(places)?;
     let runtime = Runtime::create()?;
     // As long as it lives, no other process' collection takes the kernel away.
     let workshop = lab.kernels()?;
-    let prepared = kernel(places, flags, &lab, &workshop, &runtime.folder().join("builds"), &mut progress)
-        .and_then(|kernel| Ok((kernel, lab.bench(true, &mut progress)?)));
+    let prepared = (|| {
+        let bench = lab.bench(true, &mut progress)?;
+        // Before a kernel is built for what is then refused.
+        let attachments = attachments::of(flags, &place, &bench.host, &lab.supervisor)?;
+        let kernel = kernel(places, flags, &lab, &workshop, &runtime.folder().join("builds"), &mut progress)?;
+        Ok::<_, Failure>((bench, attachments, kernel))
+    })();
     progress.clear();
-    let (image, bench) = match prepared? {
-        (Kernel::Built(BuildEnd::Built(image)) | Kernel::InTree(Ok(image)), bench) => (image, bench),
-        (Kernel::Built(failed), _) => return Ok(GuestEnd::NotBuilt(failed)),
-        (Kernel::InTree(Err(error)), _) => return Ok(GuestEnd::NotInTree(error)),
+    let (bench, attachments, kernel) = prepared?;
+    let (image, sources) = match kernel {
+        Kernel::Built(spec, BuildEnd::Built(image)) => {
+            let sources = workshop.unpacked_base(&spec, &image)?;
+            (image, Sources::of_base(sources, &spec))
+        }
+        Kernel::InTree(Ok(image)) => (image, Sources::InPlace),
+        Kernel::Built(_, failed) => return Ok(GuestEnd::NotBuilt(failed)),
+        Kernel::InTree(Err(error)) => return Ok(GuestEnd::NotInTree(error)),
     };
+    let release = image.release.clone();
+    if attachments.debugger.is_some() {
+        debugger::announce(&runtime, &image, sources)?;
+    }
     let files = BootFiles { disks, ..boot_files(&bench, image)? };
     let machine = machine(flags);
     let boot = Boot {
@@ -78,7 +148,7 @@ pub(crate) fn with_guest<T>(
         runtime: runtime.folder(),
         deadline: BOOT_DEADLINE,
         traced: false,
-        attachments: &machine::Attachments::default(),
+        attachments: &attachments,
         supervisor: &lab.supervisor,
         host: &bench.host,
     };
@@ -89,7 +159,9 @@ pub(crate) fn with_guest<T>(
     let end = tokio.block_on(async {
         tokio::select! {
             () = crate::interrupt::asked_to_stop() => Err(Failure::Interrupted("interrupted".into())),
-            end = boot_and_use(boot, work) => end,
+            end = boot_and_use(boot, async |running| {
+                work(UserGuest { running, release, place: &place }).await
+            }) => end,
         }
     });
     tokio.shutdown_timeout(Duration::from_secs(2));
@@ -99,7 +171,7 @@ pub(crate) fn with_guest<T>(
 /// Where a guest's kernel comes from, and whether there is one.
 enum Kernel {
     /// From a base.
-    Built(BuildEnd),
+    Built(Box<KernelSpec>, BuildEnd),
     /// From the tree that the user stands in.
     InTree(Result<KernelImage, TreeError>),
 }
@@ -118,7 +190,8 @@ fn kernel(
             .map(Kernel::InTree);
     }
     let spec = spec(places, flags.base.as_deref().unwrap_or(DEFAULT_BASE), &flags.series, lab, progress)?;
-    obtain(workshop, &spec, logs, progress).map(Kernel::Built)
+    let end = obtain(workshop, &spec, logs, progress)?;
+    Ok(Kernel::Built(Box::new(spec), end))
 }
 
 fn boot_files(bench: &Bench, image: KernelImage) -> Result<BootFiles, Failure> {
@@ -161,7 +234,18 @@ async fn boot_and_use<T>(
     };
     let used = tokio::select! {
         report = running.crashed() => return Ok(GuestEnd::Crashed(report?)),
-        used = work(&running) => used?,
+        used = work(&running) => used,
+    };
+    let used = match used {
+        Ok(used) => used,
+        Err(failure) if failure.is_closed_session() => {
+            // The guest has gone, and its console tells why; what it said last may still be on its way.
+            match tokio::time::timeout(END_DEADLINE, running.crashed()).await {
+                Ok(report) => return Ok(GuestEnd::Crashed(report?)),
+                Err(_still_there) => return Err(failure),
+            }
+        }
+        Err(failure) => return Err(failure),
     };
     Ok(match running.power_off(POWER_OFF_DEADLINE).await? {
         Ok(()) => GuestEnd::Used(used),

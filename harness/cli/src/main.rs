@@ -1,16 +1,20 @@
 //! The `assay` command: arguments, terminal, exit codes and wiring.
 
 mod arguments;
+mod attachments;
 mod bisect;
 mod builds;
 mod complete;
+mod debugger;
 mod doctor;
+mod escape;
 mod exec;
 mod failure;
 mod guest;
 mod interrupt;
 mod keeper;
 mod kernels;
+mod keyboard;
 mod lab;
 mod manual;
 mod places;
@@ -19,6 +23,8 @@ mod progress;
 mod reports;
 mod run;
 mod series;
+mod shell;
+mod talk;
 mod terminal;
 mod tree_build;
 
@@ -41,6 +47,8 @@ fn main() -> ExitCode {
         Command::Plan { question, json } => run::plan(&places, &question, json),
         Command::Exec(arguments) => exec::exec(&places, &arguments),
         Command::Series { command: Series::Show { choice, json } } => series::show(&places, &choice, json),
+        Command::Shell(arguments) => shell::shell(&places, &arguments),
+        Command::Gdb { pid, arguments } => debugger::gdb(pid, arguments),
         Command::Kernel { command } => kernels::kernel(&places, &command),
         Command::Report { run, format, path } => reports::print(&places, run.as_deref(), format, path),
         Command::Runs => reports::list(&places),

@@ -105,6 +105,23 @@ fn base() -> Result<PathBuf> {
     Ok(base)
 }
 
+/// The folders of this user's invocations that live, with their process ids.
+pub(crate) fn living() -> Result<Vec<(u32, PathBuf)>> {
+    let base = base()?;
+    let mut found = Vec::new();
+    for entry in fs::read_dir(&base).with_context(|| format!("reading {}", base.display()))? {
+        let folder = entry.with_context(|| format!("reading {}", base.display()))?.path();
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let Some(pid) = name.split_once('-').and_then(|(pid, _)| pid.parse().ok()) else { continue };
+        // One that vanishes while it is looked at is as dead as one whose lock is free.
+        if matches!(lock(&folder), Ok(None)) {
+            found.push((pid, folder));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// Removes the folders whose makers are gone.
 fn sweep(base: &Path) -> Result<()> {
     for entry in fs::read_dir(base).with_context(|| format!("reading {}", base.display()))? {

@@ -1,6 +1,6 @@
 //! The door to this crate: kernels looked up, obtained, listed, checked and removed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use debian::Packages;
 use measure::{BuildEnd, KernelImage};
@@ -100,6 +100,19 @@ impl Kernels {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<KernelImage, KernelError> {
         adopt::adopt(&self.site, finished, progress)
+    }
+
+    /// Where the base of a kernel is unpacked, if it still is: without the kernel's series. Whoever reads it may find it
+    /// gone at any time.
+    ///
+    /// # Errors
+    /// When the cache cannot be read.
+    pub fn unpacked_base(
+        &self,
+        spec: &KernelSpec,
+        image: &KernelImage,
+    ) -> Result<Option<PathBuf>, KernelError> {
+        source::unpacked(&self.site, &spec.base.source, &image.source_version)
     }
 
     /// The merged configuration of a kernel: of the cached one, or made now without building. The inner error is how

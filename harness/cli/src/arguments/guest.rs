@@ -37,6 +37,95 @@ pub(crate) struct GuestFlags {
     /// An image that the guest gets as a read-only disk: `/dev/vdb`, the next one `/dev/vdc`. May be given up to eight times.
     #[arg(long, value_name = "FILE")]
     pub(crate) disk: Vec<PathBuf>,
+    /// A folder that the guest sees as it changes, read-only without `:rw`; at GUEST, or at `/mnt/NAME` (with `--root
+    /// host`: where it is on the host). May be given up to eight times.
+    #[arg(long, value_name = "HOST[:GUEST][:rw]", value_parser = ShareFlag::parse)]
+    pub(crate) share: Vec<ShareFlag>,
+    /// What the guest's root is. Of the host's, it sees what the user that QEMU runs as may read.
+    #[arg(long, value_enum, default_value_t = Root::Image)]
+    pub(crate) root: Root,
+    /// Lets `assay gdb` attach a debugger. With `=wait` the guest waits for it at power-on. No deadline then ends a boot,
+    /// and no crash ends the guest.
+    #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "attach")]
+    pub(crate) gdb: Option<Gdb>,
+}
+
+/// `HOST[:GUEST][:rw]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ShareFlag {
+    pub(crate) host: PathBuf,
+    pub(crate) guest: Option<String>,
+    pub(crate) access: machine::Access,
+}
+
+impl ShareFlag {
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut words: Vec<&str> = text.split(':').collect();
+        let mut access = machine::Access::ReadOnly;
+        if words.len() > 1
+            && let Some(word) = words.pop_if(|word| matches!(*word, "rw" | "ro"))
+            && word == "rw"
+        {
+            access = machine::Access::ReadWrite;
+        }
+        let (host, guest) = match words.as_slice() {
+            [host] => (*host, None),
+            [host, guest] => (*host, Some((*guest).to_owned())),
+            _ => return Err("more colons than HOST:GUEST:rw has".into()),
+        };
+        if host.is_empty() {
+            return Err("no folder of the host is named".into());
+        }
+        if let Some(guest) = guest.as_deref().filter(|guest| !is_plain(guest)) {
+            return Err(format!("`{guest}` is not an absolute path without `..`, nor `rw`"));
+        }
+        Ok(Self { host: host.into(), guest, access })
+    }
+}
+
+/// Whether a path in the guest says by itself where it is.
+fn is_plain(path: &str) -> bool {
+    path.len() > 1 && path.starts_with('/') && path.split('/').all(|part| part != "..")
+}
+
+/// What the guest's root is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Root {
+    /// Assay's own image: the network tools and busybox, writable in memory.
+    Image,
+    /// The host's, read-only; /dev, /proc, /sys, /run and /tmp are the guest's own.
+    Host,
+    /// The same, writable in memory: the host never sees what is written.
+    #[value(name = "host:overlay")]
+    HostOverlay,
+}
+
+impl From<Root> for machine::Root {
+    fn from(root: Root) -> Self {
+        match root {
+            Root::Image => Self::Image,
+            Root::Host => Self::Host,
+            Root::HostOverlay => Self::HostOverlay,
+        }
+    }
+}
+
+/// When a debugger comes.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Gdb {
+    /// At any time.
+    Attach,
+    /// Before the first instruction.
+    Wait,
+}
+
+impl From<Gdb> for machine::Debugger {
+    fn from(gdb: Gdb) -> Self {
+        match gdb {
+            Gdb::Attach => Self::Attach,
+            Gdb::Wait => Self::Wait,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -55,6 +144,36 @@ impl From<Accel> for plan::Accel {
             Accel::Auto => Self::Auto,
             Accel::Kvm => Self::Kvm,
             Accel::Tcg => Self::Tcg,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use machine::Access::{ReadOnly, ReadWrite};
+
+    use super::*;
+
+    #[test]
+    fn a_share_names_a_folder_a_place_and_what_may_be_done() {
+        let share = |host: &str, guest: Option<&str>, access| ShareFlag {
+            host: host.into(),
+            guest: guest.map(str::to_owned),
+            access,
+        };
+        for (text, expected) in [
+            ("data", share("data", None, ReadOnly)),
+            ("data:rw", share("data", None, ReadWrite)),
+            ("data:/d", share("data", Some("/d"), ReadOnly)),
+            ("data:/d:ro", share("data", Some("/d"), ReadOnly)),
+            ("data:/d:rw", share("data", Some("/d"), ReadWrite)),
+            // A folder of that name.
+            ("rw", share("rw", None, ReadOnly)),
+        ] {
+            assert_eq!(ShareFlag::parse(text).unwrap(), expected, "{text}");
+        }
+        for text in ["", ":/d", "data:d", "data:/a/../b", "data:/", "a:/b:/c:rw", "data:rx"] {
+            assert!(ShareFlag::parse(text).is_err(), "{text}");
         }
     }
 }

@@ -119,6 +119,13 @@ pub(crate) fn obtain(site: &Site, base: &Base, listener: &mut Listener<'_>) -> R
     })
 }
 
+/// The tree of a source in this version, if it is in the cache.
+pub(crate) fn unpacked(site: &Site, source: &Source, version: &str) -> Result<Option<PathBuf>, KernelError> {
+    let known = known(site, source)?.filter(|known| known.version == version);
+    let tree = known.map(|known| site.layout.tree(&known.id).join(TREE));
+    Ok(tree.filter(|tree| tree.is_dir()))
+}
+
 /// The tree itself, within its entry.
 const TREE: &str = "tree";
 

@@ -45,7 +45,7 @@ impl Talk {
     fn hear(&mut self) -> Option<HowEnded> {
         match self.host.next() {
             FromAgent::Output { id: 1, stream, bytes } => {
-                let count = u32::try_from(bytes.len()).unwrap();
+                let count = u32::try_from(bytes.len()).expect("a chunk is smaller");
                 match stream {
                     Stream::Stdout => self.stdout.extend(bytes),
                     Stream::Stderr => self.stderr.extend(bytes),

@@ -102,6 +102,8 @@ pub(crate) enum Command {
         #[arg(value_enum)]
         shell: crate::complete::Shell,
     },
+    /// Print the JSON schema of scenario files, with which editors complete and check them.
+    Schema,
     /// Write the manual: one man page a command.
     #[command(name = "man")]
     Manual {

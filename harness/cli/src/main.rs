@@ -55,6 +55,10 @@ fn main() -> ExitCode {
         Command::Doctor { json } => doctor::doctor(&places, json),
         Command::Completions { shell } => complete::print(shell),
         Command::Manual { folder } => manual::manual(folder.as_deref()),
+        Command::Schema => {
+            print!("{}", scenario::json_schema());
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Qemu => lab::print_qemu(&places),
         Command::BootFolder { base, folder } => kernels::boot_folder(&places, base, &folder),
     };

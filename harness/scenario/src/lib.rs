@@ -15,6 +15,7 @@ mod dimension;
 mod estimate;
 mod fields;
 mod gate;
+mod json_schema;
 mod ktap;
 mod load;
 mod machine;
@@ -33,6 +34,7 @@ mod workload;
 
 pub use base::base;
 pub use estimate::{Estimate, KernelWork, Known, Step, distinct_kernels, estimate};
+pub use json_schema::json_schema;
 pub use load::{boots_needed, candidate, load};
 pub use overrides::Overrides;
 pub use problem::{Problem, Problems};

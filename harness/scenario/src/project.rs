@@ -134,7 +134,9 @@ fn is_readable(node: &Node, findings: &mut Findings) -> bool {
 /// The comment that the file begins with, its lines joined by spaces.
 fn first_comment(text: &str) -> String {
     let lines = text.lines().map(str::trim).skip_while(|line| line.is_empty());
-    let words = lines.map_while(|line| line.strip_prefix('#')).map(str::trim).filter(|line| !line.is_empty());
+    let comments = lines.map_while(|line| line.strip_prefix('#')).map(str::trim);
+    // Tells an editor where the schema is, and asks nothing.
+    let words = comments.filter(|line| !line.is_empty() && !line.starts_with("yaml-language-server:"));
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -220,5 +222,6 @@ mod tests {
         );
         assert_eq!(first_comment("schema: 1\n# too late\n"), "");
         assert_eq!(first_comment("#\n#\nschema: 1\n"), "");
+        assert_eq!(first_comment("# yaml-language-server: $schema=x.json\n# Is it?\n"), "Is it?");
     }
 }

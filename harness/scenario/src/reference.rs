@@ -33,7 +33,8 @@ Files are YAML without anchors, aliases and tags, in UTF-8, at most 1 MiB. Every
 keys are refused. Sizes (`512M`), durations (`90s`) and percentages (`5%`) carry their units. Relative paths start at
 the folder of the file that names them, and series named without a `/` are folders in `patches/`.
 
-This page is generated from the schema's tables in `harness/scenario/src/schema/`; a test keeps it current.
+This page and `scenario.schema.json`, for editors, are generated from the tables in `harness/scenario/src/schema/`; a test
+keeps them current.
 ";
 
 const LISTS: &str = "

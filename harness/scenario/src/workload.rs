@@ -17,6 +17,8 @@ use crate::{
     value::printable,
 };
 
+/// The words of `collect`.
+pub(crate) const COLLECTORS: &[&str] = &["cpu", "net", "iotlb"];
 /// Most workloads of a scenario.
 const MAX_WORKLOADS: usize = 16;
 /// What is measured when neither a duration nor an amount is given, in seconds.
@@ -154,7 +156,7 @@ fn sockperf_mode(fields: &Fields<'_>, findings: &mut Findings) -> Option<Sockper
 
 /// The collectors of `collect`.
 pub(crate) fn collectors(scenario: &Fields<'_>, findings: &mut Findings) -> Option<Vec<Collector>> {
-    const WORDS: Kind = Kind::Choice(&["cpu", "net", "iotlb"]);
+    const WORDS: Kind = Kind::Choice(COLLECTORS);
     let node = scenario.value("collect", findings)?;
     let allowed = schema::SCENARIO.key("collect").kind.allowed();
     let mut collectors = Vec::new();

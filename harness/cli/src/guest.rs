@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context;
 use kernel_tree::TreeError;
-use machine::{Boot, BootEnd, BootFiles, Running};
+use machine::{Attachments, Boot, BootEnd, BootFiles, Running};
 use measure::{BuildEnd, CrashReport, KernelImage};
 use plan::{CpuModel, KernelSpec, Knobs, Machine, QemuMachine, Topology};
 use store::ArmKernel;
@@ -34,7 +34,7 @@ const POWER_OFF_DEADLINE: Duration = Duration::from_secs(20);
 /// The only guest's arm, as far as boot files are named by arm.
 const ARM: &str = "guest";
 /// The base of guests outside kernel trees.
-const DEFAULT_BASE: &str = "debian-6.12";
+pub(crate) const DEFAULT_BASE: &str = "debian-6.12";
 const MAX_DISKS: usize = 8;
 
 /// What a command in a guest ends with: its own status, or 1 if the kernel failed.
@@ -152,6 +152,44 @@ pub(crate) fn with_guest<T>(
         supervisor: &lab.supervisor,
         host: &bench.host,
     };
+    until_stopped(boot, async |running| work(UserGuest { running, release, place: &place }).await)
+}
+
+/// Boots a kernel in the smallest machine there is, and powers it off: what the kernel's log warns of, by title.
+pub(crate) fn boot_once(
+    lab: &Lab,
+    bench: &Bench,
+    image: KernelImage,
+) -> Result<GuestEnd<Vec<String>>, Failure> {
+    let runtime = Runtime::create()?;
+    let machine = Machine::Qemu(QemuMachine {
+        accel: plan::Accel::Auto,
+        cpu: CpuModel::Max,
+        vcpus: 1,
+        memory_mib: 512,
+        topology: Topology::Loopback,
+        knobs: Knobs::default(),
+    });
+    let boot = Boot {
+        machine: &machine,
+        cmdline: &[],
+        files: &boot_files(bench, image)?,
+        folder: runtime.folder(),
+        runtime: runtime.folder(),
+        deadline: BOOT_DEADLINE,
+        traced: false,
+        attachments: &Attachments::default(),
+        supervisor: &lab.supervisor,
+        host: &bench.host,
+    };
+    until_stopped(boot, async |running| Ok(running.warnings().into_iter().map(|(_, title)| title).collect()))
+}
+
+/// Boots, works and powers off, unless somebody asks us to stop.
+fn until_stopped<T>(
+    boot: Boot<'_>,
+    work: impl AsyncFnOnce(&Running) -> Result<T, Failure>,
+) -> Result<GuestEnd<T>, Failure> {
     let tokio = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -159,9 +197,7 @@ pub(crate) fn with_guest<T>(
     let end = tokio.block_on(async {
         tokio::select! {
             () = crate::interrupt::asked_to_stop() => Err(Failure::Interrupted("interrupted".into())),
-            end = boot_and_use(boot, async |running| {
-                work(UserGuest { running, release, place: &place }).await
-            }) => end,
+            end = boot_and_use(boot, work) => end,
         }
     });
     tokio.shutdown_timeout(Duration::from_secs(2));

@@ -4,6 +4,7 @@ mod arguments;
 mod attachments;
 mod bisect;
 mod builds;
+mod check;
 mod complete;
 mod debugger;
 mod doctor;
@@ -47,6 +48,10 @@ fn main() -> ExitCode {
         Command::Plan { question, json } => run::plan(&places, &question, json),
         Command::Exec(arguments) => exec::exec(&places, &arguments),
         Command::Series { command: Series::Show { choice, json } } => series::show(&places, &choice, json),
+        Command::Series { command: Series::Check { choice, no_boot, no_build, json } } => {
+            let depth = check::Depth::of(no_boot, no_build);
+            check::check(&places, &choice, depth, json)
+        }
         Command::Shell(arguments) => shell::shell(&places, &arguments),
         Command::Gdb { pid, arguments } => debugger::gdb(pid, arguments),
         Command::Kernel { command } => kernels::kernel(&places, &command),

@@ -54,12 +54,12 @@ pub(crate) fn apply(
     Ok(ApplyEnd::Applied(touched))
 }
 
-fn file_name(patch: &PatchFile) -> String {
+pub(crate) fn file_name(patch: &PatchFile) -> String {
     patch.path.file_name().unwrap_or(patch.path.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// The patch, if it is still the one that was planned. What is checked here is what is applied.
-fn read_planned(patch: &PatchFile) -> Result<Vec<u8>, KernelError> {
+pub(crate) fn read_planned(patch: &PatchFile) -> Result<Vec<u8>, KernelError> {
     let text = fs::read(&patch.path).map_err(user_file("read", &patch.path))?;
     let found = digest::of_bytes(&text);
     if found != patch.sha256 {

@@ -14,6 +14,7 @@ use crate::{
     error::{io, tool},
     progress::{Listener, Progress},
     sandbox::{OBJECTS, SOURCE, Sandbox},
+    warnings,
 };
 
 /// A cold build with two cores takes ten minutes, and a slow laptop ten times as long.
@@ -41,6 +42,8 @@ pub(crate) enum MakeEnd {
     Made {
         /// How many files were compiled, linked or generated.
         steps: u64,
+        /// What compilers and linkers warned of.
+        warnings: Vec<String>,
     },
     /// The compiler, the linker or a Makefile failed.
     Failed {
@@ -97,7 +100,8 @@ pub(crate) fn make(
         }
     };
     if ended.is_success() {
-        return Ok(MakeEnd::Made { steps: watch.steps });
+        let warnings = warnings::in_output(&tail(job.log, from)?);
+        return Ok(MakeEnd::Made { steps: watch.steps, warnings });
     }
     let output = tail(job.log, from)?;
     if let Some(reason) = host_failure(&output, ended) {

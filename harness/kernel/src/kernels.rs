@@ -8,11 +8,11 @@ use plan::{KernelSpec, Source};
 use subprocess::Supervisor;
 
 use crate::{
-    Finished, Freed, Keep, KernelError, Progress, Stored, adopt,
+    Finished, Freed, Inspected, Keep, KernelError, Progress, Stored, adopt,
     cache::{self, Found, Layout},
-    identity, prebuilt,
+    identity, inspect, prebuilt,
     site::Site,
-    source, work, workshop,
+    source, warnings, work, workshop,
 };
 
 /// Kernels in a cache, and the means to make more.
@@ -113,6 +113,26 @@ impl Kernels {
         image: &KernelImage,
     ) -> Result<Option<PathBuf>, KernelError> {
         source::unpacked(&self.site, &spec.base.source, &image.source_version)
+    }
+
+    /// Applies every patch of the series in turn to the base's tree, and runs the tree's own checkpatch on each.
+    ///
+    /// # Errors
+    /// As for [`Kernels::obtain`]; also for prebuilt images.
+    pub fn inspect(
+        &self,
+        spec: &KernelSpec,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Inspected>, KernelError> {
+        inspect::inspect(&self.site, spec, progress)
+    }
+
+    /// What compilers and linkers warned of when an image was built; nothing if that was before warnings were kept.
+    ///
+    /// # Errors
+    /// When the cache cannot be read.
+    pub fn warnings(&self, image: &KernelImage) -> Result<Option<Vec<String>>, KernelError> {
+        warnings::of_image(image)
     }
 
     /// The merged configuration of a kernel: of the cached one, or made now without building. The inner error is how

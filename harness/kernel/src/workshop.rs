@@ -21,6 +21,7 @@ use crate::{
     site::Site,
     source,
     tree::Tree,
+    warnings,
     work::Work,
 };
 
@@ -287,15 +288,19 @@ impl Order<'_> {
             build_version: prepared.key.get(..12).unwrap_or(&prepared.key),
             log: &self.log,
         };
-        let steps = match build::make(&self.site.supervisor, &job, listener)? {
-            MakeEnd::Made { steps } => steps,
+        let (steps, warned) = match build::make(&self.site.supervisor, &job, listener)? {
+            MakeEnd::Made { steps, warnings } => (steps, warnings),
             MakeEnd::Failed { errors, log } => return Ok(Err(BuildEnd::DoesNotCompile { errors, log })),
         };
         stage(listener, format!("store {}", title(self.spec)));
         let out = work.at("out");
         folder::create_for(&out, sandbox::owner())?;
         match image::export(&self.site.supervisor, &prepared.source, &build, &out, &prepared.merged) {
-            Ok(release) => Ok(Ok(Compiled { release, steps, took: begin.elapsed() })),
+            Ok(release) => {
+                let lines: String = warned.iter().map(|line| format!("{line}\n")).collect();
+                folder::write_durably(&out.join(warnings::FILE), lines.as_bytes())?;
+                Ok(Ok(Compiled { release, steps, took: begin.elapsed() }))
+            }
             Err(KernelError::Tool { what, source }) if is_the_builds_fault(&source) => {
                 let errors = format!("make was content, but it is not possible to {what}: {source}");
                 Ok(Err(BuildEnd::DoesNotCompile { errors, log: self.log.clone() }))

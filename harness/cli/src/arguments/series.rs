@@ -35,6 +35,21 @@ pub(crate) enum Series {
         #[arg(long)]
         json: bool,
     },
+    /// Check a series on every base that it names: each patch applies, passes the base's checkpatch and builds; the last one
+    /// boots. Exit: 1 if one does not, or the compiler has new warnings.
+    Check {
+        #[command(flatten)]
+        choice: SeriesChoice,
+        /// Do not boot the kernel with all patches.
+        #[arg(long)]
+        no_boot: bool,
+        /// Only apply the patches and run checkpatch: nothing is compiled.
+        #[arg(long, conflicts_with = "no_boot")]
+        no_build: bool,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// One series.
@@ -47,7 +62,8 @@ pub(crate) struct SeriesChoice {
     /// The repository of a range of commits [default: the current folder's].
     #[arg(long, value_name = "DIR")]
     pub(crate) git: Option<PathBuf>,
-    /// The base whose patches are meant, where a series has different ones for several [default: each that it names].
+    /// A base: the name of a file in `kernels/`. May be given more than once [default: those that the series names, else
+    /// debian-6.12].
     #[arg(long, add = ArgValueCandidates::new(crate::complete::bases))]
     pub(crate) base: Vec<String>,
 }

@@ -30,5 +30,5 @@ mod value;
 
 pub use error::{Fault, Problems, SeriesError};
 pub use input::Input;
-pub use shelf::shelve;
+pub use shelf::{shelve, shelve_files};
 pub use value::{Cover, FileStat, Patch, Person, Series, Trailer};

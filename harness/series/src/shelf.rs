@@ -30,21 +30,33 @@ const POLL: Duration = Duration::from_millis(50);
 /// # Errors
 /// When the cache cannot be used.
 pub fn shelve(series: &Series, root: &Path) -> Result<plan::Series, SeriesError> {
+    shelve_files(&series.name, &files(series), root)
+}
+
+/// The same for patches that are no mails, or that nobody has to be told more of: names of files, in order, and what is in
+/// them. `name` and the names must be plain.
+///
+/// # Errors
+/// When the cache cannot be used.
+pub fn shelve_files(
+    name: &str,
+    files: &[(String, Vec<u8>)],
+    root: &Path,
+) -> Result<plan::Series, SeriesError> {
     let root = std::path::absolute(root).map_err(cache("find", root))?;
     create(&root)?;
-    let files = files(series);
-    let folder = root.join(checksum(&series.name, &files)).join(&series.name);
+    let folder = root.join(checksum(name, files)).join(name);
     let _lock = lock(&root.join("lock"))?;
     sweep(&root)?;
-    if !is_whole(&folder, &files) {
-        publish(&root, &folder, &files)?;
+    if !is_whole(&folder, files) {
+        publish(&root, &folder, files)?;
     }
     let patches = files
         .iter()
         .filter(|(name, _)| name != COVER_LETTER)
         .map(|(name, text)| PatchFile { path: folder.join(name), sha256: hexadecimal(&Sha256::digest(text)) })
         .collect();
-    Ok(plan::Series { name: series.name.clone(), folder: folder.clone(), patches })
+    Ok(plan::Series { name: name.to_owned(), folder: folder.clone(), patches })
 }
 
 /// Names and contents.
@@ -56,7 +68,7 @@ fn files(series: &Series) -> Files {
     cover.into_iter().chain(patches).collect()
 }
 
-fn checksum(name: &str, files: &Files) -> String {
+fn checksum(name: &str, files: &[(String, Vec<u8>)]) -> String {
     let mut digest = Sha256::new();
     let mut add = |bytes: &[u8]| {
         digest.update((bytes.len() as u64).to_le_bytes());
@@ -81,14 +93,14 @@ fn create(folder: &Path) -> Result<(), SeriesError> {
 }
 
 /// Whether the folder holds exactly these files, as they should be.
-fn is_whole(folder: &Path, files: &Files) -> bool {
+fn is_whole(folder: &Path, files: &[(String, Vec<u8>)]) -> bool {
     let count = fs::read_dir(folder).map_or(0, Iterator::count);
     count == files.len()
         && files.iter().all(|(name, text)| fs::read(folder.join(name)).is_ok_and(|found| found == *text))
 }
 
 /// Writes the folder beside its place, makes it durable and moves it there.
-fn publish(root: &Path, folder: &Path, files: &Files) -> Result<(), SeriesError> {
+fn publish(root: &Path, folder: &Path, files: &[(String, Vec<u8>)]) -> Result<(), SeriesError> {
     let place = folder.parent().unwrap_or(root);
     let draft = root.join(format!("{UNFINISHED}{}", std::process::id()));
     let inside = draft.join(folder.file_name().unwrap_or_default());

@@ -2,6 +2,7 @@
 
 mod guest;
 mod series;
+mod tree;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use clap_complete::engine::ArgValueCandidates;
 
 pub(crate) use guest::{GuestFlags, Root, ShareFlag};
 pub(crate) use series::{Series, SeriesChoice, SeriesFlags};
+pub(crate) use tree::{TreeConfig, TreeFlags};
 
 /// Tests Linux kernel patches: builds a baseline and a patched kernel, boots both, runs network workloads on them,
 /// and says what the patch changed.
@@ -31,7 +33,8 @@ pub(crate) struct Places {
     /// Kernels, packages and images that can be had again [default: /var/cache/assay for root, else ~/.cache/assay].
     #[arg(long, global = true, value_name = "DIR", env = "ASSAY_CACHE")]
     pub(crate) cache: Option<PathBuf>,
-    /// Folder with `kernels/` and `patches/` [default: the nearest one above the scenario or the current folder].
+    /// Folder with `kernels/` and `patches/` [default: the nearest one above the scenario, the
+    /// current folder, or `assay` itself].
     #[arg(long, global = true, value_name = "DIR", env = "ASSAY_PROJECT")]
     pub(crate) project: Option<PathBuf>,
 }
@@ -135,19 +138,22 @@ pub(crate) struct Run {
     #[arg(
         long,
         value_name = "RUN",
-        conflicts_with_all = ["scenario", "base", "arm", "series", "git"],
+        conflicts_with_all = ["scenario", "base", "arm", "series", "git", "tree", "no_tree", "against", "config"],
         add = ArgValueCandidates::new(crate::complete::runs)
     )]
     pub(crate) resume: Option<PathBuf>,
     /// How the report is printed; every form of it is kept in the run's folder.
     #[arg(long, value_enum, default_value_t = Format::Terminal)]
     pub(crate) format: Format,
+    /// Exit as `git bisect run` wants it: 0 all gates hold, 1 one fails, 125 unclear or cannot be tested.
+    #[arg(long)]
+    pub(crate) bisect: bool,
 }
 
 /// What is asked: a scenario, and what takes the place of parts of it.
 #[derive(Debug, Args)]
 pub(crate) struct Question {
-    /// The scenario file [default, with `--series`: `scenarios/net.yaml`].
+    /// The scenario: a file, or the name of one in the project's `scenarios/` [default, with a series or in a kernel tree: net].
     pub(crate) scenario: Option<PathBuf>,
     /// The base of every arm, in place of the scenario's: the name of a file in `kernels/`.
     #[arg(long, add = ArgValueCandidates::new(crate::complete::bases))]
@@ -155,8 +161,10 @@ pub(crate) struct Question {
     #[command(flatten)]
     pub(crate) series: SeriesFlags,
     /// The arm that gets the series [default: `candidate`, else the only one that is not the baseline].
-    #[arg(long, requires = "series")]
+    #[arg(long)]
     pub(crate) arm: Option<String>,
+    #[command(flatten)]
+    pub(crate) tree: TreeFlags,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,10 @@
 //! Exit statuses for `git bisect run`: 0 good, 1 to 124 bad, 125 cannot be tested; from 128 on git stops and asks.
 
-use std::process::ExitCode;
+use std::{collections::BTreeMap, process::ExitCode};
+
+use measure::BuildEnd;
+use report::Outcome;
+use store::ArmKernel;
 
 use crate::{arguments::Crash, builds::describe, failure::Failure, guest::GuestEnd};
 
@@ -28,6 +32,19 @@ pub(crate) fn of_guest(end: Result<GuestEnd<u8>, Failure>, crash: Crash) -> Exit
     if let Some(why) = why {
         eprintln!("{why}");
     }
+    eprintln!("assay: for git bisect: {}", in_words(status));
+    ExitCode::from(status)
+}
+
+/// What a run says about a commit: that of its gates, where every kernel could be built.
+pub(crate) fn of_run(outcome: Outcome, kernels: &BTreeMap<String, ArmKernel>) -> ExitCode {
+    let built = kernels.values().all(|kernel| matches!(kernel.build, BuildEnd::Built(_)));
+    let status = match outcome {
+        _ if !built => SKIP,
+        Outcome::Holds => 0,
+        Outcome::Fails => 1,
+        Outcome::Unclear => SKIP,
+    };
     eprintln!("assay: for git bisect: {}", in_words(status));
     ExitCode::from(status)
 }

@@ -111,6 +111,13 @@ pub(crate) fn with_guest<T>(
 ) -> Result<GuestEnd<T>, Failure> {
     let place = Place::of(flags.root)?;
     let disks = disks(&flags.disk)?;
+    let tree = tree_build::folder(flags)?;
+    // Before anything is fetched for a kernel that is not there.
+    if let Some(tree) = tree.as_ref().filter(|_| !flags.make)
+        && let Some(error) = tree_build::unusable(tree)?
+    {
+        return Ok(GuestEnd::NotInTree(error));
+    }
     let mut progress = Progress::new();
     let lab = Lab::open(places)?;
     let runtime = Runtime::create()?;
@@ -120,7 +127,14 @@ pub(crate) fn with_guest<T>(
         let bench = lab.bench(true, &mut progress)?;
         // Before a kernel is built for what is then refused.
         let attachments = attachments::of(flags, &place, &bench.host, &lab.supervisor)?;
-        let kernel = kernel(places, flags, &lab, &workshop, &runtime.folder().join("builds"), &mut progress)?;
+        let logs = runtime.folder().join("builds");
+        let kernel = match &tree {
+            Some(tree) => {
+                let make = flags.make;
+                Kernel::InTree(tree_build::image(tree, make, &workshop, &lab.supervisor, &mut progress)?)
+            }
+            None => from_base(places, flags, &lab, &workshop, &logs, &mut progress)?,
+        };
         Ok::<_, Failure>((bench, attachments, kernel))
     })();
     progress.clear();
@@ -212,8 +226,8 @@ enum Kernel {
     InTree(Result<KernelImage, TreeError>),
 }
 
-/// The kernel that the flags name, built if need be.
-fn kernel(
+/// The kernel of the base that the flags name, built if need be.
+fn from_base(
     places: &Places,
     flags: &GuestFlags,
     lab: &Lab,
@@ -221,10 +235,6 @@ fn kernel(
     logs: &Path,
     progress: &mut Progress,
 ) -> Result<Kernel, Failure> {
-    if let Some(folder) = tree_build::folder(flags)? {
-        return tree_build::image(&folder, flags.make, workshop, &lab.supervisor, progress)
-            .map(Kernel::InTree);
-    }
     let spec = spec(places, flags.base.as_deref().unwrap_or(DEFAULT_BASE), &flags.series, lab, progress)?;
     let end = obtain(workshop, &spec, logs, progress)?;
     Ok(Kernel::Built(Box::new(spec), end))

@@ -28,6 +28,7 @@ mod shell;
 mod talk;
 mod terminal;
 mod tree_build;
+mod tree_run;
 
 use std::process::ExitCode;
 

@@ -12,11 +12,17 @@ use nix::fcntl::{Flock, FlockArg};
 use crate::arguments::Places;
 
 impl Places {
-    /// The project that a scenario, or the current folder, is in.
+    /// The project that a scenario, or the current folder, is in; else the one that we were built in, for those who stand in a
+    /// kernel tree.
     pub(crate) fn project(&self, near: &Path) -> Result<scenario::Project, crate::failure::Failure> {
         match &self.project {
             Some(root) => Ok(scenario::Project::at(root)),
-            None => scenario::Project::containing(near).map_err(crate::failure::Failure::user),
+            None => scenario::Project::containing(near)
+                .or_else(|problems| {
+                    let us = std::env::current_exe().ok();
+                    us.and_then(|us| scenario::Project::containing(&us).ok()).ok_or(problems)
+                })
+                .map_err(crate::failure::Failure::user),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
 use anyhow::Context;
-use report::{Colour, Detail, Evidence, Model, Terminal};
+use report::{Colour, Detail, Evidence, Model, Outcome, Terminal};
 use runner::schedule;
 use store::Stored;
 
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The end of `assay run`: the report in one form, and last of all the address of the page.
-pub(crate) fn finish(stored: &Stored, format: Format) -> Result<ExitCode, Failure> {
+pub(crate) fn finish(stored: &Stored, format: Format) -> Result<Outcome, Failure> {
     let outcome = keep_and_print(stored, format)?;
     let shown = format == Format::Html && Output::standard() != Output::File;
     // Not to standard output: what a program or a cover letter reads must not end in an address.
@@ -23,9 +23,8 @@ pub(crate) fn finish(stored: &Stored, format: Format) -> Result<ExitCode, Failur
     Ok(outcome)
 }
 
-/// Makes the report of a run, keeps every form of it in the run's folder, prints one, and answers with the exit status:
-/// 0 all gates hold, 1 one fails, 3 unclear.
-fn keep_and_print(stored: &Stored, format: Format) -> Result<ExitCode, Failure> {
+/// Makes the report of a run, keeps every form of it in the run's folder, prints one, and answers with the result.
+fn keep_and_print(stored: &Stored, format: Format) -> Result<Outcome, Failure> {
     let model = model(stored)?;
     for format in Format::ALL {
         let path = stored.folder.join(file(format));
@@ -37,7 +36,7 @@ fn keep_and_print(stored: &Stored, format: Format) -> Result<ExitCode, Failure> 
         (Format::Html, Output::Terminal { .. }) => println!("{}", address(&stored.folder)?),
         (format, output) => print!("{}", render(&model, format, output)?),
     }
-    Ok(ExitCode::from(report::overall(&model).exit_code()))
+    Ok(report::overall(&model))
 }
 
 /// The page as an address that terminals make a link of.
@@ -73,7 +72,7 @@ pub(crate) fn print(
         println!("{}", path.display());
         return Ok(ExitCode::SUCCESS);
     }
-    keep_and_print(&stored, format)
+    Ok(ExitCode::from(keep_and_print(&stored, format)?.exit_code()))
 }
 
 /// The runs in the results folder, a line each.

@@ -17,6 +17,7 @@ use store::{ArmKernel, Claim, RunFile, Stored};
 
 use crate::{
     arguments::{self, Places, Question},
+    bisect,
     builds::build_arms,
     failure::Failure,
     keeper::RunKeeper,
@@ -25,10 +26,11 @@ use crate::{
     progress::Progress,
     reports,
     series::resolve,
+    tree_run,
 };
 
-/// The question about a series for which no other is asked, within a project.
-const DEFAULT_SCENARIO: &str = "scenarios/net.yaml";
+/// The question about a series for which no other is asked.
+const DEFAULT_SCENARIO: &str = "net";
 
 pub(crate) fn run(places: &Places, arguments: &arguments::Run) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new();
@@ -38,7 +40,12 @@ pub(crate) fn run(places: &Places, arguments: &arguments::Run) -> Result<ExitCod
     };
     progress.clear();
     let stored = ended?;
-    reports::finish(&stored, arguments.format)
+    let outcome = reports::finish(&stored, arguments.format)?;
+    Ok(if arguments.bisect {
+        bisect::of_run(outcome, &stored.file.kernels)
+    } else {
+        ExitCode::from(outcome.exit_code())
+    })
 }
 
 /// A new run.
@@ -170,10 +177,9 @@ fn planned(
 ) -> Result<Plan, Failure> {
     let given = !question.series.is_empty();
     let (path, project) = match &question.scenario {
-        Some(path) => (path.clone(), places.project(path)?),
-        None if given => {
-            let project = places.project(Path::new("."))?;
-            (project.root.join(DEFAULT_SCENARIO), project)
+        Some(named) => tree_run::scenario(places, named)?,
+        None if given || tree_run::in_tree(&question.tree)? => {
+            tree_run::scenario(places, Path::new(DEFAULT_SCENARIO))?
         }
         None => {
             return Err(Failure::user("assay: name a scenario, a --series, or a run to --resume"));
@@ -185,6 +191,8 @@ fn planned(
     if given {
         let (_, base) = scenario::candidate(&path, &project, &overrides).map_err(Failure::user)?;
         overrides.series = Some(resolve(&question.series, &base.name, &project, lab, progress)?);
+    } else if overrides.base.is_none() {
+        overrides = tree_run::overrides(&path, &project, overrides, &question.tree, lab, progress)?;
     }
     scenario::load(&path, &project, &overrides).map_err(Failure::user)
 }

@@ -41,6 +41,14 @@ pub(crate) fn folder(flags: &GuestFlags) -> Result<Option<BuildFolder>, Failure>
     Ok(found)
 }
 
+/// Why no kernel of this build can be booted, if there is none.
+pub(crate) fn unusable(folder: &BuildFolder) -> Result<Option<TreeError>, Failure> {
+    Ok(match folder.open() {
+        Ok(_) => None,
+        Err(error) => users::<()>(error)?.err(),
+    })
+}
+
 /// The kernel of a build, taken into the cache; made first if that is asked for.
 pub(crate) fn image(
     folder: &BuildFolder,

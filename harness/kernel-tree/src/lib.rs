@@ -16,7 +16,6 @@ mod error;
 mod find;
 mod make;
 mod needs;
-mod publish;
 mod repository;
 mod shell;
 mod snapshot;

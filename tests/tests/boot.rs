@@ -2,10 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
 use std::{
+    io::{BufRead, BufReader},
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
 use tests::{Process, Room, can_boot, descendants, long_tests, said, top};
 
@@ -76,6 +81,39 @@ fn every_way_to_fail_is_a_result_of_its_own_and_the_other_arms_keep_their_data()
     }
     let samples = std::fs::read_to_string(room.run().join("samples.jsonl")).unwrap();
     assert!(samples.contains(r#""arm":"baseline""#) && !samples.contains(r#""arm":"panics""#));
+}
+
+#[test]
+fn ctrl_c_ends_a_build_with_a_word_and_leaves_nothing() {
+    if !can_boot() {
+        return;
+    }
+    let mut child = Room::new()
+        .sharing_command()
+        .args(["kernel", "reproduce", "debian-6.12"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.starts_with("compile")), "the kernel is built");
+    // A supervisor and a build.
+    let mut family = descendants(child.id());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while family.len() < 2 {
+        assert!(Instant::now() < deadline, "no build started within a minute");
+        std::thread::yield_now();
+        family = descendants(child.id());
+    }
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    let said: Vec<String> = lines.collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{said:?}");
+    assert!(said.iter().any(|line| line.starts_with("interrupted")), "{said:?}");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while family.iter().any(Process::lives) {
+        assert!(Instant::now() < deadline, "children outlive the harness: {family:?}");
+        std::thread::yield_now();
+    }
 }
 
 #[test]

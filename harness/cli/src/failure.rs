@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+/// Exit status of what somebody stopped: 128 and SIGINT's number, as shells have it.
+pub(crate) const INTERRUPTED: u8 = 130;
+
 /// A command could not give an answer.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -43,7 +46,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::User(_) => 2,
             Self::Infrastructure(_) => 69,
-            Self::Interrupted(_) => 130,
+            Self::Interrupted(_) => INTERRUPTED,
         })
     }
 }

@@ -35,6 +35,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use arguments::{Arguments, Command, Series};
+use failure::Failure;
 
 fn main() -> ExitCode {
     complete::answer();
@@ -42,6 +43,12 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return bisect::mistaken(&error),
     };
+    let is_helper = matches!(command, Command::Supervise | Command::Machine { .. });
+    if !is_helper && let Err(error) = interrupt::install() {
+        let failure = Failure::from(error);
+        failure.print();
+        return failure.exit_code();
+    }
     let ended = match command {
         Command::Supervise => return subprocess::supervise(),
         Command::Machine { arguments } => return machine::helper(arguments),

@@ -281,9 +281,7 @@ fn rows(
     gated: &BTreeSet<SeriesKey>,
 ) -> Result<Vec<Row>, AssembleError> {
     let mut keys: Vec<&SeriesKey> = set.keys().filter(|key| !gated.contains(key)).collect();
-    keys.sort_by_key(|key| {
-        (workload_position(plan, key), metric_position(plan, key), percentile(key), place(plan, key))
-    });
+    keys.sort_by_cached_key(|key| position(plan, key));
     let sides = plan.sides();
     let candidates = sides.get(1..).unwrap_or_default();
     let compare = |key: &&SeriesKey| -> Vec<Result<Vec<Block>, String>> {
@@ -330,6 +328,11 @@ fn summary(values: &Values) -> Result<Option<Summary>, StatsError> {
 /// The side that every other is compared with.
 fn baseline(plan: &Plan) -> &str {
     plan.arms.first().map_or("", plan::Arm::side)
+}
+
+/// Where a series stands in reports: by workload, metric, percentile and place in the matrix.
+pub(crate) fn position(plan: &Plan, key: &SeriesKey) -> (usize, usize, usize, Vec<Option<usize>>) {
+    (workload_position(plan, key), metric_position(plan, key), percentile(key), place(plan, key))
 }
 
 /// What belongs to no workload comes last.

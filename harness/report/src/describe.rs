@@ -9,7 +9,8 @@ use plan::{
 use crate::{Arm, SeriesKey, number};
 
 /// A series as one reads it: `tcp throughput`, `rr latency p99.9`, `tcp cpu-busy server core 1`.
-pub(crate) fn label(key: &SeriesKey) -> String {
+#[must_use]
+pub fn label(key: &SeriesKey) -> String {
     match &key.workload {
         Some(workload) => format!("{workload} {}", metric(key)),
         None => metric(key),
@@ -199,6 +200,18 @@ fn iommu(iommu: Iommu) -> String {
     };
     let caching = if iommu.caching_mode { " with caching mode" } else { "" };
     format!("{mode}{caching}")
+}
+
+/// A machine in a line.
+#[must_use]
+pub fn machine_in_words(of: &Machine) -> String {
+    machine(of).join("; ")
+}
+
+/// An arm's kernel in a line: base, series, options, parameters.
+#[must_use]
+pub fn kernel_in_words(of: &Arm) -> String {
+    arm(of)
 }
 
 /// What an arm is: base, series, options, parameters.

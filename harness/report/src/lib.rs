@@ -2,6 +2,7 @@
 //!
 //! *Data in.* A plan, how its builds ended, and the records of its trials, as [`Evidence`]. [`assemble`] selects the samples
 //! that belong together, one value for each boot, has `stats` judge them, and yields a [`Model`].
+//! Several runs are put side by side by [`compare`] and [`trend`].
 //! *Data out.* Strings, and the [`Outcome`] that decides the exit code.
 //!
 //! Invariant: no I/O, no clock, no terminal; a rendering shows what the model says and decides nothing.
@@ -15,6 +16,7 @@ mod describe;
 mod explored;
 mod facts;
 mod findings;
+mod history;
 mod html;
 mod json;
 mod markdown;
@@ -32,6 +34,13 @@ mod verdict;
 
 pub use assemble::{AssembleError, Evidence, assemble};
 pub use curve::{Curve, CurvePoint, CurveSide};
+pub use describe::{kernel_in_words, label, machine_in_words};
+pub use history::{
+    ArmLine, CompareError, Compared, ComparedSide, Comparing, Difference, Filter, GateLine, HISTORY_FORMAT,
+    Refused, RunLine, RunList, RunState, Times, Trend, TrendGroup, TrendInput, TrendPoint, VersusGate,
+    VersusRow, compare, compare_json, compare_markdown, compare_text, runs_json, runs_text, trend,
+    trend_json, trend_text,
+};
 pub use html::html;
 pub use json::{Document, FORMAT, json};
 pub use markdown::markdown;
@@ -39,7 +48,8 @@ pub use model::{
     Arm, BootValue, End, Gate, Host, Model, PatchSummary, PlanSummary, Row, RowCandidate, RunSummary,
     SeriesKey, SeriesSummary, Trial, Unavailable, WorkloadSummary,
 };
-pub use outcome::{Conclusion, Outcome, conclude, gate_outcome, overall};
+pub use outcome::{Conclusion, Outcome, build_failure, conclude, gate_outcome, overall};
 pub use paint::Colour;
 pub use remarks::remarks;
+pub use series::{ArmSeries, arm_series};
 pub use terminal::{Detail, Terminal, terminal};

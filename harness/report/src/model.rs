@@ -343,6 +343,15 @@ pub struct Unavailable {
 }
 
 impl Model {
+    /// The workload that a series is of; none for what every boot yields.
+    #[must_use]
+    pub fn workload_of(&self, key: &SeriesKey) -> Option<&WorkloadSummary> {
+        self.plan.workloads.iter().find(|workload| {
+            Some(&workload.group) == key.workload.as_ref()
+                && workload.at.iter().all(|(name, value)| key.at.get(name) == Some(value))
+        })
+    }
+
     /// The sides of the comparison in the order of the plan; the first is the baseline.
     #[must_use]
     pub fn sides(&self) -> Vec<&str> {

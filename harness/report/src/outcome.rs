@@ -122,7 +122,12 @@ pub(crate) fn reasons_of_gates(model: &Model) -> Vec<(Outcome, String)> {
 /// Whether a gate holds.
 #[must_use]
 pub fn gate_outcome(gate: &Gate) -> Outcome {
-    match (gate.judgement.verdict, gate.expect) {
+    of_verdict(gate.judgement.verdict, gate.expect)
+}
+
+/// Whether a verdict is one that is expected.
+pub(crate) fn of_verdict(verdict: Verdict, expect: Expectation) -> Outcome {
+    match (verdict, expect) {
         (Verdict::Unclear, _) => Outcome::Unclear,
         (Verdict::Same, Expectation::NotWorse | Expectation::Same)
         | (Verdict::Better, Expectation::NotWorse | Expectation::Better) => Outcome::Holds,
@@ -175,8 +180,9 @@ fn in_boots(arm: &Arm, sign: &Sign) -> String {
     format!("{} in {boots} of {}", sign.phrase(), number::counted(arm.trials.len(), "boot"))
 }
 
-/// In what way an arm's build failed.
-pub(crate) fn build_failure(build: &BuildEnd) -> Option<String> {
+/// In what way an arm's build failed; none if it did not.
+#[must_use]
+pub fn build_failure(build: &BuildEnd) -> Option<String> {
     match build {
         BuildEnd::Built(_) => None,
         BuildEnd::DoesNotApply(failure) => Some(format!("does not apply: {}", failure.patch)),

@@ -7,11 +7,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use measure::{Definition, Provenance, SampleKind, SampleTable, TrialRecord, YieldedBy, metric};
-use plan::{Dimension, MetricSelector, Plan, Scope};
+use measure::{
+    Better, Definition, Provenance, SampleKind, SampleTable, TrialRecord, Unit, YieldedBy, metric,
+};
+use plan::{Arm, Dimension, MetricSelector, Plan, Scope};
 use stats::Block;
 
-use crate::{SeriesKey, assemble::AssembleError};
+use crate::{
+    SeriesKey,
+    assemble::{self, AssembleError},
+};
 
 /// The values of one side at one place: one for each boot that yielded one.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +39,54 @@ impl Values {
     pub(crate) fn all(&self) -> Vec<f64> {
         self.by_block.iter().map(|(_, value)| *value).collect()
     }
+}
+
+/// One series of one arm, outside of any comparison.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ArmSeries {
+    /// What it is.
+    pub key: SeriesKey,
+    /// The arm.
+    pub arm: String,
+    /// Unit of its values.
+    pub unit: Unit,
+    /// Which way it is better.
+    pub better: Better,
+    /// Where its numbers come from.
+    pub provenance: BTreeSet<Provenance>,
+    /// Block and value, one for each boot that yielded one, ascending by block.
+    pub by_block: Vec<(u32, f64)>,
+}
+
+/// Every series of every arm of a run that has values, in the order of the plan.
+///
+/// # Errors
+/// If the records contradict themselves.
+pub fn arm_series(
+    plan: &Plan,
+    trials: &[TrialRecord],
+    samples: &SampleTable,
+) -> Result<Vec<ArmSeries>, AssembleError> {
+    let SeriesSet { keys, sides, values, .. } = SeriesSet::collect(plan, trials, samples)?;
+    let mut all = Vec::new();
+    for (position, values) in values.into_iter().enumerate().filter(|(_, values)| !values.by_block.is_empty())
+    {
+        let (key, side) = (&keys[position / sides.len()], &sides[position % sides.len()]);
+        let definition = definition(plan, &key.metric)?;
+        let stands_there = |arm: &&Arm| {
+            arm.side() == side && arm.dims().iter().all(|(name, value)| key.at.get(name) == Some(value))
+        };
+        all.push(ArmSeries {
+            unit: definition.unit,
+            better: definition.better,
+            key: key.clone(),
+            arm: plan.arms.iter().find(stands_there).map_or(side, |arm| &arm.name).clone(),
+            provenance: values.provenances,
+            by_block: values.by_block,
+        });
+    }
+    all.sort_by_cached_key(|series| assemble::position(plan, &series.key));
+    Ok(all)
 }
 
 /// Every series of a run.
@@ -230,7 +283,7 @@ fn key(definition: &Definition<'_>, dimensions: &[Dimension], kind: &SampleKind)
     }
 }
 
-fn selects(selector: &MetricSelector, key: &SeriesKey) -> bool {
+pub(crate) fn selects(selector: &MetricSelector, key: &SeriesKey) -> bool {
     key.workload.as_ref() == Some(&selector.workload)
         && key.metric == selector.metric
         && selector.dims.iter().all(|(name, value)| key.dims.get(name) == Some(value))

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod guest;
+mod history;
 mod series;
 mod tree;
 
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 
 pub(crate) use guest::{GuestFlags, Root, ShareFlag};
+pub(crate) use history::{Compare, CompareFormat, Runs, Trend};
 pub(crate) use series::{Series, SeriesChoice, SeriesFlags};
 pub(crate) use tree::{TreeConfig, TreeFlags};
 
@@ -86,8 +88,13 @@ pub(crate) enum Command {
         #[arg(long)]
         path: bool,
     },
-    /// List the runs in the results folder.
-    Runs,
+    /// List the runs in the results folder, newest first: how far each got and what it found.
+    Runs(Runs),
+    /// Put an arm of one run beside an arm of another, or of the same one. Exit: of the gates within one run; 3 (unclear)
+    /// between runs, whose boots were made at different times.
+    Compare(Compare),
+    /// Print one metric over all runs, in the order of time.
+    Trend(Trend),
     /// Look at this machine: what it can do for kernel work, what that means, and the commands that change it. Exit: 1 if
     /// Assay cannot build, boot and compare here.
     Doctor {

@@ -42,6 +42,16 @@ impl Failure {
         }
     }
 
+    /// All of it in one line, causes included.
+    pub(crate) fn in_a_line(&self) -> String {
+        match self {
+            Self::User(message) | Self::Interrupted(message) => message.clone(),
+            Self::Infrastructure(error) => {
+                error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
+            }
+        }
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::User(_) => 2,

@@ -12,6 +12,7 @@ mod escape;
 mod exec;
 mod failure;
 mod guest;
+mod history;
 mod interrupt;
 mod keeper;
 mod kernels;
@@ -64,7 +65,9 @@ fn main() -> ExitCode {
         Command::Gdb { pid, arguments } => debugger::gdb(pid, arguments),
         Command::Kernel { command } => kernels::kernel(&places, &command),
         Command::Report { run, format, path } => reports::print(&places, run.as_deref(), format, path),
-        Command::Runs => reports::list(&places),
+        Command::Runs(flags) => history::runs(&places, &flags),
+        Command::Compare(flags) => history::compare(&places, &flags),
+        Command::Trend(flags) => history::trend(&places, &flags),
         Command::Doctor { json } => doctor::doctor(&places, json),
         Command::Completions { shell } => complete::print(shell),
         Command::Manual { folder } => manual::manual(folder.as_deref()),

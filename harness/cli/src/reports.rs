@@ -75,25 +75,6 @@ pub(crate) fn print(
     Ok(ExitCode::from(keep_and_print(&stored, format)?.exit_code()))
 }
 
-/// The runs in the results folder, a line each.
-pub(crate) fn list(places: &Places) -> Result<ExitCode, Failure> {
-    for folder in store::list(&places.results)? {
-        match store::read(&folder) {
-            Ok(stored) => {
-                let total = schedule(&stored.file.plan).len();
-                println!(
-                    "{}  {:>3} of {total:<3} trials  {}",
-                    stored.file.run,
-                    stored.trials.len(),
-                    stored.file.plan.question
-                );
-            }
-            Err(error) => println!("{}  unreadable: {error}", folder.display()),
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
 /// The file that keeps a form of the report.
 fn file(format: Format) -> &'static str {
     match format {
@@ -105,7 +86,7 @@ fn file(format: Format) -> &'static str {
 }
 
 /// A run that is not there, or is newer than we are, is the user's to mend.
-fn user(error: store::StoreError) -> Failure {
+pub(crate) fn user(error: store::StoreError) -> Failure {
     match error {
         store::StoreError::NoSuchRun { .. } | store::StoreError::Newer { .. } => {
             Failure::user(format!("assay: {error}"))
@@ -148,7 +129,8 @@ impl Output {
     }
 }
 
-fn model(stored: &Stored) -> Result<Model, Failure> {
+/// What a report says of a run, finished or not.
+pub(crate) fn model(stored: &Stored) -> Result<Model, Failure> {
     let file = &stored.file;
     let made: Vec<u32> = stored.trials.iter().map(|trial| trial.index).collect();
     let given_up = |arm: &str| {

@@ -35,6 +35,7 @@ pub use index::{
 pub use read::{Stored, list, newest, read};
 pub use record::{ArmKernel, GuestRoot, Host, RunFile};
 pub use run::Run;
+pub use rusqlite::Error as SqliteError;
 
 /// Version of the layout and of `run.json`. A newer one is refused, an older one is read. 2 added matrices to the plan.
 pub const FORMAT: u32 = 2;

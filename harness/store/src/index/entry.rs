@@ -59,6 +59,10 @@ pub struct Contents {
 pub struct ArmEntry {
     /// Its name in the plan.
     pub name: String,
+    /// The side of the comparison that it belongs to: its name without its place in a matrix.
+    pub side: String,
+    /// Whether that side is the one that others are compared with.
+    pub is_baseline: bool,
     /// Base, series, options and parameters in a line.
     pub kernel: String,
     /// `uname -r`, if there is an image.
@@ -69,12 +73,16 @@ pub struct ArmEntry {
     pub build_failure: Option<String>,
     /// Where it boots, in a line.
     pub machine: String,
+    /// Boots that were made.
+    pub boots: u32,
+    /// Boots in which not all workloads ran.
+    pub boots_failed: u32,
 }
 
 /// One gate on one candidate arm.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GateEntry {
-    /// The candidate arm.
+    /// The candidate: the side that is compared with the baseline.
     pub arm: String,
     /// What is judged, as reports call it.
     pub label: String,
@@ -99,6 +107,8 @@ pub struct SeriesEntry {
     pub better: String,
     /// The dimensions by which the metric's samples differ.
     pub dims: Dims,
+    /// The place in the scenario's matrix: of the arm and of the workload.
+    pub at: Dims,
     /// Where the numbers come from; several are joined by commas.
     pub provenance: String,
     /// In the order of the blocks.
@@ -112,11 +122,11 @@ pub struct SeriesQuery {
     pub metric: String,
     /// Of this workload only.
     pub workload: Option<String>,
-    /// Of this arm only; of every run's first arm if none.
+    /// Of this arm or side only; of every run's baseline if none.
     pub arm: Option<String>,
     /// Of runs of this scenario only.
     pub scenario: Option<String>,
-    /// With these dimensions.
+    /// With these dimensions, of the metric or of the matrix.
     pub dims: Dims,
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use measure::Dims;
-use rusqlite::{Result, Row, params, types::Type};
+use rusqlite::{Error as SqliteError, Result, Row, params, types::Type};
 
 use super::{ArmEntry, Contents, GateEntry, Index, RunEntry, SeriesEntry, SeriesQuery, State, StoredSeries};
 
@@ -52,10 +52,8 @@ impl Index {
     }
 
     fn arms(&self, run: i64) -> Result<Vec<ArmEntry>> {
-        let mut arms = self.connection.prepare(
-            "SELECT name, kernel, release, source_version, build_failure, machine FROM arm WHERE run = ?1 ORDER BY position",
-        )?;
-        arms.query_map([run], |row| arm(row, 0))?.collect()
+        let mut arms = self.connection.prepare("SELECT * FROM arm WHERE run = ?1 ORDER BY position")?;
+        arms.query_map([run], arm)?.collect()
     }
 
     fn gates(&self, run: i64) -> Result<Vec<GateEntry>> {
@@ -73,19 +71,22 @@ impl Index {
     /// If SQLite refuses.
     pub fn series(&self, query: &SeriesQuery) -> Result<Vec<StoredSeries>> {
         let mut series = self.connection.prepare(
-            "SELECT run.name, run.scenario, run.started, run.finished, \
-                    arm.name, arm.kernel, arm.release, arm.source_version, arm.build_failure, arm.machine, \
-                    series.workload, series.runs, series.metric, series.unit, series.better, series.dims, series.provenance, \
-                    series.by_boot \
+            "SELECT arm.*, run.name AS run_name, run.scenario, run.started, run.finished, \
+                    series.workload, series.runs, series.metric, series.unit, series.better, series.dims, series.at, \
+                    series.provenance, series.by_boot \
              FROM series JOIN run ON run.id = series.run JOIN arm ON arm.run = run.id AND arm.name = series.arm \
              WHERE series.metric = ?1 AND (?2 IS NULL OR series.workload = ?2) AND (?3 IS NULL OR run.scenario = ?3) \
-                   AND (CASE WHEN ?4 IS NULL THEN arm.position = 0 ELSE arm.name = ?4 END) \
-             ORDER BY run.name, series.id",
+                   AND (CASE WHEN ?4 IS NULL THEN arm.is_baseline ELSE arm.name = ?4 OR arm.side = ?4 END) \
+             ORDER BY run.name, arm.position, series.id",
         )?;
         let rows = series
             .query_map(params![query.metric, query.workload, query.scenario, query.arm], stored_series)?;
         let wanted = |found: &StoredSeries| {
-            query.dims.iter().all(|(name, value)| found.series.dims.get(name) == Some(value))
+            let StoredSeries { series, .. } = found;
+            let has = |(name, value): (&String, &String)| {
+                series.dims.get(name).or_else(|| series.at.get(name)) == Some(value)
+            };
+            query.dims.iter().all(has)
         };
         rows.filter(|found| found.as_ref().map_or(true, wanted)).collect()
     }
@@ -122,39 +123,48 @@ fn run(row: &Row<'_>) -> Result<(i64, RunEntry)> {
     Ok((row.get("id")?, RunEntry { name: row.get("name")?, state }))
 }
 
-fn arm(row: &Row<'_>, first: usize) -> Result<ArmEntry> {
+fn arm(row: &Row<'_>) -> Result<ArmEntry> {
     Ok(ArmEntry {
-        name: row.get(first)?,
-        kernel: row.get(first + 1)?,
-        release: row.get(first + 2)?,
-        source_version: row.get(first + 3)?,
-        build_failure: row.get(first + 4)?,
-        machine: row.get(first + 5)?,
+        name: row.get("name")?,
+        side: row.get("side")?,
+        is_baseline: row.get("is_baseline")?,
+        kernel: row.get("kernel")?,
+        release: row.get("release")?,
+        source_version: row.get("source_version")?,
+        build_failure: row.get("build_failure")?,
+        machine: row.get("machine")?,
+        boots: row.get("boots")?,
+        boots_failed: row.get("boots_failed")?,
     })
 }
 
 fn stored_series(row: &Row<'_>) -> Result<StoredSeries> {
-    let arm = arm(row, 4)?;
-    let (dims, by_boot): (String, Vec<u8>) = (row.get(15)?, row.get(17)?);
-    let dims: Dims = serde_json::from_str(&dims)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(15, Type::Text, Box::new(error)))?;
+    let arm = arm(row)?;
+    let by_boot: Vec<u8> = row.get("by_boot")?;
     let values = by_boot.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
     Ok(StoredSeries {
-        run: row.get(0)?,
-        scenario: row.get(1)?,
-        started: row.get(2)?,
-        finished: row.get(3)?,
+        run: row.get("run_name")?,
+        scenario: row.get("scenario")?,
+        started: row.get("started")?,
+        finished: row.get("finished")?,
         series: SeriesEntry {
             arm: arm.name.clone(),
-            workload: row.get(10)?,
-            runs: row.get(11)?,
-            metric: row.get(12)?,
-            unit: row.get(13)?,
-            better: row.get(14)?,
-            dims,
-            provenance: row.get(16)?,
+            workload: row.get("workload")?,
+            runs: row.get("runs")?,
+            metric: row.get("metric")?,
+            unit: row.get("unit")?,
+            better: row.get("better")?,
+            dims: dims(row, "dims")?,
+            at: dims(row, "at")?,
+            provenance: row.get("provenance")?,
             values,
         },
         arm,
     })
+}
+
+fn dims(row: &Row<'_>, column: &str) -> Result<Dims> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text)
+        .map_err(|error| SqliteError::FromSqlConversionFailure(0, Type::Text, Box::new(error)))
 }

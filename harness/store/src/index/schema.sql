@@ -17,20 +17,24 @@ CREATE TABLE run (
 
 CREATE TABLE arm (
     run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
-    position INTEGER NOT NULL,      -- 0 is the baseline
+    position INTEGER NOT NULL,      -- in the plan
     name TEXT NOT NULL,
+    side TEXT NOT NULL,             -- the name without its place in a matrix
+    is_baseline INTEGER NOT NULL,   -- 0 or 1
     kernel TEXT NOT NULL,           -- base, series, options and parameters in a line
     release TEXT,                   -- uname -r
     source_version TEXT,
     build_failure TEXT,
     machine TEXT NOT NULL,
+    boots INTEGER NOT NULL,
+    boots_failed INTEGER NOT NULL,  -- in which not all workloads ran
     PRIMARY KEY (run, position)
 ) WITHOUT ROWID;
 
 CREATE TABLE gate (
     run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
     position INTEGER NOT NULL,
-    arm TEXT NOT NULL,
+    arm TEXT NOT NULL,              -- the candidate's side
     label TEXT NOT NULL,
     verdict TEXT NOT NULL,          -- better, worse, same, unclear
     PRIMARY KEY (run, position)
@@ -45,7 +49,8 @@ CREATE TABLE series (
     metric TEXT NOT NULL,
     unit TEXT NOT NULL,
     better TEXT NOT NULL,
-    dims TEXT NOT NULL,             -- a JSON object of strings, keys sorted
+    dims TEXT NOT NULL,             -- of the metric: a JSON object of strings, keys sorted
+    at TEXT NOT NULL,               -- the place in the matrix, likewise
     provenance TEXT NOT NULL,
     boots INTEGER NOT NULL,
     by_boot BLOB NOT NULL           -- one value for each boot, by block: 64-bit floats, little-endian

@@ -77,11 +77,15 @@ fn throughput() -> SeriesQuery {
 fn arm(name: &str) -> ArmEntry {
     ArmEntry {
         name: name.into(),
+        side: name.split('@').next().unwrap().into(),
+        is_baseline: name.starts_with("baseline"),
         kernel: "debian-6.12".into(),
         release: Some("6.12.57".into()),
         source_version: None,
         build_failure: None,
         machine: "fake".into(),
+        boots: 3,
+        boots_failed: 1,
     }
 }
 
@@ -94,6 +98,7 @@ fn contents(value: f64) -> Contents {
         unit: "bits-per-second".into(),
         better: "higher".into(),
         dims: [("core".to_owned(), core.to_owned())].into(),
+        at: [("vcpus".to_owned(), "2".to_owned())].into(),
         provenance: "fake".into(),
         values: vec![value, -0.0, 5e-324],
     };
@@ -108,13 +113,13 @@ fn contents(value: f64) -> Contents {
         trials_planned: 6,
         outcome: "fails".into(),
         exit: 1,
-        arms: vec![arm("baseline"), arm("candidate")],
+        arms: vec![arm("baseline@vcpus=2"), arm("candidate@vcpus=2")],
         gates: vec![GateEntry {
             arm: "candidate".into(),
             label: "tcp throughput".into(),
             verdict: "worse".into(),
         }],
-        series: vec![series("baseline", "0", value), series("candidate", "0", value * 2.0)],
+        series: vec![series("baseline@vcpus=2", "0", value), series("candidate@vcpus=2", "0", value * 2.0)],
     }
 }
 
@@ -129,12 +134,16 @@ fn gives_back_what_it_was_given() {
         found.into_iter().map(|found| (found.arm.name, found.series)).collect::<Vec<_>>()
     };
     let [baseline, candidate] = <[SeriesEntry; 2]>::try_from(contents(7.0).series).unwrap();
-    assert_eq!(series(throughput()), [("baseline".to_owned(), baseline)]);
+    assert_eq!(series(throughput()), [("baseline@vcpus=2".to_owned(), baseline)]);
     let of_candidate = SeriesQuery { arm: Some("candidate".into()), ..throughput() };
-    assert_eq!(series(of_candidate.clone()), [("candidate".to_owned(), candidate)]);
+    assert_eq!(series(of_candidate.clone()), [("candidate@vcpus=2".to_owned(), candidate)]);
     let core =
         |core: &str| SeriesQuery { dims: [("core".into(), core.into())].into(), ..of_candidate.clone() };
     assert_eq!((series(core("0")).len(), series(core("1")).len()), (1, 0));
+    let vcpus = |vcpus: &str| SeriesQuery { dims: [("vcpus".into(), vcpus.into())].into(), ..throughput() };
+    assert_eq!((series(vcpus("2")).len(), series(vcpus("4")).len()), (1, 0));
+    let by_name = SeriesQuery { arm: Some("candidate@vcpus=2".into()), ..throughput() };
+    assert_eq!(series(by_name).len(), 1);
     assert_eq!(results.consult(Index::metrics), ["throughput"]);
 }
 

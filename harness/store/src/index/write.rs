@@ -53,17 +53,22 @@ fn put_contents(
         ],
     )?;
     let run = transaction.last_insert_rowid();
-    let mut arms = transaction.prepare("INSERT INTO arm VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    let mut arms =
+        transaction.prepare("INSERT INTO arm VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?;
     for (position, arm) in of.arms.iter().enumerate() {
         arms.execute(params![
             run,
             i64::try_from(position).unwrap_or(i64::MAX),
             arm.name,
+            arm.side,
+            arm.is_baseline,
             arm.kernel,
             arm.release,
             arm.source_version,
             arm.build_failure,
-            arm.machine
+            arm.machine,
+            arm.boots,
+            arm.boots_failed
         ])?;
     }
     let mut gates = transaction.prepare("INSERT INTO gate VALUES (?1, ?2, ?3, ?4, ?5)")?;
@@ -72,11 +77,11 @@ fn put_contents(
         gates.execute(params![run, position, gate.arm, gate.label, gate.verdict])?;
     }
     let mut series = transaction.prepare(
-        "INSERT INTO series (run, arm, workload, runs, metric, unit, better, dims, provenance, boots, by_boot) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT INTO series (run, arm, workload, runs, metric, unit, better, dims, at, provenance, boots, by_boot) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?;
     for one in &of.series {
-        let dims = serde_json::to_string(&one.dims).expect("a map of strings serialises");
+        let json = |dims| serde_json::to_string(dims).expect("a map of strings serialises");
         let values: Vec<u8> = one.values.iter().flat_map(|value| value.to_le_bytes()).collect();
         let boots = i64::try_from(one.values.len()).unwrap_or(i64::MAX);
         series.execute(params![
@@ -87,7 +92,8 @@ fn put_contents(
             one.metric,
             one.unit,
             one.better,
-            dims,
+            json(&one.dims),
+            json(&one.at),
             one.provenance,
             boots,
             values

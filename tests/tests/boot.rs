@@ -1,5 +1,14 @@
 //! Real kernels in real guests, driven by the `assay` command.
-#![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test starts programs by itself and ends at what it did not expect"
+)]
+
+#[path = "boot/attachments.rs"]
+mod attachments;
+#[path = "boot/terminal.rs"]
+mod terminal;
 
 use std::{
     io::{BufRead, BufReader},

@@ -5,10 +5,12 @@
 use std::{path::PathBuf, time::Duration};
 
 use crate::lab::{crashed, helper, up};
-use machine::{Boot, BootEnd, BootFiles, GuestCommand, Host, MachineError, SessionError};
+use machine::{
+    Boot, BootEnd, BootFiles, GuestCommand, Heard, Host, InteractiveCommand, MachineError, SessionError,
+};
 use measure::CrashKind;
 use plan::{FakeMachine, Machine};
-use protocol::{HowEnded, Transport};
+use protocol::{CHUNK, HowEnded, Stream, Transport};
 use subprocess::Supervisor;
 
 const SCRIPT: &str = r#"{
@@ -121,6 +123,24 @@ async fn a_command_ends_at_its_deadline() {
     let command = GuestCommand::new("slow").deadline(Duration::from_millis(50));
     let executed = running.server().session.exec(command).await.unwrap();
     assert_eq!(executed.how, HowEnded::DeadlinePassed);
+}
+
+#[tokio::test]
+async fn a_command_that_is_fed_is_heard_as_it_comes_and_can_be_killed() {
+    let running = up(boot("any", "0").await.unwrap());
+    let session = running.server().session;
+    let fails = session.interact(InteractiveCommand::new("fails")).await.unwrap();
+    assert_eq!(fails.hear().await.unwrap(), Heard::Output(Stream::Stderr, b"no route".to_vec()));
+    assert_eq!(fails.hear().await.unwrap(), Heard::Ended(HowEnded::Exited(1)));
+    let server = session.interact(InteractiveCommand::new("iperf3").args(["-s"])).await.unwrap();
+    // More than the window: the guest takes what it is given.
+    server.say(&vec![b'x'; 5 * CHUNK]).await.unwrap();
+    server.kill(15).await.unwrap();
+    assert_eq!(server.hear().await.unwrap(), Heard::Ended(HowEnded::Signalled(15)));
+    let unknown = session.interact(InteractiveCommand::new("unknown")).await;
+    assert!(matches!(unknown, Err(SessionError::Guest { .. })), "{unknown:?}");
+    let crashes = session.interact(InteractiveCommand::new("crashes")).await.unwrap();
+    assert!(matches!(crashes.hear().await, Err(SessionError::Closed { .. })));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    arguments::{self, Places},
+    arguments::{self, Places, Root},
     escape::{Escape, Typed},
     failure::Failure,
     guest::{UserGuest, status, with_guest},
@@ -26,12 +26,12 @@ const QUIT: u8 = 130;
 const MAX_PENDING: usize = 256;
 
 pub(crate) fn shell(places: &Places, arguments: &arguments::Shell) -> Result<ExitCode, Failure> {
-    status(with_guest(places, &arguments.guest, async |guest| attend(&guest, &arguments.command).await)?)
+    status(with_guest(places, &arguments.guest, async |guest| attend(&guest, arguments).await)?)
 }
 
-async fn attend(guest: &UserGuest<'_>, command: &[String]) -> Result<u8, Failure> {
+async fn attend(guest: &UserGuest<'_>, arguments: &arguments::Shell) -> Result<u8, Failure> {
     let interactive = keyboard::is_interactive();
-    let conversation = start(guest, command, interactive).await?;
+    let conversation = start(guest, &arguments.command, arguments.guest.root, interactive).await?;
     if !interactive {
         return Ok(talk::status(fed(&conversation).await?));
     }
@@ -46,6 +46,7 @@ async fn attend(guest: &UserGuest<'_>, command: &[String]) -> Result<u8, Failure
 async fn start(
     guest: &UserGuest<'_>,
     command: &[String],
+    root: Root,
     interactive: bool,
 ) -> Result<Conversation, Failure> {
     let dressed = |command: InteractiveCommand| {
@@ -54,7 +55,8 @@ async fn start(
     };
     let session = guest.running.client().session;
     if let Some((program, rest)) = command.split_first() {
-        return talk::start(session, dressed(InteractiveCommand::new(program).args(rest))).await;
+        let command = dressed(InteractiveCommand::new(program).args(rest));
+        return talk::start(session, command, program, root).await;
     }
     // No personal start-up files: with the host's root they are the user's, for another machine. Without a terminal a
     // shell reads its commands from its input.

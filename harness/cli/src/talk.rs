@@ -1,18 +1,36 @@
 //! A command in a guest and the user's standard streams.
 
+use std::path::Path;
+
 use anyhow::Context;
 use machine::{Conversation, Heard, InteractiveCommand, Session, SessionError};
 use protocol::{HowEnded, Stream};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use crate::failure::Failure;
+use crate::{arguments::Root, failure::Failure};
 
-/// Starts a command in a guest. One that is not there is the user's to mend.
-pub(crate) async fn start(session: &Session, command: InteractiveCommand) -> Result<Conversation, Failure> {
+/// Starts a command in a guest. One that is not there is the user's to mend; `program` is looked for on the host, where they
+/// may have meant it.
+pub(crate) async fn start(
+    session: &Session,
+    command: InteractiveCommand,
+    program: &str,
+    root: Root,
+) -> Result<Conversation, Failure> {
     session.interact(command).await.map_err(|error| match error {
+        SessionError::Guest { message, .. } if root == Root::Image && is_on_host(program) => {
+            Failure::user(format!("assay: {message}; `--root host` gives the guest the host's files"))
+        }
         SessionError::Guest { message, .. } => Failure::user(format!("assay: {message}")),
         other => other.into(),
     })
+}
+
+fn is_on_host(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    Path::new(program).is_file()
+        || (!program.contains('/')
+            && std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
 /// Shows what a command writes, as it comes, until it has ended.

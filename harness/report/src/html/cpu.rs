@@ -9,7 +9,7 @@ use super::{
     data::{self, Series},
     text,
 };
-use crate::{BootValue, Model, describe};
+use crate::{BootValue, Model, describe, number};
 
 /// A kind of time: its metric, its name, its colour.
 type Kind = (&'static str, &'static str, &'static str);
@@ -24,24 +24,16 @@ const KINDS: [Kind; 5] = [
 ];
 const IDLE: (&str, &str) = ("idle", "c-idle");
 
-/// More workloads and sides than this are in the JSON only.
-const MOST: usize = 24;
+/// More workloads and places of a matrix than this are in the JSON only.
+const MOST: usize = 48;
 /// More cores than this, likewise.
 const CORES: usize = 64;
 
 pub(super) fn section(model: &Model) -> Option<Section> {
     let all = data::all(model);
     let of_cpu: Vec<&Series<'_>> =
-        all.iter().filter(|series| KINDS.iter().any(|(m, ..)| *m == series.key.metric)).collect();
-    let mut places: Vec<Place<'_>> = Vec::new();
-    for workload in &model.plan.workloads {
-        for series in of_cpu.iter().filter(|s| s.key.workload.as_ref() == Some(&workload.group)) {
-            let place = Place::of(series);
-            if !places.contains(&place) {
-                places.push(place);
-            }
-        }
-    }
+        all.iter().filter(|series| KINDS.iter().any(|(metric, ..)| *metric == series.key.metric)).collect();
+    let places = places(model, &of_cpu);
     if places.is_empty() {
         return None;
     }
@@ -51,37 +43,50 @@ pub(super) fn section(model: &Model) -> Option<Section> {
             @for (_, name, class) in KINDS { li { span class={ "key part " (class) } {} (name) } }
             li { span class={ "key part " (IDLE.1) } {} (IDLE.0) }
         }
-        div.grid {
-            @for place in places.iter().take(MOST) { (card(model, &of_cpu, place)) }
-        }
+        div.grid.thirds { @for place in places.iter().take(MOST) { (card(model, &of_cpu, place)) } }
         @if places.len() > MOST { p.muted { (places.len() - MOST) " more are in report.json." } }
     };
-    Some(Section { id: "cpu", heading: "CPU time", body })
+    Some(Section { id: "cpu", short: "CPU", heading: "CPU time", body })
 }
 
-/// Where time is spent: around which workload, on which side, where in the matrix.
+/// Around which workload, and where in the matrix.
 #[derive(Debug, PartialEq, Eq)]
 struct Place<'a> {
     workload: Option<&'a str>,
-    side: &'a str,
     at: &'a Dims,
 }
 
 impl<'a> Place<'a> {
     fn of(series: &'a Series<'_>) -> Self {
-        Self { workload: series.key.workload.as_deref(), side: side(series), at: &series.key.at }
+        Self { workload: series.key.workload.as_deref(), at: &series.key.at }
     }
 
     fn name(&self) -> String {
-        let mut name = format!("{} {}", self.workload.unwrap_or_default(), self.side);
-        if !self.at.is_empty() {
-            name.push_str(&format!(" at {}", describe::place(self.at)));
+        let workload = self.workload.unwrap_or("every boot");
+        if self.at.is_empty() {
+            return workload.to_owned();
         }
-        name
+        format!("{workload} at {}", describe::place(self.at))
     }
 }
 
-fn side<'a>(series: &'a Series<'_>) -> &'a str {
+/// In the order of the plan's workloads.
+fn places<'a>(model: &Model, of_cpu: &[&'a Series<'a>]) -> Vec<Place<'a>> {
+    let mut places: Vec<Place<'a>> = Vec::new();
+    for series in of_cpu {
+        let place = Place::of(series);
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    places.sort_by_key(|place| {
+        model.plan.workloads.iter().position(|known| Some(known.group.as_str()) == place.workload)
+    });
+    places
+}
+
+/// The guest or the end of the wire that the time is of.
+fn end<'a>(series: &'a Series<'_>) -> &'a str {
     series.key.dims.get("side").map_or("", String::as_str)
 }
 
@@ -92,43 +97,59 @@ fn core<'a>(series: &'a Series<'_>) -> &'a str {
 fn card(model: &Model, of_cpu: &[&Series<'_>], place: &Place<'_>) -> Markup {
     let here: Vec<&Series<'_>> =
         of_cpu.iter().copied().filter(|series| Place::of(series) == *place).collect();
-    let mut cores: Vec<&str> = here.iter().map(|series| core(series)).filter(|core| *core != "all").collect();
-    cores.sort_by_key(|core| core.parse::<u32>().unwrap_or(u32::MAX));
-    cores.dedup();
+    let mut ends: Vec<&str> = here.iter().map(|series| end(series)).collect();
+    ends.sort_unstable();
+    ends.dedup();
     let name = place.name();
-    let all = bars(model, &here, "all", None);
-    let single: Vec<Bar<'_>> = cores
-        .iter()
-        .take(CORES)
-        .flat_map(|core| bars(model, &here, core, Some(format!("core {core}"))))
-        .collect();
+    let all: Vec<Bar<'_>> = ends.iter().flat_map(|end| bars(model, &here, end, "all")).collect();
     html! {
         article.card {
             h3 { (text::line(&name)) }
             figure { (chart::stack(&all, &format!("CPU time of {name}, all cores"), &spoken(&all))) }
-            @if cores.len() > 1 {
-                details {
-                    summary { (cores.len()) " cores, each for itself" }
-                    figure { (chart::stack(&single, &format!("CPU time of {name}, by core"), &spoken(&single))) }
-                    @if cores.len() > CORES { p.muted { (cores.len() - CORES) " more are in report.json." } }
-                }
-            }
+            @for end in ends { (cores(model, &here, &name, end)) }
         }
     }
 }
 
-/// A bar for each side that has all that is needed for one.
-fn bars<'a>(model: &'a Model, here: &[&Series<'a>], of_core: &str, heading: Option<String>) -> Vec<Bar<'a>> {
-    let mut heading = heading;
+/// Each core for itself.
+fn cores(model: &Model, here: &[&Series<'_>], name: &str, of_end: &str) -> Markup {
+    let mut cores: Vec<&str> = here
+        .iter()
+        .filter(|series| end(series) == of_end)
+        .map(|series| core(series))
+        .filter(|core| *core != "all")
+        .collect();
+    cores.sort_by_key(|core| (core.parse::<u32>().unwrap_or(u32::MAX), *core));
+    cores.dedup();
+    if cores.len() < 2 {
+        return Markup::default();
+    }
+    let bars: Vec<Bar<'_>> =
+        cores.iter().take(CORES).flat_map(|core| bars(model, here, of_end, core)).collect();
+    let title = format!("CPU time of {name}, {of_end}, by core");
+    html! {
+        details {
+            summary { (of_end) ": " (cores.len()) " cores, each for itself" }
+            figure { (chart::stack(&bars, &title, &spoken(&bars))) }
+            @if cores.len() > CORES { p.muted { (cores.len() - CORES) " more are in report.json." } }
+        }
+    }
+}
+
+/// A bar for each side of the comparison that has all that is needed for one.
+fn bars<'a>(model: &'a Model, here: &[&Series<'a>], of_end: &str, of_core: &str) -> Vec<Bar<'a>> {
+    let mut heading =
+        Some(if of_core == "all" { of_end.to_owned() } else { format!("{of_end} core {of_core}") });
     let mut bars = Vec::new();
-    for of_side in model.sides() {
+    for side in model.sides() {
         let mut parts = Vec::new();
         for (metric, name, class) in KINDS {
             let lane = here
                 .iter()
-                .filter(|series| series.key.metric == metric && core(series) == of_core)
+                .filter(|series| series.key.metric == metric)
+                .filter(|series| end(series) == of_end && core(series) == of_core)
                 .flat_map(|series| &series.lanes)
-                .find(|lane| lane.name == of_side);
+                .find(|lane| lane.name == side);
             parts.extend(lane.and_then(|lane| mean(lane.boots)).map(|share| Part { name, class, share }));
         }
         if parts.is_empty() {
@@ -137,7 +158,7 @@ fn bars<'a>(model: &'a Model, here: &[&Series<'a>], of_core: &str, heading: Opti
         let idle = 100.0 - parts.iter().map(|part| part.share).sum::<f64>();
         // Less than nothing is rounding, or a counter that went back.
         parts.push(Part { name: IDLE.0, class: IDLE.1, share: idle.max(0.0) });
-        bars.push(Bar { heading: heading.take(), name: of_side, parts });
+        bars.push(Bar { heading: heading.take(), name: side, parts });
     }
     bars
 }
@@ -154,7 +175,7 @@ fn spoken(bars: &[Bar<'_>]) -> String {
             .parts
             .iter()
             .filter(|part| part.share >= 0.05)
-            .map(|part| format!("{} {} %", part.name, crate::number::decimals(part.share, 1)))
+            .map(|part| format!("{} {} %", part.name, number::decimals(part.share, 1)))
             .collect();
         format!("{}: {}", bar.name, parts.join(", "))
     };

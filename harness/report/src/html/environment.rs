@@ -45,7 +45,7 @@ pub(super) fn section(model: &Model) -> Option<Section> {
             }
         }
     };
-    Some(Section { id: "environment", heading: "How it was measured", body })
+    Some(Section { id: "environment", short: "How", heading: "How it was measured", body })
 }
 
 fn schedule(model: &Model) -> Markup {

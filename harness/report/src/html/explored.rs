@@ -35,7 +35,7 @@ pub(super) fn section(model: &Model) -> Option<Section> {
             let all: Vec<Line<'_>> = group.rows.iter().flat_map(|row| lines(row)).collect();
             let shown = &all[..all.len().min(room)];
             room -= shown.len();
-            group_table(model, &group.title, shown, all.len(), compared)
+            group_table(model, &group.title, shown, all.len())
         })
         .collect();
     let body = html! {
@@ -57,7 +57,7 @@ pub(super) fn section(model: &Model) -> Option<Section> {
     };
     let heading =
         if compared { "Everything else: leads, not verdicts" } else { "Everything that was measured" };
-    Some(Section { id: "explored", heading, body })
+    Some(Section { id: "explored", short: "Everything else", heading, body })
 }
 
 fn summary(notable: usize, total: usize) -> String {
@@ -83,7 +83,7 @@ fn q((_, candidate): &Line<'_>) -> f64 {
     candidate.and_then(|candidate| candidate.exploration.as_ref()?.q).unwrap_or(1.0)
 }
 
-fn group_table(model: &Model, title: &str, shown: &[Line<'_>], total: usize, compared: bool) -> Markup {
+fn group_table(model: &Model, title: &str, shown: &[Line<'_>], total: usize) -> Markup {
     let notable = shown.iter().filter(|line| is_notable(line)).count();
     html! {
         article.card {
@@ -96,7 +96,6 @@ fn group_table(model: &Model, title: &str, shown: &[Line<'_>], total: usize, com
                 @if shown.len() < total { p.muted { (total - shown.len()) " more rows are in report.json." } }
             }
         }
-        @if !compared { (Markup::default()) }
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) fn section(model: &Model) -> Option<Section> {
         return None;
     }
     let body = html! { @for finding in &findings { (card(model, finding)) } };
-    Some(Section { id: "failures", heading: "What failed", body })
+    Some(Section { id: "failures", short: "Failures", heading: "What failed", body })
 }
 
 fn card(model: &Model, finding: &Finding) -> Markup {
@@ -36,7 +36,7 @@ fn card(model: &Model, finding: &Finding) -> Markup {
                 }
             }
             @if let Some(evidence) = &finding.evidence {
-                p.muted { "More in " code { (text::line(evidence)) } ", in the run's folder." }
+                p.muted { "More in " code { (text::line(evidence)) } @if evidence.starts_with("trials/") { " of the run's folder" } "." }
             }
         }
     }

@@ -34,7 +34,7 @@ pub(super) fn section(model: &Model) -> Option<Section> {
         @for group in groups.iter().take(MOST) { (card(model, group)) }
         @if groups.len() > MOST { p.muted { (groups.len() - MOST) " more gated metrics are in the table above and in report.json." } }
     };
-    Some(Section { id: "gates", heading: "Gates, boot by boot", body })
+    Some(Section { id: "gates", short: "Gates", heading: "Gates, boot by boot", body })
 }
 
 /// Whether there is anything to draw of a gated metric: an arm that failed has no boots to show.
@@ -66,7 +66,7 @@ fn card(model: &Model, group: &[(usize, &Gate)]) -> Markup {
                         (chart::slopes(&lanes, first.unit, &format!("{label} of every boot, by arm"), &spoken(model, group)))
                     }
                     figure {
-                        figcaption { "Every boot in the order of time" }
+                        figcaption { "Every boot in the order of time; each line an arm" }
                         (chart::order(&lanes, first.unit, &format!("{label} of every boot, in the order of time"), &drift(&lanes)))
                     }
                 }
@@ -117,7 +117,7 @@ fn boots(summary: Option<&Summary>, gate: &Gate) -> Markup {
             None => span.muted { "no values" },
             Some(summary) => {
                 (number::median(summary, gate.unit))
-                @if let Some(variation) = summary.variation { span.muted { " ±" (number::rough_percent(variation)) } }
+                @if let Some(variation) = summary.variation { span.muted { ", varies by " (number::rough_percent(variation)) } }
             }
         }
     }
@@ -142,7 +142,7 @@ fn change(model: &Model, gate: &Gate) -> Markup {
     let title = format!("change of {} with {}", describe::label(&gate.series), gate.arm);
     html! {
         figure {
-            figcaption { "Change in each block; " (confidence) " interval; margin shaded" }
+            figcaption { "Change in each block, " (confidence) " interval, margin" }
             (chart::change(&what, &title, &verdict::change(gate)))
         }
     }

@@ -8,7 +8,7 @@ use crate::{Model, Outcome, conclude, number, remarks};
 pub(super) fn header(model: &Model) -> Markup {
     let conclusion = conclude(model);
     let run = &model.run;
-    let accel = remarks::accelerators(model).join(", ");
+    let accel = remarks::accelerators(model).join(", ").replace("tcg", "emulated (TCG)");
     let started = run.started.get(..16).unwrap_or(&run.started).replace('T', " ");
     html! {
         header {

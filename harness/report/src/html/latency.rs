@@ -32,7 +32,7 @@ pub(super) fn section(model: &Model) -> Option<Section> {
         }
         @if count > MOST { p.muted { (count - MOST) " more are in report.json." } }
     };
-    Some(Section { id: "latency", heading: "Latency by percentile", body })
+    Some(Section { id: "latency", short: "Latency", heading: "Latency by percentile", body })
 }
 
 /// The percentiles of one metric.

@@ -52,6 +52,8 @@ pub fn html(model: &Model) -> String {
 struct Section {
     /// In the address, after `#`.
     id: &'static str,
+    /// In the navigation.
+    short: &'static str,
     heading: &'static str,
     body: Markup,
 }
@@ -72,7 +74,7 @@ fn page(model: &Model, sections: &[Section]) -> Markup {
             body {
                 (head::header(model))
                 nav aria-label="Sections" {
-                    @for section in sections { a href={ "#" (section.id) } { (section.heading) } }
+                    @for section in sections { a href={ "#" (section.id) } { (section.short) } }
                 }
                 main {
                     @for section in sections {

@@ -18,7 +18,7 @@ pub(super) fn remarks_section(model: &Model) -> Option<Section> {
     let body = html! {
         ul.card.reasons { @for remark in remarks.iter().take(MOST) { li { (text::line(remark)) } } }
     };
-    Some(Section { id: "remarks", heading: "To be read with it", body })
+    Some(Section { id: "remarks", short: "Remarks", heading: "To be read with it", body })
 }
 
 pub(super) fn section(model: &Model) -> Option<Section> {
@@ -41,5 +41,5 @@ pub(super) fn section(model: &Model) -> Option<Section> {
             } @else { (list) }
         }
     };
-    Some(Section { id: "unavailable", heading: "Not measurable here", body })
+    Some(Section { id: "unavailable", short: "Not measurable", heading: "Not measurable here", body })
 }

@@ -32,7 +32,7 @@ pub(super) fn section(model: &Model) -> Option<Section> {
             }
         }
     };
-    Some(Section { id: "verdicts", heading: "Verdicts", body })
+    Some(Section { id: "verdicts", short: "Verdicts", heading: "Verdicts", body })
 }
 
 fn row(model: &Model, index: usize, gate: &Gate, span: Span) -> Markup {

@@ -17,5 +17,5 @@ pub(super) fn section(model: &Model) -> Option<Section> {
         }
         p.muted { "Written by assay " (model.run.assay) ". The same as data: report.json in the run's folder." }
     };
-    Some(Section { id: "words", heading: "What the words mean", body })
+    Some(Section { id: "words", short: "Words", heading: "What the words mean", body })
 }

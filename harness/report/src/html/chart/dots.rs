@@ -8,7 +8,7 @@ use super::{
 };
 
 const WIDTH: f64 = 120.0;
-const ROW: f64 = 8.0;
+const ROW: f64 = 9.0;
 /// With more boots than this, lines from the lowest to the highest stand for the dots.
 const MANY: usize = 60;
 

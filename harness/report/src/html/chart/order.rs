@@ -26,12 +26,11 @@ pub(crate) fn order(lanes: &[Lane<'_>], unit: Unit, title: &str, description: &s
         description,
         190.0,
         &html! {
-            (value_axis(FRAME, &scale, &labels(&scale.ticks(5), unit)))
+            (value_axis(FRAME, &scale, &labels(&scale.ticks(7), unit)))
             @for tick in time.ticks(7).into_iter().filter(|tick| tick.fract() == 0.0 && *tick >= first) {
                 text.tick.mid x=(place(time.at(tick))) y="184" { (tick) }
             }
-            text.unit.end x=(WIDTH - 2.0) y="10" { "boots in order of time" }
-            @for lane in lanes {
+                @for lane in lanes {
                 g class=(lane.class) {
                     path.trace d=(path(lane, &time, &scale)) {}
                     @for boot in lane.boots {

@@ -27,7 +27,7 @@ pub(crate) fn slopes(lanes: &[Lane<'_>], unit: Unit, title: &str, description: &
         description,
         190.0,
         &html! {
-            (value_axis(FRAME, &scale, &labels(&scale.ticks(5), unit)))
+            (value_axis(FRAME, &scale, &labels(&scale.ticks(7), unit)))
             @for line in by_block(lanes) {
                 path.pair d=(polyline(line.iter().map(|(position, value)| (xs[*position], scale.at(*value))))) {}
             }

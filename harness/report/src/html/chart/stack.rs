@@ -34,7 +34,7 @@ const NAME: usize = 11;
 
 /// Bars below each other; thin ones where there are many.
 pub(crate) fn stack(bars: &[Bar<'_>], title: &str, description: &str) -> Markup {
-    let thick = if bars.len() > 6 { THIN } else { THICK };
+    let thick = if bars.len() > 8 { THIN } else { THICK };
     let axis = Scale::linear((0.0, 100.0), (FRAME.left, FRAME.right));
     let mut bottom = FRAME.top;
     let mut placed = Vec::with_capacity(bars.len());
@@ -105,7 +105,7 @@ mod tests {
             || Bar { heading: None, name: "baseline", parts: vec![part("user", 3.0), part("idle", 97.0)] };
         let few = stack(&[bar()], "t", "d").into_string();
         assert!(few.contains(">97<") && !few.contains(">3<") && few.contains("user 3.0 %"), "{few}");
-        let many: Vec<_> = (0..8).map(|_| bar()).collect();
+        let many: Vec<_> = (0..9).map(|_| bar()).collect();
         assert!(!stack(&many, "t", "d").into_string().contains(">97<"));
     }
 }

@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod demo;
 mod run;
+mod screenshots;
 mod setup;
 mod stages;
 mod synthetic;
@@ -48,6 +49,8 @@ enum Chore {
         #[arg(required = true, last = true)]
         command: Vec<std::ffi::OsString>,
     },
+    /// Pictures of the HTML report in headless Chromium: in target/screenshots to be looked at, and the README's.
+    Screenshots,
 }
 
 fn main() -> ExitCode {
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Chore::Check => check::check(),
         Chore::Bench { only } => bench::bench(&only),
         Chore::Peak { command } => run::peak(&command),
+        Chore::Screenshots => screenshots::screenshots(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -28,14 +28,15 @@ const PACKAGES: &[(&str, &str)] = &[
 
 /// Makes this machine ready and builds what the other chores run.
 pub(crate) fn everything() -> Result<()> {
-    packages()?;
+    packages(PACKAGES)?;
     build()
 }
 
-fn packages() -> Result<()> {
+/// Installs those of these Debian packages that are missing, each with what it is for.
+pub(crate) fn packages(packages: &[(&str, &str)]) -> Result<()> {
     if !Path::new("/usr/bin/dpkg-query").exists() {
         println!("set-up: this is no Debian; install what you lack of:");
-        for (package, purpose) in PACKAGES {
+        for (package, purpose) in packages {
             println!("  {package:<14} {purpose}");
         }
         return Ok(());
@@ -43,7 +44,7 @@ fn packages() -> Result<()> {
     let installed =
         Run::new("dpkg-query").args(["-W", "-f", "${db:Status-Abbrev} ${Package}\\n"]).output()?;
     let installed: Vec<&str> = installed.lines().filter_map(|line| line.strip_prefix("ii  ")).collect();
-    let missing: Vec<_> = PACKAGES.iter().filter(|(package, _)| !installed.contains(package)).collect();
+    let missing: Vec<_> = packages.iter().filter(|(package, _)| !installed.contains(package)).collect();
     if missing.is_empty() {
         return Ok(());
     }

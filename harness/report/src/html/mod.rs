@@ -6,6 +6,7 @@
 mod answer;
 mod chart;
 mod cpu;
+mod curves;
 mod data;
 mod environment;
 mod explored;
@@ -36,6 +37,7 @@ pub fn html(model: &Model) -> String {
         failures::section(model),
         unavailable::remarks_section(model),
         gates::section(model),
+        curves::section(model),
         latency::section(model),
         cpu::section(model),
         explored::section(model),

@@ -5,6 +5,7 @@
 //! style decides what they are in the dark.
 
 mod change;
+mod curve;
 mod dots;
 mod forest;
 mod order;
@@ -20,6 +21,7 @@ use measure::Unit;
 use crate::number;
 
 pub(crate) use change::{Change, change};
+pub(crate) use curve::{CurveLine, CurveSpot, curve};
 pub(crate) use dots::{dots, shared_axis};
 pub(crate) use forest::{Interval, Span, forest, span};
 pub(crate) use order::order;

@@ -2,7 +2,7 @@
 
 use stats::Verdict;
 
-use crate::{Gate, Model, conclude, describe, gate_outcome, number, outcome, verdict};
+use crate::{Gate, Model, conclude, describe, gate_outcome, number, outcome, places, verdict};
 
 /// How many gates are told of; the rest are counted.
 const CLAUSES: usize = 3;
@@ -21,14 +21,27 @@ pub(super) fn answer(model: &Model) -> Vec<String> {
     // A series that breaks the kernel is the answer; what its gates would have said comes below.
     if sentences.is_empty() || conclusion.outcome == crate::Outcome::Holds {
         sentences.retain(|_| model.gates.is_empty());
-        let deciding: Vec<&Gate> =
-            model.gates.iter().filter(|gate| gate_outcome(gate) == conclusion.outcome).collect();
-        sentences.extend(deciding.iter().take(CLAUSES).map(|gate| sentence(&clause(gate))));
-        if deciding.len() > CLAUSES {
-            sentences.push(format!("{} more below.", deciding.len() - CLAUSES));
+        let asked: Vec<&[Gate]> = places::asked(&model.gates)
+            .filter(|gates| gates.iter().any(|gate| gate_outcome(gate) == conclusion.outcome))
+            .collect();
+        sentences.extend(asked.iter().take(CLAUSES).map(|gates| sentence(&clauses(gates))));
+        if asked.len() > CLAUSES {
+            sentences.push(format!("{} more below.", asked.len() - CLAUSES));
         }
     }
     sentences
+}
+
+/// Gates that differ in their places only.
+fn clauses(gates: &[Gate]) -> String {
+    if let [single] = gates {
+        return clause(single);
+    }
+    let all: Vec<&Gate> = gates.iter().collect();
+    let verdicts: Vec<String> = places::verdicts(&all).into_iter().map(|(_, verdict)| verdict).collect();
+    let first = gates.first().map(|gate| (places::label(&gate.series), gate.arm.as_str()));
+    let (label, arm) = first.unwrap_or_default();
+    format!("with {arm}, {label} is {}", verdicts.join(", "))
 }
 
 fn clause(gate: &Gate) -> String {
@@ -56,9 +69,7 @@ fn clause(gate: &Gate) -> String {
 fn sentence(clause: &str) -> String {
     let mut letters = clause.chars();
     let first: String = match letters.next() {
-        Some(first)
-            if clause.starts_with("the ") || clause.starts_with("no ") || clause.starts_with("whether ") =>
-        {
+        Some(first) if ["the ", "no ", "whether ", "with "].iter().any(|word| clause.starts_with(word)) => {
             first.to_uppercase().collect()
         }
         Some(first) => first.to_string(),

@@ -49,7 +49,12 @@ fn card(model: &Model, curve: &Curve) -> Markup {
         .map(|side| CurveLine {
             name: &side.side,
             class: data::class(model, &side.side),
-            points: side.points.iter().enumerate().filter_map(|(position, point)| spot(position, point)).collect(),
+            points: side
+                .points
+                .iter()
+                .enumerate()
+                .filter_map(|(position, point)| spot(position, point))
+                .collect(),
         })
         .collect();
     let lanes: Vec<Lane<'_>> =
@@ -59,12 +64,19 @@ fn card(model: &Model, curve: &Curve) -> Markup {
         article.card {
             h4 { (text::line(&label)) }
             (gates::legend(&lanes))
-            @if values.len() <= VALUES {
+            @if values.len() <= VALUES && varies(curve) {
                 figure { (chart::curve(&lines, (&curve.dimension, &values), curve.unit, &title, &spoken(curve))) }
             }
             (table(curve, &title))
         }
     }
+}
+
+/// A number that is the same in every boot, such as no drops, needs no chart.
+fn varies(curve: &Curve) -> bool {
+    let boots = || curve.sides.iter().flat_map(|side| &side.points).flat_map(|point| &point.by_boot);
+    let first = boots().next().map(|boot| boot.value.to_bits());
+    boots().any(|boot| Some(boot.value.to_bits()) != first)
 }
 
 fn spot(position: usize, point: &CurvePoint) -> Option<CurveSpot<'_>> {

@@ -14,6 +14,8 @@ use crate::{Gate, Model, describe, number, verdict};
 
 /// More than this are in the table above and in the JSON only: a page of charts that nobody scrolls through helps nobody.
 const MOST: usize = 24;
+/// More than this are folded.
+const OPEN: usize = 6;
 
 pub(super) fn section(model: &Model) -> Option<Section> {
     // Candidates share the charts of a metric's boots.
@@ -31,7 +33,7 @@ pub(super) fn section(model: &Model) -> Option<Section> {
         return None;
     }
     let body = html! {
-        @for group in groups.iter().take(MOST) { (card(model, group)) }
+        @for group in groups.iter().take(MOST) { (card(model, group, groups.len() <= OPEN)) }
         @if groups.len() > MOST { p.muted { (groups.len() - MOST) " more gated metrics are in the table above and in report.json." } }
     };
     Some(Section { id: "gates", short: "Gates", heading: "Gates, boot by boot", body })
@@ -42,33 +44,46 @@ pub(super) fn has_card(model: &Model, gate: &Gate) -> bool {
     model.gates.iter().any(|other| other.series == gate.series && !other.candidate_by_boot.is_empty())
 }
 
-fn card(model: &Model, group: &[(usize, &Gate)]) -> Markup {
+fn card(model: &Model, group: &[(usize, &Gate)], open: bool) -> Markup {
     let Some((_, first)) = group.first() else { return Markup::default() };
     let label = describe::label(&first.series);
     let lanes: Vec<Lane<'_>> = data::baseline(model, &first.baseline_by_boot)
         .into_iter()
         .chain(group.iter().filter_map(|(_, gate)| data::lane(model, &gate.arm, &gate.candidate_by_boot)))
         .collect();
+    let charts = html! {
+        p.muted {
+            (verdict::direction(first.better)) "; from " (data::sources(&first.provenance))
+            @if let Some(definition) = measure::metric::find(&first.series.metric) { ". " (text::prose(definition.help.trim())) }
+        }
+        (legend(&lanes))
+        @for (index, gate) in group { (judgement(model, *index, gate)) }
+        div.charts {
+            @for (_, gate) in group { (change(model, gate)) }
+            @if !lanes.is_empty() {
+                figure {
+                    figcaption { "Every boot, joined by block; bars: medians" }
+                    (chart::slopes(&lanes, first.unit, &format!("{label} of every boot, by arm"), &spoken(model, group)))
+                }
+                figure {
+                    figcaption { "Every boot in the order of time; each line an arm" }
+                    (chart::order(&lanes, first.unit, &format!("{label} of every boot, in the order of time"), &drift(&lanes)))
+                }
+            }
+        }
+    };
     html! {
         article.card {
-            h3 { (text::line(&label)) }
-            p.muted {
-                (verdict::direction(first.better)) "; from " (data::sources(&first.provenance))
-                @if let Some(definition) = measure::metric::find(&first.series.metric) { ". " (text::prose(definition.help.trim())) }
-            }
-            (legend(&lanes))
-            @for (index, gate) in group { (judgement(model, *index, gate)) }
-            div.charts {
-                @for (_, gate) in group { (change(model, gate)) }
-                @if !lanes.is_empty() {
-                    figure {
-                        figcaption { "Every boot, joined by block; bars: medians" }
-                        (chart::slopes(&lanes, first.unit, &format!("{label} of every boot, by arm"), &spoken(model, group)))
+            @if open {
+                h3 { (text::line(&label)) }
+                (charts)
+            } @else {
+                details {
+                    summary {
+                        h3 { (text::line(&label)) }
+                        @for (_, gate) in group { " " (verdicts::badge(gate.judgement.verdict)) }
                     }
-                    figure {
-                        figcaption { "Every boot in the order of time; each line an arm" }
-                        (chart::order(&lanes, first.unit, &format!("{label} of every boot, in the order of time"), &drift(&lanes)))
-                    }
+                    (charts)
                 }
             }
         }

@@ -67,8 +67,12 @@ pub(crate) fn curve(
                 g class=(curve.class) {
                     path.curve d=(polyline(curve.points.iter().map(|point| (x(point.position, side), scale.at(point.median))))) {}
                     @for point in &curve.points {
+                        @let x = place(x(point.position, side));
+                        @if let Some((low, high)) = point.interval {
+                            line.interval x1=(x) x2=(x) y1=(place(scale.at(low))) y2=(place(scale.at(high))) {}
+                        }
                         @for boot in point.boots {
-                            circle.dot cx=(place(x(point.position, side))) cy=(place(scale.at(boot.value))) r="3" {
+                            circle.dot cx=(x) cy=(place(scale.at(boot.value))) r="3" {
                                 title { (curve.name) ", boot " (boot.trial + 1) ": " (number::value(boot.value, unit, None)) }
                             }
                         }
@@ -94,7 +98,9 @@ mod tests {
         let side = |name, class| CurveLine {
             name,
             class,
-            points: (0..2).map(|position| CurveSpot { position, median: 10.0, interval: None, boots: &boots }).collect(),
+            points: (0..2)
+                .map(|position| CurveSpot { position, median: 10.0, interval: None, boots: &boots })
+                .collect(),
         };
         let sides = [side("baseline", "a0"), side("hooks", "a1")];
         let drawn = curve(&sides, ("flows", &["1", "16"]), Unit::Count, "t", "d");

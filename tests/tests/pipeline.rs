@@ -65,6 +65,65 @@ fn twins_are_the_same_and_the_exit_status_is_0() {
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
 }
 
+/// The places of a gate or a row whose values are named here.
+fn at<'a>(entries: &'a serde_json::Value, values: &[(&str, &str)]) -> Vec<&'a serde_json::Value> {
+    let entries = entries.as_array().unwrap().iter();
+    entries
+        .filter(|entry| values.iter().all(|(name, value)| entry["series"]["at"][name] == **value))
+        .collect()
+}
+
+#[test]
+fn a_matrix_is_judged_place_by_place_also_after_an_interruption() {
+    let room = Room::new();
+    let child = run(&room, "matrix").stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    eventually("a few trials are finished", || {
+        std::fs::read_dir(room.results()).is_ok_and(|mut runs| {
+            runs.any(|run| run.is_ok_and(|run| run.path().join("trials/5/trial.json").exists()))
+        })
+    });
+    signal(&child, Signal::SIGKILL);
+    child.wait_with_output().unwrap();
+    let output = room.command().arg("run").arg("--resume").arg(room.run()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+
+    let report = room.report();
+    let model = &report["model"];
+    assert_eq!(model["run"]["boots_made"], 8 * 4, "eight blocks of two arms at two places");
+    let (once, twice) = (("fake", "../script.json"), ("fake", "../script-twice.json"));
+    let verdict = |gates: &[&serde_json::Value]| -> Vec<String> {
+        gates.iter().map(|gate| gate["judgement"]["verdict"].as_str().unwrap().to_owned()).collect()
+    };
+    // Of the latency half is judged: at messages of 1K.
+    assert_eq!(model["gates"].as_array().unwrap().len(), 4);
+    assert_eq!(verdict(&at(&model["gates"], &[once])), ["worse", "better"]);
+    assert_eq!(verdict(&at(&model["gates"], &[twice])), ["same", "same"]);
+    assert_eq!(at(&model["gates"], &[("message", "1K")]).len(), 2);
+    for gate in model["gates"].as_array().unwrap() {
+        assert_eq!(gate["judgement"]["used"], 8, "every block has both sides: {gate}");
+        assert_eq!(gate["arm"], "candidate");
+    }
+    let names: Vec<_> = model["plan"]["dimensions"].as_array().unwrap().iter().map(|d| &d["name"]).collect();
+    assert_eq!(names, ["fake", "message"]);
+    let along = |name: &str| {
+        let of = |curve: &&serde_json::Value| curve["dimension"] == name && curve["gated"] == true;
+        model["curves"].as_array().unwrap().iter().filter(of).count()
+    };
+    // Throughput, and latency at 1K; latency with each script.
+    assert_eq!((along("fake"), along("message")), (2, 2));
+
+    let samples = std::fs::read_to_string(room.run().join("samples.jsonl")).unwrap();
+    let fields = [r#""fake":"../script-twice.json""#, r#""message":"64""#, r#""workload":"rtt""#];
+    assert!(samples.lines().any(|line| fields.iter().all(|field| line.contains(field))), "{samples}");
+    let raw = room.run().join("trials/0/raw");
+    for workload in ["tcp", "rtt@message=64", "rtt@message=1K"] {
+        let of_workload = |file: std::io::Result<std::fs::DirEntry>| {
+            file.unwrap().file_name().to_str().unwrap().starts_with(&format!("{workload}."))
+        };
+        assert!(std::fs::read_dir(&raw).unwrap().any(of_workload), "{workload}");
+    }
+}
+
 #[test]
 fn kernels_that_fail_are_results_and_the_baselines_data_is_kept() {
     let room = Room::new();

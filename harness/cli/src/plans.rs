@@ -1,7 +1,7 @@
 //! `assay plan`: what a scenario would do.
 
 use anyhow::Context;
-use plan::Plan;
+use plan::{Dimension, Plan, Scope};
 use runner::schedule;
 use scenario::{KernelWork, Known};
 
@@ -14,6 +14,9 @@ pub(crate) fn print(lab: &Lab, plan: &Plan, json: bool) -> Result<(), Failure> {
         return Ok(());
     }
     print!("{}", scenario::to_yaml(plan)?);
+    for line in matrix(plan) {
+        println!("{line}");
+    }
     println!("\n# Boots in order, block by block:");
     let trials = schedule(plan);
     for block in trials.chunk_by(|a, b| a.block == b.block) {
@@ -49,7 +52,82 @@ pub(crate) fn print(lab: &Lab, plan: &Plan, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What the scenario's lists multiply out to; nothing if it has none.
+fn matrix(plan: &Plan) -> Vec<String> {
+    if plan.dimensions.is_empty() {
+        return Vec::new();
+    }
+    let multiplies = |scope: &Scope| match scope {
+        Scope::Arms => "boots".to_owned(),
+        Scope::Workload(of) => format!("runs of {of} within each boot"),
+    };
+    let widest = |length: fn(&Dimension) -> usize| plan.dimensions.iter().map(length).max().unwrap_or(0);
+    let name = widest(|dimension| dimension.name.chars().count());
+    let values = widest(|dimension| dimension.values.join(", ").chars().count());
+    let mut lines = vec![String::new(), "# Matrix:".to_owned()];
+    for dimension in &plan.dimensions {
+        let (listed, what) = (dimension.values.join(", "), multiplies(&dimension.scope));
+        let count = dimension.values.len();
+        lines.push(format!("#   {:name$}  {listed:values$}  {count} x {what}", dimension.name));
+    }
+    let (arms, sides) = (plan.arms.len(), plan.sides());
+    let places = arms / sides.len().max(1);
+    lines.push(format!(
+        "#   {} at {} are {}; each boot runs {}",
+        counted(sides.len(), "arm"),
+        counted(places, "place"),
+        counted(arms, "boot") + " a block",
+        counted(plan.workloads.len(), "workload"),
+    ));
+    let comparisons: usize = plan.gates.iter().map(|gate| plan.comparisons(gate).count()).sum();
+    lines.push(format!(
+        "#   {} judged in {}",
+        if plan.gates.len() == 1 {
+            "1 gate is".to_owned()
+        } else {
+            format!("{} gates are", plan.gates.len())
+        },
+        counted(comparisons, "comparison"),
+    ));
+    lines
+}
+
+/// `1 boot`, `2 boots`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 #[expect(clippy::cast_precision_loss, reason = "printed with two digits")]
 pub(crate) fn gigabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use scenario::{Overrides, Project};
+
+    use super::*;
+
+    fn plan(name: &str) -> Plan {
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+        let scenario = root.join("scenarios").join(name);
+        scenario::load(&scenario, &Project::at(root), &Overrides::default())
+            .unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    #[test]
+    fn a_matrix_is_counted() {
+        let expected = [
+            "",
+            "# Matrix:",
+            "#   vcpus  1, 2  2 x boots",
+            "#   flows  1, 4  2 x runs of tcp within each boot",
+            "#   2 arms at 2 places are 4 boots a block; each boot runs 2 workloads",
+            "#   1 gate is judged in 4 comparisons",
+        ];
+        assert_eq!(matrix(&plan("flows.yaml")), expected);
+        assert!(matrix(&plan("null.yaml")).is_empty());
+    }
 }

@@ -132,8 +132,15 @@ fn kernel_steps(plan: &Plan, known: &Known) -> Vec<Step> {
             KernelWork::Takes(seconds) => Work { seconds, ..guess },
             KernelWork::Unknown => guess,
         };
-        let arms: Vec<&str> =
-            plan.arms.iter().filter(|arm| arm.kernel == **kernel).map(|arm| arm.name.as_str()).collect();
+        // The places of a matrix mostly share a kernel.
+        let mut arms: Vec<&str> = Vec::new();
+        for arm in plan.arms.iter().filter(|arm| arm.kernel == **kernel) {
+            let side = || plan.arms.iter().filter(|other| other.side() == arm.side());
+            let name = if side().all(|other| other.kernel == **kernel) { arm.side() } else { &arm.name };
+            if !arms.contains(&name) {
+                arms.push(name);
+            }
+        }
         let verb = if prebuilt { "fetch" } else { "build" };
         let what = format!("{verb} {} ({})", title(kernel), arms.join(", "));
         steps.push(Step { what, seconds: work.seconds, bytes: work.bytes });

@@ -8,14 +8,14 @@ use crate::machine::iommus;
 #[must_use]
 pub fn remarks(plan: &Plan) -> Vec<String> {
     let mut remarks = Vec::new();
-    let twins: Vec<&str> = plan
-        .arms
-        .iter()
-        .skip(1)
-        .filter(|arm| alike(arm, &plan.arms[0]))
-        .map(|arm| arm.name.as_str())
-        .collect();
-    if !twins.is_empty() && twins.len() + 1 == plan.arms.len() {
+    // Alike at every place of a matrix.
+    let is_twin = |side: &&str| {
+        let mut arms = plan.candidates().filter(|arm| arm.side() == *side);
+        arms.all(|arm| plan.baseline_of(arm).is_some_and(|baseline| alike(arm, baseline)))
+    };
+    let candidates: Vec<&str> = plan.sides().into_iter().skip(1).collect();
+    let twins: Vec<&str> = candidates.iter().copied().filter(is_twin).collect();
+    if !twins.is_empty() && twins.len() == candidates.len() {
         remarks.push(
             "All arms are alike: this is an A/A test, and a verdict of better or worse would be a false alarm."
                 .to_owned(),
@@ -40,22 +40,23 @@ pub fn remarks(plan: &Plan) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let forced = plan.arms.iter().filter(|arm| {
+    let names = |wanted: &dyn Fn(&&Arm) -> bool| -> String {
+        let names: Vec<&str> = plan.arms.iter().filter(wanted).map(|arm| arm.name.as_str()).collect();
+        names.join(", ")
+    };
+    let forced = names(&|arm| {
         iommus(&arm.machine).iter().any(|iommu| iommu.caching_mode && iommu.mode == IommuMode::Lazy)
     });
-    for arm in forced {
+    if !forced.is_empty() {
         remarks.push(format!(
-            "{}: a kernel may turn lazy into strict because of the caching mode; the mode it really has is recorded.",
-            arm.name
+            "{forced}: a kernel may turn lazy into strict because of the caching mode; the mode it really has is recorded."
         ));
     }
-    let idle = plan.arms.iter().filter(|arm| {
+    let idle = names(&|arm| {
         !iommus(&arm.machine).iter().any(|iommu| !matches!(iommu.mode, IommuMode::None | IommuMode::Off))
     });
-    if plan.collectors.contains(&Collector::Iotlb) {
-        for arm in idle {
-            remarks.push(format!("{}: has no IOMMU in use, so `iotlb` is unavailable there.", arm.name));
-        }
+    if plan.collectors.contains(&Collector::Iotlb) && !idle.is_empty() {
+        remarks.push(format!("{idle}: no IOMMU in use, so `iotlb` is unavailable there."));
     }
     remarks
 }

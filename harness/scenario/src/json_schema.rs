@@ -121,6 +121,17 @@ fn list(items: Value) -> Value {
     json!({ "type": "array", "items": items })
 }
 
+/// A list, or several of them, which are then a dimension.
+fn any_of_several(one: Value) -> Value {
+    let any = json!({
+        "type": "object",
+        "properties": { "any": list(one.clone()) },
+        "required": ["any"],
+        "additionalProperties": false,
+    });
+    json!({ "anyOf": [one, any] })
+}
+
 fn map(values: Value) -> Value {
     json!({ "type": "object", "additionalProperties": values })
 }
@@ -143,16 +154,7 @@ fn shape(section: &Section, key: &str) -> Value {
         ("Scenario" | "Arm", "base") => or_list(text()),
         ("Scenario" | "Arm", "series") => or_list(json!({ "type": "string" })),
         ("Scenario" | "Arm", "config" | "sysctls") => map(or_list(text())),
-        ("Scenario" | "Arm", "cmdline") => {
-            let parameters = list(text());
-            let any = json!({
-                "type": "object",
-                "properties": { "any": list(parameters.clone()) },
-                "required": ["any"],
-                "additionalProperties": false,
-            });
-            json!({ "anyOf": [parameters, any] })
-        }
+        ("Scenario" | "Arm", "cmdline") => any_of_several(list(text())),
         ("Scenario" | "Arm", "machine") => json!({ "anyOf": [reference(&MACHINE), reference(&FAKE)] }),
         ("Scenario", "arms") => bounded(map(reference(&ARM))),
         ("Scenario", "workloads") => bounded(map(workload())),
@@ -168,9 +170,10 @@ fn shape(section: &Section, key: &str) -> Value {
         }
         ("Gate", "metric") => json!({ "type": "string" }),
         ("Gate", "at") => map(text()),
-        ("command", "run" | "server") => list(text()),
+        ("command", "run") => any_of_several(list(text())),
+        ("command", "server") => list(text()),
         ("command", "files") => list(json!({ "type": "string" })),
-        ("command", "env") => map(text()),
+        ("command", "env") => map(or_list(text())),
         ("command", "exit") => {
             let status = json!({ "type": "integer", "minimum": 0, "maximum": 255 });
             json!({ "anyOf": [status, list(status.clone()), { "const": "any" }] })

@@ -42,7 +42,8 @@ const LISTS: &str = "
 
 Where a single value stands, a list of values may stand: it is a *dimension*, and the plan is the product of all of them.
 The values of an arm's `base`, of each option in `config` and each name in `sysctls`, and every value of *Machine*, *NIC*,
-*IOMMU* and *Fake machine* multiply boots. Every value of a workload but its `tool` multiplies what runs within each boot.
+*IOMMU* and *Fake machine* multiply boots. Every value of a workload but its `tool`, and each variable in the `env` of a command,
+multiply what runs within each boot.
 
 ```yaml
 machine: { vcpus: [1, 2] }                                      # twice the boots
@@ -55,7 +56,8 @@ gates:
 
 Candidates are compared with the baseline at equal values, so an arm that lists a knob itself lists what every other arm
 does; a single value in an arm is its own, and no dimension. `series` is what is applied, one after the other, and never a
-dimension: write another arm. `cmdline` is a list already, so several of them are `cmdline: { any: [[], [nosmt]] }`.
+dimension: write another arm. `cmdline` and what a command `run`s are lists already, so several of them are
+`cmdline: { any: [[], [nosmt]] }`.
 `collect` and `gates` are lists as well.
 
 A dimension is called by its key: `vcpus`, `flows`, `net.ipv4.tcp_rmem`. Where two would have one name, or a sample has

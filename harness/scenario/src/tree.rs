@@ -59,16 +59,17 @@ impl Node {
         path.iter().try_fold(self, |node, key| node.get(key))
     }
 
-    /// This node with `value` at the end of these keys, where something stands already.
-    pub(crate) fn with(&self, path: &[String], value: &Node) -> Node {
-        let Some((key, rest)) = path.split_first() else { return value.clone() };
-        let mut node = self.clone();
-        if let Value::Map(entries) = &mut node.value
+    /// Puts `value` at the end of these keys, where something stands already.
+    pub(crate) fn set(&mut self, path: &[String], value: &Node) {
+        let Some((key, rest)) = path.split_first() else {
+            *self = value.clone();
+            return;
+        };
+        if let Value::Map(entries) = &mut self.value
             && let Some((_, inner)) = entries.iter_mut().find(|(name, _)| name == key)
         {
-            *inner = inner.with(rest, value);
+            inner.set(rest, value);
         }
-        node
     }
 
     /// Whether this is `{}`.

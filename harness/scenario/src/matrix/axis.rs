@@ -35,13 +35,8 @@ pub(crate) fn of_arm(arm: &Node, findings: &mut Findings) -> Vec<Axis> {
     let mut search = Search { axes: Vec::new(), findings };
     // A version is not a number: 6.12 comes after 6.9.
     search.knob(arm, &["base"], Some(&Kind::Text(schema::BASE_NAME)));
-    for map in ["config", "sysctls"] {
-        if let Some(Node { value: Value::Map(entries), .. }) = arm.get(map) {
-            for (key, _) in entries {
-                search.knob(arm, &[map, key], None);
-            }
-        }
-    }
+    search.entries(arm, "config");
+    search.entries(arm, "sysctls");
     search.lists(arm, &["cmdline"]);
     if let Some(machine) = arm.get("machine") {
         let section = if machine.get("fake").is_some() { &schema::FAKE } else { &schema::MACHINE };
@@ -65,6 +60,9 @@ pub(crate) fn of_workload(
 ) -> Vec<Axis> {
     let mut search = Search { axes: Vec::new(), findings };
     search.section(workload, &[], section);
+    // Of a command: each variable is a knob, and what runs is a list already.
+    search.entries(workload, "env");
+    search.lists(workload, &["run"]);
     for axis in &mut search.axes {
         axis.path.splice(0..0, ["workloads".to_owned(), name.to_owned()]);
     }
@@ -91,6 +89,15 @@ impl Search<'_> {
     fn knob(&mut self, root: &Node, path: &[&str], kind: Option<&Kind>) {
         if let Some(Node { place, value: Value::List(items) }) = root.at(path) {
             self.add(path, place, items, kind);
+        }
+    }
+
+    /// Every entry of a map whose keys are free.
+    fn entries(&mut self, root: &Node, map: &str) {
+        if let Some(Node { value: Value::Map(entries), .. }) = root.get(map) {
+            for (key, _) in entries {
+                self.knob(root, &[map, key], None);
+            }
         }
     }
 
@@ -199,10 +206,11 @@ pub(crate) fn multiply(
         return None;
     }
     let cells = (0..count).map(|index| {
-        let at = positions(axes, index);
-        axes.iter()
-            .zip(at)
-            .fold(node.clone(), |node, (axis, at)| node.with(&axis.path[skip..], &axis.values[at]))
+        let mut cell = node.clone();
+        for (axis, at) in axes.iter().zip(positions(axes, index)) {
+            cell.set(&axis.path[skip..], &axis.values[at]);
+        }
+        cell
     });
     Some(cells.collect())
 }
@@ -252,6 +260,17 @@ mod tests {
         let axes = of_arm(&node("cmdline: { any: [[], [nosmt, quiet]] }"), &mut Findings::default());
         assert_eq!(found(&axes), [pair("cmdline", "none|nosmt quiet")]);
         assert!(of_arm(&node("cmdline: [[], [quiet]]"), &mut Findings::default()).is_empty());
+    }
+
+    #[test]
+    fn a_command_may_have_several_arguments_and_variables() {
+        let node =
+            node("run: { any: [[bench, -n, 1], [bench, -n, 4]] }\nenv: { THREADS: [1, 4], MODE: fast }");
+        let axes = of_workload("w", &node, &schema::COMMAND, &mut Findings::default());
+        assert_eq!(
+            found(&axes),
+            [pair("workloads/w/env/THREADS", "1|4"), pair("workloads/w/run", "bench -n 1|bench -n 4")]
+        );
     }
 
     #[test]

@@ -16,7 +16,14 @@ pub(crate) static COMMAND: Section = Section {
             looked for among `files` first, then in the guest's path. `command-time` is measured without being asked for.",
     keys: &[
         required("tool", TOOL, "`command`."),
-        optional("run", ARGV, "`shell`", "What runs; no shell is involved."),
+        optional(
+            "run",
+            Kind::Shape(
+                "a list: a program and its arguments; `{ any: [LIST, LIST] }` for several, see *Lists*",
+            ),
+            "`shell`",
+            "What runs; no shell is involved.",
+        ),
         optional(
             "shell",
             Kind::Text(SHELL),

@@ -10,6 +10,9 @@ mod attachments;
 #[path = "boot/terminal.rs"]
 mod terminal;
 
+#[path = "boot/kernel_tree.rs"]
+mod kernel_tree;
+
 use std::{
     io::{BufRead, BufReader},
     process::{Command, Output, Stdio},

@@ -185,6 +185,25 @@ fn a_tree_is_left_out_where_nobody_wants_it() {
 }
 
 #[test]
+fn a_scenario_is_found_by_its_name_though_the_tree_has_a_folder_of_that_name() {
+    let place = Place::new();
+    place.write("question/x.c", "");
+    let plan = |name: &str| {
+        let project = place.folder.path().join("project");
+        let command = &mut place.room.command();
+        command.current_dir(place.tree()).arg("--project").arg(project).args(["plan", name]).output().unwrap()
+    };
+    let output = plan("question");
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("uncommitted-changes.patch"),
+        "{}",
+        said(&output)
+    );
+    assert_eq!(plan("no-such").status.code(), Some(2));
+}
+
+#[test]
 fn what_cannot_be_compared_is_the_users_to_mend() {
     let place = Place::new();
     let said_of = |arguments: &[&str]| {

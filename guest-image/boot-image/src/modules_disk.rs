@@ -23,6 +23,8 @@ const EXTENSION: &str = "erofs";
 #[derive(Debug, Serialize, Deserialize)]
 struct Entry {
     sha256: String,
+    /// Whose modules they are.
+    tree: PathBuf,
 }
 
 /// The image of `tree`, the folder `lib/modules/RELEASE` of a kernel in a cache, whose path therefore stands for what is
@@ -37,7 +39,7 @@ pub(crate) fn obtain(
     let recipe = format!("modules disk {VERSION}\n{}", tree.display());
     let recipe = digest(recipe.as_bytes()).at("hash", Path::new("the recipe"))?;
     let lookup = || -> Result<Option<PathBuf>, BootImageError> {
-        let Some(Entry { sha256 }) = shelf.entry::<Entry>(&recipe)? else { return Ok(None) };
+        let Some(Entry { sha256, .. }) = shelf.entry::<Entry>(&recipe)? else { return Ok(None) };
         shelf.image(&sha256, EXTENSION)
     };
     if let Some(found) = lookup()? {
@@ -59,6 +61,8 @@ pub(crate) fn obtain(
     let image = work.path().join("image");
     utils.make(tree, &image, supervisor)?;
     let (sha256, path) = shelf.publish(&image, EXTENSION)?;
-    shelf.record(&recipe, &Entry { sha256 })?;
+    shelf.record(&recipe, &Entry { sha256, tree: tree.to_owned() })?;
+    // Whose kernel has left the cache serves nobody.
+    shelf.remove_entries(EXTENSION, |entry: &Entry| (!entry.tree.is_dir()).then(|| entry.sha256.clone()))?;
     Ok(path)
 }

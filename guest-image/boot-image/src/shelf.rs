@@ -111,6 +111,32 @@ impl Shelf {
         sync_folder(&self.index)
     }
 
+    /// Removes entries of one kind, and their images: those for which `of_nobody` gives the image. Entries of other kinds are not
+    /// of this form, and stay. A guest that still runs keeps its open file.
+    pub(crate) fn remove_entries<T: DeserializeOwned>(
+        &self,
+        extension: &str,
+        of_nobody: impl Fn(&T) -> Option<String>,
+    ) -> Result<(), BootImageError> {
+        for entry in fs::read_dir(&self.index).at("list", &self.index)? {
+            let path = entry.at("list", &self.index)?.path();
+            // Another process may be removing it.
+            let Ok(text) = fs::read(&path) else { continue };
+            let Some(sha256) = serde_json::from_slice(&text).ok().as_ref().and_then(&of_nobody) else {
+                continue;
+            };
+            for path in [path, self.images.join(format!("{sha256}.{extension}"))] {
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(error).at("remove", &path);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The lock on a recipe; waits for another process that makes the same image.
     pub(crate) fn lock(&self, recipe: &str, what: &str) -> Result<Lock, BootImageError> {
         let path = self.index.join(format!("{recipe}.lock"));

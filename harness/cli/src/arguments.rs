@@ -29,8 +29,8 @@ pub(crate) struct Arguments {
 /// Where things are.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Places {
-    /// Folder of runs.
-    #[arg(long, global = true, value_name = "DIR", default_value = "results")]
+    /// Folder of runs. In a kernel tree it is ~/.local/state/assay/results, which is no part of the tree.
+    #[arg(long, global = true, value_name = "DIR", default_value_os_t = crate::places::results())]
     pub(crate) results: PathBuf,
     /// Kernels, packages and images that can be had again [default: /var/cache/assay for root, else ~/.cache/assay].
     #[arg(long, global = true, value_name = "DIR", env = "ASSAY_CACHE")]

@@ -45,6 +45,20 @@ impl Places {
     }
 }
 
+/// Where runs go if nobody says otherwise: beside the user, but not into a kernel tree, of which they would be untracked changes.
+pub(crate) fn results() -> PathBuf {
+    let in_tree = matches!(kernel_tree::KernelTree::containing(Path::new(".")), Ok(Some(_)));
+    let state = || {
+        let xdg = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        Some(match xdg {
+            Some(state) => state,
+            None => Path::new(&std::env::var_os("HOME")?).join(".local/state"),
+        })
+    };
+    let state = if in_tree { state() } else { None };
+    state.map_or_else(|| "results".into(), |state| state.join("assay/results"))
+}
+
 /// A private folder for one invocation's sockets. Its lock tells the next invocation whether its maker still lives.
 #[derive(Debug)]
 pub(crate) struct Runtime {

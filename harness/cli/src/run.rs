@@ -192,7 +192,7 @@ fn planned(
         let (_, base) = scenario::candidate(&path, &project, &overrides).map_err(Failure::user)?;
         overrides.series = Some(resolve(&question.series, &base.name, &project, lab, progress)?);
     } else if overrides.base.is_none() {
-        overrides = tree_run::overrides(&path, &project, overrides, &question.tree, lab, progress)?;
+        overrides = tree_run::overrides(places, (&path, &project), overrides, &question.tree, lab, progress)?;
     }
     scenario::load(&path, &project, &overrides).map_err(Failure::user)
 }

@@ -20,8 +20,8 @@ use crate::{
 /// What the tree puts in place of what `scenario` says: base and series, on top of what was `given`. Nothing outside kernel
 /// trees, and where the scenario has a series of its own and the tree was not asked for.
 pub(crate) fn overrides(
-    scenario: &Path,
-    project: &Project,
+    places: &Places,
+    (scenario, project): (&Path, &Project),
     given: Overrides,
     flags: &TreeFlags,
     lab: &Lab,
@@ -46,7 +46,10 @@ pub(crate) fn overrides(
         return Ok(given);
     }
     progress.status(&format!("reading {}", tree.root().display()), "");
-    let changes = Changes::of(&tree, flags.against.as_deref(), &lab.supervisor).map_err(of_tree)?;
+    let results = std::path::absolute(&places.results).context("resolving the results folder")?;
+    // As the tree's own path is: without links, as far as it is there.
+    let results = results.canonicalize().unwrap_or(results);
+    let changes = Changes::of(&tree, flags.against.as_deref(), &results, &lab.supervisor).map_err(of_tree)?;
     let (config, how) = match flags.config {
         TreeConfig::Lab => lab_config(project, changes.version)?,
         TreeConfig::Tree => tree_config(&tree, &folder)?,
@@ -86,7 +89,8 @@ pub(crate) fn in_tree(flags: &TreeFlags) -> Result<bool, Failure> {
 /// A scenario by its path; else, where there is no such file, by its name in the project's `scenarios/`.
 pub(crate) fn scenario(places: &Places, named: &Path) -> Result<(PathBuf, Project), Failure> {
     let is_name = named.components().count() == 1 && named.extension().is_none();
-    if is_name && !named.exists() {
+    // In a kernel tree, `net` is a folder.
+    if is_name && !named.is_file() {
         let project = places.project(Path::new("."))?;
         let path = project.root.join("scenarios").join(named).with_extension("yaml");
         if path.is_file() {
@@ -98,13 +102,12 @@ pub(crate) fn scenario(places: &Places, named: &Path) -> Result<(PathBuf, Projec
 
 /// Why a scenario is to be run as it is; nothing if the tree can take its candidate's place.
 fn stays(scenario: &Path, project: &Project, given: &Overrides) -> Option<String> {
-    let name = match scenario::candidate(scenario, project, given) {
-        Ok((name, _)) => name,
-        // Several arms could be meant. Whatever else is wrong is told when the scenario itself is loaded.
-        Err(_) => return Some("the scenario has no candidate that a tree could be".into()),
-    };
-    // Where it cannot be loaded, it lacks a candidate, which the tree will be.
+    // Where it cannot be loaded, either it lacks a candidate, which the tree will be, or all that is wrong is told when the tree
+    // is in it.
     let plan = scenario::load(scenario, project, given).ok()?;
+    let Ok((name, _)) = scenario::candidate(scenario, project, given) else {
+        return Some("the scenario has several arms that a tree could be, and --arm names none".into());
+    };
     let arm = plan.arm(&name)?;
     (!arm.kernel.series.is_empty()).then(|| format!("the scenario's arm {name} has a series of its own"))
 }
@@ -152,10 +155,14 @@ fn tree_config(tree: &KernelTree, here: &Path) -> Result<(KernelConfig, String),
         ))
     })?;
     let missing = kernel_tree::missing_fragment(&text);
-    let added = missing.lines().count();
     let start = ConfigStart::File(ConfigFragment { name: "tree".into(), text });
+    let what = match missing.lines().count() {
+        0 => "which has all that Assay needs".to_owned(),
+        1 => "and one option that Assay needs on top".to_owned(),
+        added => format!("and {added} options that Assay needs on top"),
+    };
+    let how = format!("configured by {}, {what}", path.display());
     let fragments = vec![ConfigFragment { name: "assay".into(), text: missing }];
-    let how = format!("configured by {} and {added} options that Assay needs on top", path.display());
     Ok((KernelConfig { start, fragments }, how))
 }
 

@@ -1,6 +1,6 @@
 //! What a working tree changes, as a base and patches on top of it.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use subprocess::{Supervisor, Tool, ToolError};
 
@@ -61,17 +61,22 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// What was changed in `tree` since its merge-base with `asked`, or with its upstream as far as that can be told. Nothing
-    /// in the tree is written to.
+    /// What was changed in `tree` since its merge-base with `asked`, or with its upstream as far as that can be told. Untracked
+    /// files below `ours`, an absolute path, are the harness' own and no changes. Nothing in the tree is written to.
     ///
     /// # Errors
     /// When there is nothing to compare with, nothing that differs, or a conflict that is not resolved.
-    pub fn of(tree: &KernelTree, asked: Option<&str>, supervisor: &Supervisor) -> Result<Self, TreeError> {
+    pub fn of(
+        tree: &KernelTree,
+        asked: Option<&str>,
+        ours: &Path,
+        supervisor: &Supervisor,
+    ) -> Result<Self, TreeError> {
         let repository = Repository::of(tree, supervisor)?;
         let against = choose(&repository, asked)?;
         let base = merge_base(&repository, &against)?;
         let described = repository.describe(&base)?;
-        let snapshot = Snapshot::take(&repository)?;
+        let snapshot = Snapshot::take(&repository, ours)?;
         let git = Range { repository: &repository, snapshot: &snapshot, base: &base, described: &described };
         if git.tree_of(&base)? == snapshot.tree {
             let (base, reference) = (described, against.reference);

@@ -6,7 +6,9 @@ use std::{io, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
     /// There is no kernel to boot yet.
-    #[error("no kernel is built in {folder}: {missing} is not there (build it: {command})")]
+    #[error(
+        "no kernel is built in {folder}: {missing} is not there; build it, or name another with --build DIR or --base NAME:\n  {command}"
+    )]
     NotBuilt {
         /// The folder that kbuild writes to.
         folder: PathBuf,

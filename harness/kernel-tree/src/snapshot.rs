@@ -28,8 +28,8 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Takes everything that is tracked as it is on disk, and every untracked file that is not ignored.
-    pub(crate) fn take(repository: &Repository) -> Result<Self, TreeError> {
+    /// Takes everything that is tracked as it is on disk, and every untracked file that is neither ignored nor below `ours`.
+    pub(crate) fn take(repository: &Repository, ours: &Path) -> Result<Self, TreeError> {
         refuse_conflicts(repository)?;
         let room = tempfile::tempdir().map_err(io("create a folder in", std::env::temp_dir()))?;
         let path = |name: &str| -> Result<std::path::PathBuf, TreeError> {
@@ -45,7 +45,7 @@ impl Snapshot {
         let objects = alternates_entry(&path("objects")?);
         let mut snapshot = Self { tree: String::new(), notes: Vec::new(), room, objects };
         repository.run(snapshot.with(repository.git(&["add", "--update", "."])), "read the changed files")?;
-        snapshot.add_untracked(repository)?;
+        snapshot.add_untracked(repository, ours)?;
         let written = repository.run(snapshot.with(repository.git(&["write-tree"])), "write the tree")?;
         snapshot.tree = String::from_utf8_lossy(&written).trim().to_owned();
         Ok(snapshot)
@@ -63,7 +63,7 @@ impl Snapshot {
         self.room.path()
     }
 
-    fn add_untracked(&mut self, repository: &Repository) -> Result<(), TreeError> {
+    fn add_untracked(&mut self, repository: &Repository, ours: &Path) -> Result<(), TreeError> {
         let listed = repository.run(
             self.with(repository.git(&["ls-files", "--others", "--exclude-standard", "-z"])),
             "list untracked files",
@@ -71,6 +71,9 @@ impl Snapshot {
         let mut added = Vec::new();
         for name in listed.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
             let path = Path::new(std::ffi::OsStr::from_bytes(name));
+            if repository.root().join(path).starts_with(ours) {
+                continue;
+            }
             if name.ends_with(b"/") {
                 self.notes.push(format!("left out: {}, a repository of its own", path.display()));
                 continue;

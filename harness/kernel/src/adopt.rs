@@ -29,10 +29,13 @@ const LOCK_DEADLINE: Duration = Duration::from_secs(3600);
 /// Modules for one call of strip: far below the longest command line.
 const BATCH: usize = 500;
 
+/// Kernels of one build folder that stay in the cache: a developer goes back and forth between a few, and builds hundreds.
+const KEPT: usize = 4;
+
 /// A kernel that is built already, with its modules where make left them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {
-    /// For people: where it comes from.
+    /// Where it comes from: the absolute path of the build folder.
     pub name: String,
     /// A bzImage, or a vmlinux with a PVH note.
     pub image: PathBuf,
@@ -131,6 +134,7 @@ pub(crate) fn adopt(
     };
     let (image, pin) = cache::publish(&site.layout, &draft)?;
     site.pin(pin);
+    cache::supersede(&site.layout, &finished.name, KEPT)?;
     Ok(image)
 }
 

@@ -11,7 +11,7 @@ use crate::toy::Toy;
 
 fn changes(toy: &Toy) -> Result<Changes, TreeError> {
     let tree = KernelTree::containing(toy.root()).unwrap().unwrap();
-    Changes::of(&tree, Some("v6.12.7"), &toy.supervisor)
+    Changes::of(&tree, Some("v6.12.7"), &tree.root().join("results"), &toy.supervisor)
 }
 
 /// A repository with a tag to be compared with.
@@ -146,6 +146,7 @@ fn merges_and_long_ranges_are_one_patch() {
 fn what_is_no_source_is_left_out_with_a_note() {
     let toy = tagged();
     toy.write("net/ipv4/untracked.c", "int untracked;\n");
+    toy.write("results/run/report.html", "of the last run");
     toy.write("vmcore", vec![0; usize::try_from(9_u64 << 20).unwrap()]);
     let inner = toy.root().join("tools/inner");
     fs::create_dir_all(&inner).unwrap();

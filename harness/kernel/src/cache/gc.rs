@@ -7,7 +7,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Layout, entry::USED};
+use super::{
+    Layout,
+    entry::{USED, read_manifest},
+};
 use crate::{KernelError, error::io, folder, lock};
 
 /// Another collection takes no longer than removing everything.
@@ -65,6 +68,29 @@ pub(crate) fn collect(layout: &Layout, keep: &Keep) -> Result<Freed, KernelError
     }
     forget_requests(layout)?;
     Ok(freed)
+}
+
+/// Removes images that were taken from build folders and serve nobody any more: of folders that are gone all, of `folder` all but
+/// the last `count` that were used. What live processes use stays.
+pub(crate) fn supersede(layout: &Layout, folder: &str, count: usize) -> Result<(), KernelError> {
+    let _alone =
+        lock::exclusive(&layout.lock("gc", "run"), "removing from the cache", DEADLINE, &mut |_| ())?;
+    let mut older = Vec::new();
+    for image in list(&layout.images(), "image")? {
+        // A base's name has no slash.
+        match read_manifest(&image.path) {
+            Ok(stored) if stored.base == folder => older.push(image),
+            Ok(stored) if stored.base.starts_with('/') && !Path::new(&stored.base).is_dir() => {
+                remove(layout, image, &mut Freed::default())?;
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    older.sort_by_key(|image| std::cmp::Reverse(image.used));
+    for image in older.into_iter().skip(count) {
+        remove(layout, image, &mut Freed::default())?;
+    }
+    Ok(())
 }
 
 fn list(folder: &Path, kind: &'static str) -> Result<Vec<Candidate>, KernelError> {

@@ -8,6 +8,6 @@ pub use entry::Stored;
 pub(crate) use entry::{
     CONFIG, Draft, Found, IMAGE, SYSTEM_MAP, VMLINUX, find, publish, read_manifest, set_aside, verify_fully,
 };
-pub(crate) use gc::collect;
 pub use gc::{Freed, Keep};
+pub(crate) use gc::{collect, supersede};
 pub(crate) use layout::Layout;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot make its toy fails")]
 
+mod adoption;
 mod cache;
 mod findings;
 mod isolation;

@@ -1,6 +1,9 @@
 //! The report as JSON. `FORMAT.md` beside this crate describes every key.
 
-use std::io::{self, Write};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{
@@ -16,7 +19,7 @@ pub const FORMAT: u32 = 1;
 /// The whole document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Document {
+pub struct Document<'a> {
     /// [`FORMAT`] of the writer.
     pub format: u32,
     /// The result and its reasons.
@@ -24,7 +27,7 @@ pub struct Document {
     /// What must be known to read the numbers rightly.
     pub remarks: Vec<String>,
     /// Everything else.
-    pub model: Model,
+    pub model: Cow<'a, Model>,
 }
 
 /// The report as indented JSON, the values of single boots on one line, with a newline at its end.
@@ -36,7 +39,7 @@ pub fn json(model: &Model) -> Result<String, serde_json::Error> {
         format: FORMAT,
         conclusion: conclude(model),
         remarks: remarks(model),
-        model: model.clone(),
+        model: Cow::Borrowed(model),
     };
     let mut text = Vec::new();
     document.serialize(&mut Serializer::with_formatter(&mut text, Lines::default()))?;

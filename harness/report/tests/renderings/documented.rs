@@ -47,7 +47,7 @@ fn every_key_is_described() {
 fn the_document_can_be_read_back() {
     let model = baseline(&["hooks"]).boots("hooks", 0.001, -0.002, 1.0).model();
     for model in [model, crate::matrix::worse_at_one_place()] {
-        let document: Document = serde_json::from_str(&json(&model).unwrap()).unwrap();
-        assert_eq!((document.format, &document.model), (report::FORMAT, &model));
+        let document: Document<'_> = serde_json::from_str(&json(&model).unwrap()).unwrap();
+        assert_eq!((document.format, document.model.as_ref()), (report::FORMAT, &model));
     }
 }

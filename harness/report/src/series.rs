@@ -298,6 +298,7 @@ fn in_words(dims: &measure::Dims) -> String {
 mod tests {
     use measure::{Dims, Sample, TrialEnd};
     use plan::Design;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -444,5 +445,63 @@ mod tests {
         unknown.metric = "goodness".into();
         let error = collect(&[trial(0, 0, "a", false, vec![unknown])]).unwrap_err();
         assert_eq!(error.to_string(), "metric `goodness` is not known to this version of assay");
+    }
+
+    type ByBlock = Vec<(u32, f64)>;
+
+    /// What a series is, said once more without tables: every sample by itself, into maps.
+    fn plainly(plan: &Plan, trials: &[TrialRecord]) -> Option<BTreeMap<(SeriesKey, String), ByBlock>> {
+        let mut all: BTreeMap<(SeriesKey, String), BTreeMap<u32, f64>> = BTreeMap::new();
+        for trial in trials {
+            for sample in trial.end.samples() {
+                let definition = plan.metric(&sample.metric)?;
+                if is_traced(&definition) == trial.traced {
+                    let key = key(&definition, &plan.dimensions, &SampleKind::of(sample));
+                    let values = all.entry((key, trial.arm.clone())).or_default();
+                    if values.insert(trial.block, sample.value).is_some() {
+                        return None;
+                    }
+                }
+            }
+        }
+        Some(all.into_iter().map(|(of, values)| (of, values.into_iter().collect())).collect())
+    }
+
+    fn any_sample() -> impl Strategy<Value = Sample> {
+        let metric = prop::sample::select(vec![&metric::CPU_BUSY, &metric::CPU_APP, &metric::IOTLB_FILLS]);
+        let of = |values: &'static [&'static str]| prop::sample::select(values.to_vec());
+        let dims =
+            (of(&["tcp", "rr"]), of(&["server", "client"]), of(&["0", "1", "all"]), of(&["DMA", "none"]));
+        let provenance = prop::sample::select(vec![Provenance::Procfs, Provenance::Fake]);
+        (metric, dims, any::<f64>(), provenance).prop_filter_map(
+            "finite",
+            |(metric, (workload, side, core, iommu), value, provenance)| {
+                let dims = [("workload", workload), ("side", side), ("core", core), ("iommu-eth0", iommu)];
+                let dims = dims.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+                Sample::new(metric, value, dims, provenance)
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn tables_say_what_single_samples_say(
+            boots in prop::collection::vec((0..4_u32, any::<bool>(), any::<bool>(), prop::collection::vec(any_sample(), 0..9)), 0..9),
+        ) {
+            let trials: Vec<TrialRecord> = (0..)
+                .zip(boots)
+                .map(|(index, (block, candidate, traced, samples))| {
+                    trial(index, block, if candidate { "b" } else { "a" }, traced, samples)
+                })
+                .collect();
+            let found = arm_series(&plan(vec![]), &trials, &SampleTable::of(&trials));
+            match plainly(&plan(vec![]), &trials) {
+                None => prop_assert!(matches!(found, Err(AssembleError::TwoValues { .. })), "{found:?}"),
+                Some(expected) => {
+                    let found = found.unwrap().into_iter().map(|series| ((series.key, series.arm), series.by_block));
+                    prop_assert_eq!(found.collect::<BTreeMap<_, _>>(), expected);
+                }
+            }
+        }
     }
 }

@@ -4,6 +4,8 @@ use crate::{Model, Row, RowCandidate, describe, number};
 
 /// The false discovery rate below which a difference is worth a look.
 pub(crate) const NOTABLE: f64 = 0.05;
+/// However many groups there are, each shows so many rows.
+const FEWEST: usize = 4;
 
 /// The candidates that yielded something to show; an arm that failed is told of elsewhere.
 pub(crate) fn candidates(row: &Row) -> impl Iterator<Item = &RowCandidate> {
@@ -42,6 +44,26 @@ pub(crate) fn groups<'a>(model: &'a Model, shown: impl Fn(&Row) -> bool) -> Vec<
         }
     }
     groups
+}
+
+/// No more than about `most` rows over all groups. Differences come first, the surest of them before others; what is left stands in
+/// its order.
+pub(crate) fn bounded<'a>(groups: Vec<Group<'a>>, most: usize) -> Vec<Group<'a>> {
+    let each = (most / groups.len().max(1)).max(FEWEST);
+    let bound = |Group { title, rows }: Group<'a>| {
+        let mut ranked: Vec<(usize, &'a Row)> = rows.into_iter().enumerate().collect();
+        ranked.sort_by(|(_, a), (_, b)| surest(a).total_cmp(&surest(b)));
+        ranked.truncate(each);
+        ranked.sort_by_key(|(position, _)| *position);
+        Group { title, rows: ranked.into_iter().map(|(_, row)| row).collect() }
+    };
+    groups.into_iter().map(bound).collect()
+}
+
+/// The lowest q of a row that has a difference; all others are alike.
+pub(crate) fn surest(row: &Row) -> f64 {
+    let q = |candidate: &RowCandidate| candidate.exploration.as_ref().and_then(|exploration| exploration.q);
+    row.candidates.iter().filter_map(q).filter(|q| *q <= NOTABLE).fold(1.0, f64::min)
 }
 
 /// Whether a row is a part of something, such as one core of all, and nothing notable.

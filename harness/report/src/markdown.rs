@@ -16,6 +16,8 @@ use crate::{
 
 /// Mail is wrapped here. Tables are not.
 const COLUMNS: usize = 75;
+/// Differences beyond the gates that a letter shows.
+const LEADS: usize = 30;
 
 /// The report as markdown, with a newline at its end.
 #[must_use]
@@ -203,7 +205,7 @@ fn notable(model: &Model) -> Option<String> {
     if all == 0 {
         return None;
     }
-    let notable: Vec<_> = model.explored.iter().filter(|row| explored::is_notable(row)).collect();
+    let mut notable: Vec<_> = model.explored.iter().filter(|row| explored::is_notable(row)).collect();
     let limit = explored::NOTABLE;
     let mut lines = vec!["### Everything else: leads, not verdicts".to_owned(), String::new()];
     let text = if notable.is_empty() {
@@ -214,6 +216,11 @@ fn notable(model: &Model) -> Option<String> {
         format!("{count} of {} differ at a false discovery rate of {limit}. {rest}.", other(all))
     };
     lines.extend(wrap(&text, COLUMNS));
+    let more = notable.len().saturating_sub(LEADS);
+    if more > 0 {
+        notable.sort_by(|a, b| explored::surest(a).total_cmp(&explored::surest(b)));
+        notable.truncate(LEADS);
+    }
     if !notable.is_empty() {
         let mut rows = vec![["metric", "arm", "before", "change", "q"].map(ToOwned::to_owned).to_vec()];
         for row in notable {
@@ -234,6 +241,11 @@ fn notable(model: &Model) -> Option<String> {
             &rows,
             &[Align::Left, Align::Left, Align::Right, Align::Right, Align::Right],
         ));
+    }
+    if more > 0 {
+        let text = format!("These are the {LEADS} with the lowest q; {more} more are in report.json.");
+        lines.push(String::new());
+        lines.extend(wrap(&text, COLUMNS));
     }
     Some(lines.join("\n"))
 }

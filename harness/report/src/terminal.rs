@@ -18,10 +18,13 @@ use crate::{
     verdict,
 };
 
+/// Rows that are shown of what no gate names, unless everything is asked for: a run has thousands.
+const ROWS: usize = 120;
+
 /// How much is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// Single cores and flows only where they differ between arms.
+    /// Single cores and flows only where they differ between arms, and no more rows than one reads.
     Short,
     /// Everything.
     Full,
@@ -228,7 +231,10 @@ impl Page {
             Detail::Short if is_matrix => explored::is_notable(row),
             Detail::Short => !explored::is_detail(row),
         };
-        let groups = explored::groups(model, shown);
+        let mut groups = explored::groups(model, shown);
+        if detail == Detail::Short {
+            groups = explored::bounded(groups, ROWS);
+        }
         if groups.is_empty() && (!is_matrix || model.explored.is_empty()) {
             return;
         }
@@ -246,8 +252,17 @@ impl Page {
             let lines = self.group(model, group);
             self.lines(lines.into_iter().map(|line| format!("  {line}")));
         }
-        let hidden = model.explored.len() - groups.iter().map(|group| group.rows.len()).sum::<usize>();
-        if hidden > 0 {
+        let rows = || groups.iter().flat_map(|group| group.rows.iter().copied());
+        let notable = model.explored.iter().filter(|row| explored::is_notable(row)).count()
+            - rows().filter(|row| explored::is_notable(row)).count();
+        let hidden = model.explored.len() - rows().count();
+        if notable > 0 {
+            let hidden = number::counted(hidden, "row");
+            self.hang(
+                "  ",
+                &format!("{hidden} left out, {notable} of them with a difference; report.json has all"),
+            );
+        } else if hidden > 0 {
             let hidden = number::counted(hidden, "row");
             let what = if is_matrix { "" } else { " of single cores and flows" };
             let compared = model.explored.iter().any(explored::is_compared);

@@ -73,6 +73,22 @@ impl Lab {
         self
     }
 
+    /// Every boot yields a number for each of so many cores; the candidates' are multiplied.
+    pub(crate) fn many_cores(mut self, cores: u32, factor: impl Fn(u32) -> f64) -> Self {
+        for trial in &mut self.trials {
+            let (candidate, block) = (trial.arm != "baseline", trial.block);
+            let samples = trial.end.samples_mut().expect("the boot was measured");
+            samples.extend((0..cores).map(|core| {
+                let dims = [("workload", "tcp"), ("side", "server"), ("core", &core.to_string())];
+                let dims = dims.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+                let factor = if candidate { factor(core) } else { 1.0 };
+                let value = (20.0 + f64::from((core + block * 7) % 11) / 50.0) * factor;
+                Sample::new(&metric::CPU_SOFTIRQ, value, dims.collect(), Provenance::Procfs).expect("finite")
+            }));
+        }
+        self
+    }
+
     pub(crate) fn without_gates(mut self) -> Self {
         self.plan.gates.clear();
         self

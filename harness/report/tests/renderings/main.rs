@@ -172,3 +172,30 @@ fn full_detail_shows_every_core() {
     let short = terminal(&model, PLAIN);
     assert!(!short.contains("core 1") && short.contains("2 rows of single cores and flows"), "{short}");
 }
+
+#[test]
+fn of_thousands_of_rows_the_surest_differences_are_shown_and_the_rest_is_counted() {
+    let lab = baseline(&["hooks"])
+        .boots("hooks", 0.0, 0.0, 1.0)
+        .many_cores(900, |core| if core % 3 == 0 { 1.3 } else { 1.0 });
+    let model = lab.model();
+    let text = terminal(&model, PLAIN);
+    assert!(text.lines().count() < 250, "{}", text.lines().count());
+    assert!(
+        text.contains("left out, ") && text.contains("of them with a difference; report.json has all"),
+        "{text}"
+    );
+    // What is shown of the cores has a difference, and the order of the plan.
+    let shown: Vec<u32> = text
+        .lines()
+        .filter_map(|line| {
+            line.split_once("cpu-softirq server core ")?.1.split_whitespace().next()?.parse().ok()
+        })
+        .collect();
+    assert!(shown.len() > 10 && shown.iter().all(|core| core % 3 == 0), "{shown:?}");
+    let letter = markdown(&model);
+    assert!(letter.contains("300 of ") && letter.contains("270 more are in report.json"), "{letter}");
+    assert!(letter.lines().count() < 150, "{}", letter.lines().count());
+    let full = terminal(&model, Terminal { detail: Detail::Full, ..PLAIN });
+    assert!(full.contains("cpu-softirq server core 899"));
+}

@@ -1,6 +1,7 @@
 //! What reports look like, for each kind of result.
 
 mod documented;
+mod history;
 mod lab;
 mod matrix;
 mod pages;

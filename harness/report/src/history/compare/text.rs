@@ -99,16 +99,21 @@ pub fn compare_markdown(compared: &Compared) -> String {
         lines.extend([String::new(), format!("### {}", heading(compared.times)), String::new()]);
         lines.extend(wrap(legend(compared.times), MAIL));
         lines.push(String::new());
-        let mut cells = vec![["metric", "first", "second", "change"].map(ToOwned::to_owned).to_vec()];
+        // Between runs there is no p-value, and so no q.
+        let columns = if compared.times == Times::SameBlocks { 5 } else { 4 };
+        let heading = ["metric", "first", "second", "change", "q"];
+        let mut cells: Vec<Vec<String>> = vec![heading[..columns].iter().map(ToString::to_string).collect()];
         cells.extend(rows.iter().map(|row| {
-            vec![
+            let all = [
                 describe::label(&row.series),
                 number::median(&row.first, row.unit),
                 number::median(&row.second, row.unit),
                 change(row),
-            ]
+                row.q.map_or_else(|| "-".to_owned(), number::probability),
+            ];
+            all[..columns].to_vec()
         }));
-        lines.extend(table::markdown(&cells, &align[..4]));
+        lines.extend(table::markdown(&cells, &align[..columns]));
     }
     for text in remainder(compared, hidden) {
         lines.push(String::new());

@@ -4,6 +4,7 @@ mod guest;
 mod history;
 mod series;
 mod tree;
+mod tune;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ pub(crate) use guest::{GuestFlags, Root, ShareFlag};
 pub(crate) use history::{Compare, CompareFormat, Runs, Trend};
 pub(crate) use series::{Series, SeriesChoice, SeriesFlags};
 pub(crate) use tree::{TreeConfig, TreeFlags};
+pub(crate) use tune::{Partition, Smt, Tune};
 
 /// Tests Linux kernel patches: builds a baseline and a patched kernel, boots both, runs network workloads on them,
 /// and says what the patch changed.
@@ -102,6 +104,11 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make this machine a quiet bench: show what would be set and why, set it, put it back.
+    ///
+    /// Without --apply nothing is changed. With it, how everything was is written down first, so that --restore can put it
+    /// back after a crash, too. With a command, everything is put back when the command ends, however it ends.
+    Tune(Tune),
     /// Print the hook that makes a shell complete `assay`: bases, series and runs too.
     ///
     /// bash: assay completions bash > ~/.local/share/bash-completion/completions/assay;

@@ -30,6 +30,7 @@ mod talk;
 mod terminal;
 mod tree_build;
 mod tree_run;
+mod tune;
 
 use std::process::ExitCode;
 
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         Command::Runs(flags) => history::runs(&places, &flags),
         Command::Compare(flags) => history::compare(&places, &flags),
         Command::Trend(flags) => history::trend(&places, &flags),
+        Command::Tune(arguments) => tune::tune(&arguments),
         Command::Doctor { json } => doctor::doctor(&places, json),
         Command::Completions { shell } => complete::print(shell),
         Command::Manual { folder } => manual::manual(folder.as_deref()),

@@ -37,15 +37,16 @@ impl CpuSet {
         Some(Self(cpus))
     }
 
-    /// As a mask of hexadecimal words.
+    /// As a mask of hexadecimal words, the highest without leading zeros.
     #[must_use]
     pub fn to_mask(&self) -> String {
-        let words = self.0.last().map_or(1, |last| last / 32 + 1);
+        let highest = self.0.last().map_or(0, |last| last / 32);
         let word = |index: u32| {
-            let bits = self.0.range(index * 32..(index + 1) * 32);
-            format!("{:08x}", bits.fold(0_u32, |bits, cpu| bits | 1 << (cpu % 32)))
+            let bits =
+                self.0.range(index * 32..(index + 1) * 32).fold(0_u32, |bits, cpu| bits | 1 << (cpu % 32));
+            if index == highest { format!("{bits:x}") } else { format!("{bits:08x}") }
         };
-        (0..words).rev().map(word).collect::<Vec<_>>().join(",")
+        (0..=highest).rev().map(word).collect::<Vec<_>>().join(",")
     }
 
     /// Whether there is none.
@@ -142,7 +143,8 @@ mod tests {
         assert_eq!("0-3,8".parse::<CpuSet>().unwrap(), CpuSet::of([0, 1, 2, 3, 8]));
         assert!("\n".parse::<CpuSet>().unwrap().is_empty());
         assert_eq!(CpuSet::from_mask("1,00000003\n").unwrap(), CpuSet::of([0, 1, 32]));
-        assert_eq!(CpuSet::from_mask("00000000").unwrap().to_mask(), "00000000");
+        assert_eq!(CpuSet::from_mask("00000000").unwrap().to_mask(), "0");
+        assert_eq!(CpuSet::of([0, 33]).to_mask(), "2,00000001");
         assert_eq!(CpuSet::from_mask("zz"), None);
     }
 

@@ -58,14 +58,34 @@ impl Distribution {
         if self.root { command.to_owned() } else { format!("sudo {command}") }
     }
 
-    /// The command that installs a package.
+    /// What this distribution calls a package; none if it is not known.
+    #[must_use]
+    pub fn package(&self, package: &Package) -> Option<&'static str> {
+        match self.family {
+            Family::Debian => Some(package.debian),
+            Family::Fedora => Some(package.fedora),
+            Family::Arch => Some(package.arch),
+            Family::Other => None,
+        }
+    }
+
+    /// The command that installs packages, without their names; none if it is not known.
+    #[must_use]
+    pub fn installer(&self) -> Option<String> {
+        match self.family {
+            Family::Debian => Some(self.as_root("apt-get install")),
+            Family::Fedora => Some(self.as_root("dnf install")),
+            Family::Arch => Some(self.as_root("pacman -S")),
+            Family::Other => None,
+        }
+    }
+
+    /// How a package is installed.
     #[must_use]
     pub fn install(&self, package: &Package) -> String {
-        match self.family {
-            Family::Debian => self.as_root(&format!("apt-get install {}", package.debian)),
-            Family::Fedora => self.as_root(&format!("dnf install {}", package.fedora)),
-            Family::Arch => self.as_root(&format!("pacman -S {}", package.arch)),
-            Family::Other => format!(
+        match (self.installer(), self.package(package)) {
+            (Some(installer), Some(name)) => format!("{installer} {name}"),
+            _ => format!(
                 "install {} (Debian: {}, Fedora: {}, Arch: {})",
                 package.name, package.debian, package.fedora, package.arch
             ),

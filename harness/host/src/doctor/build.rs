@@ -38,12 +38,14 @@ fn tool(patient: &Patient<'_>, package: &Package) -> Finding {
                 _ => format!("for {}", package.purpose),
             };
             let lost = match package.without {
-                Without::Needed => format!("{} cannot be done", package.purpose),
-                Without::Lost(what) => format!("only {what} cannot be done"),
+                Without::Needed => format!("without it: no {}", package.purpose),
+                Without::Lost(what) => format!("without it: no {what}"),
             };
-            Finding::new(GROUP, package.name, State::Missing, why)
+            let mut finding = Finding::new(GROUP, package.name, State::Missing, why)
                 .means(lost)
-                .changed_by(patient.distribution.install(package))
+                .changed_by(patient.distribution.install(package));
+            finding.package = patient.distribution.package(package).map(str::to_owned);
+            finding
         }
     };
     if needed { finding.needed() } else { finding }

@@ -17,7 +17,7 @@ pub(super) fn examine(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     findings.push(idle(patient));
     findings.push(isolation(patient));
     findings.push(clock(patient));
-    findings.push(mitigations(patient));
+    findings.push(kernel(patient));
 }
 
 fn tune(patient: &Patient<'_>) -> String {
@@ -194,22 +194,37 @@ fn clock(patient: &Patient<'_>) -> Finding {
     let others = patient.root.read(&format!("{at}/available_clocksource")).unwrap_or_default();
     let found = format!("{current} (of {others})");
     match current.as_str() {
-        "tsc" | "kvm-clock" | "arch_sys_counter" | "hyperv_clocksource_tsc_page" => Finding::new(GROUP, subject, State::Ok, found),
-        _ => Finding::new(GROUP, subject, State::Limited, found)
-            .means("reading the time takes a microsecond or more, which every latency tool does for every packet")
-            .changed_by(patient.distribution.write("tsc", &format!("{at}/current_clocksource"))),
+        "tsc" | "kvm-clock" | "arch_sys_counter" | "hyperv_clocksource_tsc_page" => {
+            Finding::new(GROUP, subject, State::Ok, found)
+        }
+        _ => {
+            let finding = Finding::new(GROUP, subject, State::Limited, found)
+                .means("reading the time takes a microsecond or more, which every latency tool does for every packet");
+            if others.split_ascii_whitespace().any(|source| source == "tsc") {
+                let file = format!("{at}/current_clocksource");
+                finding.changed_by(patient.distribution.write("tsc", &file))
+            } else {
+                finding.advised("the kernel gave the TSC up, or never had it: `dmesg` says why")
+            }
+        }
     }
 }
 
-fn mitigations(patient: &Patient<'_>) -> Finding {
-    let subject = "mitigations";
-    match patient.parameter("mitigations") {
-        Some(value) if value.split(',').any(|word| word == "off") => {
-            Finding::new(GROUP, subject, State::Limited, format!("mitigations={value}")).means(
-                "exits and system calls are cheaper than on machines that people use; every report says so",
-            )
-        }
-        Some(value) => Finding::new(GROUP, subject, State::Ok, format!("mitigations={value}")),
-        None => Finding::new(GROUP, subject, State::Ok, "the kernel's default"),
+fn kernel(patient: &Patient<'_>) -> Finding {
+    let release = &patient.probes.release;
+    let Some(value) = patient.parameter("mitigations") else {
+        return Finding::new(
+            GROUP,
+            "kernel",
+            State::Ok,
+            format!("Linux {release}, mitigations as by default"),
+        );
+    };
+    let found = format!("Linux {release}, mitigations={value}");
+    if value.split(',').any(|word| word == "off") {
+        Finding::new(GROUP, "kernel", State::Limited, found)
+            .means("exits and system calls are cheaper than on machines that people use")
+    } else {
+        Finding::new(GROUP, "kernel", State::Ok, found)
     }
 }

@@ -100,7 +100,10 @@ fn qemu(probe: &QemuProbe, oldest: &str) -> Finding {
     let list =
         |features: &[&Feature]| features.iter().map(|feature| feature.name).collect::<Vec<_>>().join(", ");
     let Features { version, .. } = features;
-    let mut found = format!("{version}: {}", list(&there));
+    let mut found = version.clone();
+    if !there.is_empty() {
+        found.push_str(&format!(" with {}", list(&there)));
+    }
     if !lacking.is_empty() {
         found.push_str(&format!("; without {}", list(&lacking)));
     }

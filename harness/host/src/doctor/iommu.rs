@@ -31,9 +31,24 @@ fn iommu(patient: &Patient<'_>) -> Finding {
         let units = patient.root.names("/sys/class/iommu").len();
         let mode = patient.root.read(&format!("{GROUPS}/0/type"));
         let mode = mode.map(|mode| format!(", default domain {mode}")).unwrap_or_default();
-        return Finding::new(GROUP, subject, State::Ok, format!("{count} groups, {units} units{mode}"));
+        return Finding::new(
+            GROUP,
+            subject,
+            State::Ok,
+            format!("{count} groups, {units} {}{mode}", if units == 1 { "unit" } else { "units" }),
+        );
     }
     let tables = "/sys/firmware/acpi/tables";
+    let nothing = "no device can be passed through; IOMMU questions run on QEMU's emulated one";
+    if !patient.root.exists(tables) {
+        return Finding::new(
+            GROUP,
+            subject,
+            State::Unavailable,
+            "no device is behind one, and the firmware's tables cannot be seen from here",
+        )
+        .means(nothing);
+    }
     let (table, parameter) = if patient.root.exists(&format!("{tables}/DMAR")) {
         ("DMAR", "intel_iommu=on iommu=pt")
     } else if patient.root.exists(&format!("{tables}/IVRS")) {
@@ -45,7 +60,7 @@ fn iommu(patient: &Patient<'_>) -> Finding {
             State::Unavailable,
             "the firmware describes none (no DMAR or IVRS table)",
         )
-        .means("no device can be passed through; IOMMU questions run on QEMU's emulated one");
+        .means(nothing);
         return if patient.is_guest() {
             finding.advised("on the host of this virtual machine: give it a vIOMMU")
         } else {
@@ -58,7 +73,7 @@ fn iommu(patient: &Patient<'_>) -> Finding {
         State::Missing,
         format!("the firmware describes one ({table}), and no device is behind it"),
     )
-    .means("no device can be passed through; IOMMU questions run on QEMU's emulated one")
+    .means(nothing)
     .changed_by(patient.distribution.kernel_parameter(parameter))
 }
 
@@ -78,7 +93,12 @@ fn vfio(patient: &Patient<'_>) -> Finding {
             .means("no device can be passed through until it is")
             .changed_by(patient.distribution.as_root("modprobe vfio-pci"));
     }
-    Finding::new(GROUP, subject, State::Unavailable, "this kernel has no vfio-pci")
+    let found = if patient.root.exists(&modules) {
+        "this kernel has no vfio-pci"
+    } else {
+        "vfio-pci is not loaded, and this kernel's modules are not here"
+    };
+    Finding::new(GROUP, subject, State::Unavailable, found)
         .means("no device of this machine can be passed through; guests in guests can still be tried under emulation")
 }
 

@@ -73,6 +73,8 @@ pub struct Finding {
     pub advice: Option<String>,
     /// Whether Assay's main job needs it.
     pub needed: bool,
+    /// The distribution's package, where the command is to install one.
+    pub package: Option<String>,
 }
 
 /// Everything that is known about this machine.
@@ -125,6 +127,7 @@ impl Finding {
             command: None,
             advice: None,
             needed: false,
+            package: None,
         }
     }
 

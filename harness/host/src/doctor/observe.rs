@@ -60,10 +60,14 @@ fn pmus(patient: &Patient<'_>, wanted: impl Fn(&str) -> bool) -> Vec<String> {
     patient.root.names(PMUS).into_iter().filter(|name| wanted(name)).collect()
 }
 
-/// Names without their numbers, with how many there are of each: `uncore_imc` x 8.
+/// Names without the numbers that tell boxes of one kind apart, with how many there are of each: `uncore_imc x 8`. The
+/// number in `amd_l3` is part of the name.
 fn counted(names: &[String]) -> String {
-    let kind =
-        |name: &String| name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('_').to_owned();
+    let kind = |name: &String| {
+        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let boxes = stem.ends_with('_') || stem == "dmar";
+        if boxes { stem.trim_end_matches('_').to_owned() } else { name.clone() }
+    };
     let mut kinds: Vec<(String, usize)> = vec![];
     for name in names {
         let kind = kind(name);
@@ -200,7 +204,7 @@ fn bpf(patient: &Patient<'_>) -> Finding {
     let btf = patient.root.exists("/sys/kernel/btf/vmlinux");
     let types = if btf { "BTF is there" } else { "no BTF" };
     let Some(level) = patient.root.number::<u8>("/proc/sys/kernel/unprivileged_bpf_disabled") else {
-        return Finding::new(GROUP, subject, State::Unavailable, "this kernel has no BPF system call");
+        return Finding::new(GROUP, subject, State::Unavailable, "the kernel says nothing about BPF");
     };
     let found = format!("{types}, kernel.unprivileged_bpf_disabled={level}");
     if !btf {
@@ -220,8 +224,8 @@ mod tests {
 
     #[test]
     fn pmus_of_a_kind_are_counted() {
-        let names =
-            ["uncore_iio_0", "uncore_iio_1", "uncore_imc_0", "dmar0", "dmar1", "amd_df"].map(str::to_owned);
-        assert_eq!(counted(&names), "uncore_iio x 2, uncore_imc, dmar x 2, amd_df");
+        let names = ["uncore_iio_0", "uncore_iio_1", "uncore_imc_0", "dmar0", "dmar1", "amd_df", "amd_l3"]
+            .map(str::to_owned);
+        assert_eq!(counted(&names), "uncore_iio x 2, uncore_imc, dmar x 2, amd_df, amd_l3");
     }
 }

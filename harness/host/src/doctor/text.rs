@@ -12,6 +12,8 @@ pub struct Style {
 }
 
 const STATE_WIDTH: usize = 12;
+/// Of what stands below a finding.
+const INDENT: usize = 2 + STATE_WIDTH + 2;
 
 /// The whole checkup.
 #[must_use]
@@ -27,26 +29,60 @@ pub fn text(checkup: &Checkup, style: Style) -> String {
     }
     for findings in checkup.findings.chunk_by(|a, b| a.group == b.group) {
         text.push_str(&format!("\n{}\n", findings[0].group.title()));
-        // A dozen tools that are as they should be are one line.
+        // A dozen tools that are as they should be are one line, and so are those that one command installs.
         let (plain, others): (Vec<&Finding>, Vec<&Finding>) =
             findings.iter().partition(|finding| finding.group == Group::Building && is_plain(finding));
-        if !plain.is_empty() {
-            let list: Vec<String> = plain
-                .iter()
-                .map(|tool| {
-                    if tool.found == "there" {
-                        tool.subject.clone()
-                    } else {
-                        format!("{} {}", tool.subject, tool.found)
-                    }
-                })
-                .collect();
-            text.push_str(&line("there", State::Ok, &list.join(", "), style));
-        }
+        let (packages, others): (Vec<&Finding>, Vec<&Finding>) = others
+            .into_iter()
+            .partition(|finding| finding.package.is_some() && finding.state == State::Missing);
+        text.push_str(&tools(&plain, style));
+        text.push_str(&missing(&packages, style));
         for finding in others {
             text.push_str(&line(&finding.subject, finding.state, &finding.found, style));
             text.push_str(&below(finding, style));
         }
+    }
+    text
+}
+
+/// Tools that are there, with their versions.
+fn tools(plain: &[&Finding], style: Style) -> String {
+    let list: Vec<String> = plain
+        .iter()
+        .map(|tool| match tool.found.as_str() {
+            "there" => tool.subject.clone(),
+            version => format!("{} {version}", tool.subject),
+        })
+        .collect();
+    if list.is_empty() { String::new() } else { line("there", State::Ok, &list.join(", "), style) }
+}
+
+/// Tools that packages would bring: first those without which nothing goes.
+fn missing(packages: &[&Finding], style: Style) -> String {
+    let mut text = String::new();
+    for needed in [true, false] {
+        let of: Vec<&&Finding> = packages.iter().filter(|finding| finding.needed == needed).collect();
+        let Some(first) = of.first() else { continue };
+        let names: Vec<String> = of
+            .iter()
+            .map(|tool| {
+                let broken = tool.found.starts_with("does not run");
+                if broken { format!("{} ({})", tool.subject, tool.found) } else { tool.subject.clone() }
+            })
+            .collect();
+        let what = if needed { "needed" } else { "for some questions" };
+        text.push_str(&line(what, State::Missing, &names.join(", "), style));
+        let mut purposes: Vec<&str> = vec![];
+        for purpose in of.iter().filter_map(|tool| tool.found.strip_prefix("for ")) {
+            if !purposes.contains(&purpose) {
+                purposes.push(purpose);
+            }
+        }
+        text.push_str(&indented(&format!("for {}", purposes.join("; ")), style));
+        let names: Vec<&str> = of.iter().filter_map(|tool| tool.package.as_deref()).collect();
+        let installer = first.command.as_deref().unwrap_or_default();
+        let installer = installer.strip_suffix(names[0]).unwrap_or(installer);
+        text.push_str(&command(&format!("{installer}{}", names.join(" "))));
     }
     text
 }
@@ -79,22 +115,21 @@ fn colour(state: State) -> &'static str {
 
 fn below(finding: &Finding, style: Style) -> String {
     let mut text = String::new();
-    let indent = 2 + STATE_WIDTH + 2;
-    if let Some(consequence) = &finding.consequence {
-        for line in wrap(consequence, style.width.saturating_sub(indent)) {
-            text.push_str(&format!("{:indent$}{line}\n", ""));
-        }
+    for sentence in finding.consequence.iter().chain(&finding.advice) {
+        text.push_str(&indented(sentence, style));
     }
-    if let Some(advice) = &finding.advice {
-        for line in wrap(advice, style.width.saturating_sub(indent)) {
-            text.push_str(&format!("{:indent$}{line}\n", ""));
-        }
-    }
-    if let Some(command) = &finding.command {
-        // Never wrapped: it is there to be copied.
-        text.push_str(&format!("{:indent$}$ {command}\n", ""));
-    }
+    text.extend(finding.command.iter().map(|line| command(line)));
     text
+}
+
+fn indented(sentence: &str, style: Style) -> String {
+    let lines = wrap(sentence, style.width.saturating_sub(INDENT));
+    lines.into_iter().map(|line| format!("{:INDENT$}{line}\n", "")).collect()
+}
+
+/// Never wrapped: it is there to be copied.
+fn command(command: &str) -> String {
+    format!("{:INDENT$}$ {command}\n", "")
 }
 
 /// Breaks at spaces; a word that is too long stands alone.

@@ -158,6 +158,7 @@ pub(crate) fn model(stored: &Stored) -> Result<Model, Failure> {
             kernel: Some(host.kernel.clone()),
             qemu: Some(host.qemu.clone()),
             accel: Some(host.accel.clone()),
+            bench: host.bench.as_ref().map(bench).unwrap_or_default(),
         },
         run: file.run.clone(),
         folder: Some(stored.folder.clone()),
@@ -168,6 +169,25 @@ pub(crate) fn model(stored: &Stored) -> Result<Model, Failure> {
         warnings: vec![],
     })?;
     Ok(model)
+}
+
+/// How the machine stood, in words; what it did not say is `unavailable`.
+fn bench(bench: &store::Bench) -> BTreeMap<String, String> {
+    let said = |value: Option<String>| value.unwrap_or_else(|| "unavailable".to_owned());
+    let governor = bench.governor.as_ref().map(|governor| match &bench.driver {
+        Some(driver) => format!("{governor} ({driver})"),
+        None => governor.clone(),
+    });
+    let facts = [
+        ("governor", said(governor)),
+        ("turbo", said(bench.turbo.map(|on| if on { "on" } else { "off" }.to_owned()))),
+        ("smt", said(bench.smt.clone())),
+        ("idle states", said(bench.deepest_idle_us.map(|latency| format!("up to {latency} us")))),
+        ("isolated", bench.isolated.clone().unwrap_or_else(|| "none".to_owned())),
+        ("load", said(bench.load.map(|load| format!("{load:.2}")))),
+        ("tuned", bench.tuned.as_ref().map_or_else(|| "no".to_owned(), |since| format!("since {since}"))),
+    ];
+    facts.map(|(what, how)| (what.to_owned(), how)).into()
 }
 
 #[cfg(test)]

@@ -55,6 +55,10 @@ fn start(places: &Places, question: &Question, progress: &mut Progress) -> Resul
     for remark in scenario::remarks(&plan) {
         progress.line(format!("note: {remark}"));
     }
+    let machine = host::Root::machine();
+    if let Some(note) = crate::tune::tuned_note(&machine, &crate::tune::state_file())? {
+        progress.line(note);
+    }
     let bench = lab.bench_for(&plan, progress)?;
     let started = Timestamp::now();
     let results = std::path::absolute(&places.results).context("resolving the results folder")?;

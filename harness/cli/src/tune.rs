@@ -71,6 +71,14 @@ pub(crate) fn tuned_note(root: &Root, file: &StateFile) -> Result<Option<String>
     })
 }
 
+/// Since when this machine is tuned.
+pub(crate) fn tuned_since(root: &Root, file: &StateFile) -> Result<Option<String>, TuneError> {
+    Ok(match file.status(&tune::boot_id(root)?)? {
+        Status::Untuned | Status::Rebooted(_) => None,
+        Status::Tuned(state) => Some(state.since),
+    })
+}
+
 fn request(arguments: &arguments::Tune) -> Request {
     // A command's threads are not bound to CPUs by us, and in an isolated partition nobody else spreads them.
     let alone = arguments.cores.as_ref().is_some_and(|cores| cores.len() == 1);

@@ -37,6 +37,10 @@ pub(crate) fn facts(model: &Model) -> Vec<Fact> {
     facts.extend(workloads(model));
     facts.push(("design".to_owned(), design(model)));
     facts.push(("host".to_owned(), host(&model.host)));
+    if !model.host.bench.is_empty() {
+        let bench = model.host.bench.iter().map(|(what, how)| format!("{what} {how}"));
+        facts.push(("bench".to_owned(), bench.collect::<Vec<_>>().join(", ")));
+    }
     facts.push(("QEMU".to_owned(), recorded(model.host.qemu.as_deref())));
     facts.push(("run".to_owned(), format!("{} by assay {}", model.run.name, model.run.assay)));
     facts.push(("time".to_owned(), time(model)));

@@ -114,6 +114,9 @@ pub struct Host {
     pub qemu: Option<String>,
     /// `kvm`, or `tcg` and the reason why not KVM.
     pub accel: Option<String>,
+    /// How it stood for timed runs when the run began, by what: `governor`, `load`. Empty if nobody looked.
+    #[serde(default)]
+    pub bench: BTreeMap<String, String>,
 }
 
 /// One arm.

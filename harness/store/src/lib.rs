@@ -33,7 +33,7 @@ pub use index::{
     consult,
 };
 pub use read::{Stored, list, newest, read};
-pub use record::{ArmKernel, GuestRoot, Host, RunFile};
+pub use record::{ArmKernel, Bench, GuestRoot, Host, RunFile};
 pub use run::Run;
 pub use rusqlite::Error as SqliteError;
 

@@ -54,6 +54,31 @@ pub struct Host {
     pub guest_root: GuestRoot,
     /// sha256 of the initramfs that carries the agent.
     pub initramfs_sha256: String,
+    /// How the machine stood for timed runs when the run began; absent in runs of an Assay that did not look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bench: Option<Bench>,
+}
+
+/// How the machine stood for timed runs. What it did not say is absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bench {
+    /// The frequency governor, or several with how many CPUs have each.
+    pub governor: Option<String>,
+    /// The frequency driver.
+    pub driver: Option<String>,
+    /// Whether turbo was allowed.
+    pub turbo: Option<bool>,
+    /// `/sys/devices/system/cpu/smt/control`.
+    pub smt: Option<String>,
+    /// The longest time that waking from an allowed idle state took, in microseconds.
+    pub deepest_idle_us: Option<u32>,
+    /// CPUs that the scheduler left alone.
+    pub isolated: Option<String>,
+    /// Load average over one minute.
+    pub load: Option<f64>,
+    /// Since when the machine was tuned with `assay tune`, RFC 3339; absent if it was not.
+    pub tuned: Option<String>,
 }
 
 /// The root image of the guests.

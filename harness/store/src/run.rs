@@ -266,6 +266,20 @@ mod tests {
     }
 
     #[test]
+    fn runs_from_before_the_bench_was_recorded_are_read() {
+        let results = tempfile::tempdir().unwrap();
+        let mut file = run_file();
+        let old = create(results.path(), &file).folder().to_owned();
+        assert!(!fs::read_to_string(old.join("run.json")).unwrap().contains("bench"));
+        assert_eq!(read(&old).unwrap().file.host.bench, None);
+        file.run = "20260102-000000-test".into();
+        let load = Some(0.25);
+        file.host.bench = Some(crate::Bench { turbo: Some(false), load, ..crate::Bench::default() });
+        let new = create(results.path(), &file).folder().to_owned();
+        assert_eq!(read(&new).unwrap().file.host, file.host);
+    }
+
+    #[test]
     fn the_newest_run_is_the_one_started_last() {
         let results = tempfile::tempdir().unwrap();
         assert!(matches!(newest(results.path()), Err(StoreError::NoSuchRun { .. })));

@@ -125,6 +125,9 @@ impl Lab {
                 kernel: Some("6.1.0-40-amd64".into()),
                 qemu: Some("QEMU emulator version 10.0.2".into()),
                 accel: Some("tcg: no vmx or svm".into()),
+                bench: [("governor", "performance"), ("load", "0.08"), ("turbo", "unavailable")]
+                    .map(|(what, how)| (what.to_owned(), how.to_owned()))
+                    .into(),
             },
             run: "iommu-hooks-1".into(),
             folder: Some("/results/iommu-hooks-1".into()),

@@ -1,10 +1,10 @@
 //! What a series does wrong is a result with its place.
 
-use kernel::Fault;
+use kernel::{Applies, Fault, Style, StyleLevel};
 use measure::BuildEnd;
 use plan::ConfigValue;
 
-use crate::toy::{CHANGES_ALPHA, Toy, had_stage};
+use crate::toy::{CHANGES_ALPHA, Toy, had_stage, new_file};
 
 #[test]
 fn a_patch_that_does_not_apply_names_patch_file_line_and_hunk() {
@@ -89,4 +89,51 @@ fn a_patch_that_changed_since_it_was_planned_is_the_users_error() {
     let error = toy.obtain(&toy.open(), &spec).0.unwrap_err();
     assert_eq!(error.fault(), Fault::User);
     assert!(error.to_string().contains("has changed since it was planned"), "{error}");
+}
+
+#[test]
+fn a_series_is_inspected_patch_by_patch() {
+    let toy = Toy::new();
+    let kernels = toy.open();
+    let stale = CHANGES_ALPHA.replace("-\treturn TOY + beta(1);", "-\treturn TOY + gamma(1);");
+    // A stand-in for checkpatch, which a series may bring along like any file.
+    let script = "print \"$ARGV[-1]:3: WARNING:TOY: as told\\n\"; exit 1;";
+    let spec = toy.patched("three", &[&new_file("scripts/checkpatch.pl", script), &stale, CHANGES_ALPHA]);
+    let inspected = kernels.inspect(&spec, &mut |_| ()).unwrap();
+    let names: Vec<&str> = inspected.iter().map(|patch| patch.patch.as_str()).collect();
+    assert_eq!(names, ["three/0001-x.patch", "three/0002-x.patch", "three/0003-x.patch"]);
+    assert_eq!(inspected[0].applies, Applies::Yes);
+    let Applies::No(failure) = &inspected[1].applies else { panic!("{:?}", inspected[1]) };
+    assert_eq!(failure.patch, "three/0002-x.patch");
+    assert_eq!(inspected[2].applies, Applies::NotReached);
+    let Style::Checked(findings) = &inspected[2].style else { panic!("{:?}", inspected[2]) };
+    assert_eq!(
+        (findings[0].line, findings[0].level, findings[0].kind.as_str(), findings[0].message.as_str()),
+        (3, StyleLevel::Warning, "TOY", "as told")
+    );
+    let without = kernels.inspect(&toy.patched("plain", &[CHANGES_ALPHA]), &mut |_| ()).unwrap();
+    assert!(
+        matches!(&without[0].style, Style::Unavailable(why) if why.contains("has no scripts/checkpatch.pl"))
+    );
+}
+
+#[test]
+fn the_compilers_warnings_stay_with_the_image() {
+    let toy = Toy::new();
+    let warns = CHANGES_ALPHA.replace("return TOY + beta(2)", "return TOY + beta(1 / 0)");
+    let spec = toy.patched("warns", &[&warns]);
+    let base = toy.build(&toy.open(), &toy.base());
+    toy.build(&toy.open(), &spec);
+    // From the cache.
+    let kernels = toy.open();
+    let image = kernels.lookup(&spec).unwrap().unwrap();
+    let warnings = kernels.warnings(&image).unwrap().unwrap();
+    assert!(
+        warnings.len() == 1
+            && warnings[0].starts_with("alpha.c:5:")
+            && warnings[0].contains("division by zero"),
+        "{warnings:?}"
+    );
+    assert_eq!(kernels.warnings(&base).unwrap(), Some(vec![]));
+    assert!(kernels.verify().unwrap().is_empty(), "they are one of the image's files");
 }

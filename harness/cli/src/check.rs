@@ -169,8 +169,12 @@ impl On<'_> {
         let base_warnings_known = base.is_some();
         known.extend(base.into_iter().flatten().map(|warning| kernel::without_place(&warning)));
         let mut last = None;
+        let count = inspected.len();
         let mut patches = Vec::new();
         for (index, inspected) in inspected.into_iter().enumerate() {
+            if self.depth != Depth::Style && inspected.applies == Applies::Yes {
+                progress.line(format!("{}: with {} of {count} patches", spec.base.name, index + 1));
+            }
             let (build, image) = if self.depth == Depth::Style {
                 (Build::NotBuilt("not asked for".to_owned()), None)
             } else if inspected.applies == Applies::Yes {
@@ -183,7 +187,7 @@ impl On<'_> {
         }
         let boot = match (self.bench, last) {
             (None, _) => Boot::NotBooted("not asked for".to_owned()),
-            (Some(_), None) => Boot::NotBooted("the last patch does not build".to_owned()),
+            (Some(_), None) => Boot::NotBooted("there is no kernel with all patches".to_owned()),
             (Some(bench), Some(image)) => self.boot(bench, image, progress)?,
         };
         let series = spec.series.first().map(|series| series.name.clone()).unwrap_or_default();

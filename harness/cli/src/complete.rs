@@ -1,6 +1,7 @@
 //! Shell completions. The shell asks `assay` itself what may stand at the cursor, so bases, series and runs complete too.
 
 use std::{
+    ffi::OsStr,
     io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -10,7 +11,7 @@ use anyhow::Context;
 use clap::{CommandFactory, ValueEnum};
 use clap_complete::{
     CompleteEnv,
-    engine::CompletionCandidate,
+    engine::{CompletionCandidate, PathCompleter, ValueCompleter},
     env::{EnvCompleter, Shells},
 };
 
@@ -59,9 +60,13 @@ pub(crate) fn bases() -> Vec<CompletionCandidate> {
     candidates(project().map(|project| project.bases()))
 }
 
-/// The series of the project that the current folder is in.
-pub(crate) fn series() -> Vec<CompletionCandidate> {
-    candidates(project().map(|project| project.series()))
+/// The series of the project that the current folder is in, and files and folders: a series may be any of them.
+pub(crate) fn series(current: &OsStr) -> Vec<CompletionCandidate> {
+    let known = candidates(project().map(|project| project.series()));
+    let begins = |candidate: &CompletionCandidate| {
+        candidate.get_value().to_string_lossy().starts_with(&*current.to_string_lossy())
+    };
+    known.into_iter().filter(begins).chain(PathCompleter::any().complete(current)).collect()
 }
 
 /// The runs in the results folder, newest first; of `results` alone, since the options are not known here.

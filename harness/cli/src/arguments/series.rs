@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use clap_complete::engine::ArgValueCandidates;
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 
 /// Series to put on top of a base.
 #[derive(Debug, Default, Args)]
 pub(crate) struct SeriesFlags {
     /// A series: a name in `patches/`, a folder of patches, an mbox (also gzip), a maildir, a mail, a diff, `-` for
     /// standard input, or a range of commits `A..B`. May be given more than once.
-    #[arg(long, add = ArgValueCandidates::new(crate::complete::series))]
+    #[arg(long, add = ArgValueCompleter::new(crate::complete::series))]
     pub(crate) series: Vec<String>,
     /// The repository of a range of commits [default: the current folder's].
     #[arg(long, value_name = "DIR")]
@@ -57,7 +57,7 @@ pub(crate) enum Series {
 pub(crate) struct SeriesChoice {
     /// A name in `patches/`, a folder of patches, an mbox (also gzip), a maildir, a mail, a diff, `-` for standard input,
     /// or a range of commits `A..B`.
-    #[arg(add = ArgValueCandidates::new(crate::complete::series))]
+    #[arg(add = ArgValueCompleter::new(crate::complete::series))]
     pub(crate) series: String,
     /// The repository of a range of commits [default: the current folder's].
     #[arg(long, value_name = "DIR")]

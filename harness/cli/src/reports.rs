@@ -165,7 +165,11 @@ pub(crate) fn model(stored: &Stored) -> Result<Model, Failure> {
         started: file.started.clone(),
         assay: file.assay.clone(),
         finished,
-        repeat: vec![format!("assay run scenarios/{}.yaml", file.plan.name)],
+        repeat: vec![if file.command.is_empty() {
+            format!("assay run scenarios/{}.yaml", file.plan.name)
+        } else {
+            file.command.clone()
+        }],
         warnings: vec![],
     })?;
     Ok(model)

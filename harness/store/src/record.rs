@@ -24,6 +24,9 @@ pub struct RunFile {
     pub kernels: BTreeMap<String, ArmKernel>,
     /// Where it ran.
     pub host: Host,
+    /// The command that repeats it, words quoted for a shell; empty in runs of older versions.
+    #[serde(default)]
+    pub command: String,
 }
 
 /// How an arm's kernel was come by.

@@ -127,6 +127,7 @@ mod tests {
 
     fn run_file() -> RunFile {
         RunFile {
+            command: "assay run scenarios/null.yaml".into(),
             format: FORMAT,
             run: "20260101-000000-test".into(),
             assay: "0.1.0".into(),

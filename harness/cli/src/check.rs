@@ -69,7 +69,8 @@ struct PatchCheck {
 #[serde(rename_all = "kebab-case")]
 enum Build {
     Built {
-        seconds: f64,
+        /// How long that took; nothing for a kernel that was in the cache.
+        seconds: Option<f64>,
         /// What no kernel before this patch warned of; nothing if that is not known, as the kernel is older than that record.
         new_warnings: Option<Vec<String>>,
     },
@@ -215,6 +216,7 @@ impl On<'_> {
         known: &mut BTreeSet<String>,
         progress: &mut Progress,
     ) -> Result<(Build, Option<KernelImage>), Failure> {
+        let cached = self.kernels.lookup(spec).map_err(of_kernel)?.is_some();
         let begin = Instant::now();
         let image = match obtain(self.kernels, spec, self.logs, progress)? {
             BuildEnd::Built(image) => image,
@@ -224,7 +226,8 @@ impl On<'_> {
         let new_warnings = warnings.map(|warnings| {
             warnings.into_iter().filter(|warning| known.insert(kernel::without_place(warning))).collect()
         });
-        Ok((Build::Built { seconds: begin.elapsed().as_secs_f64(), new_warnings }, Some(image)))
+        let seconds = (!cached).then(|| begin.elapsed().as_secs_f64());
+        Ok((Build::Built { seconds, new_warnings }, Some(image)))
     }
 
     fn boot(&self, bench: &Bench, image: KernelImage, progress: &mut Progress) -> Result<Boot, Failure> {

@@ -30,7 +30,11 @@ pub(super) fn table(checks: &[BaseCheck]) -> String {
         text.push('\n');
     }
     let clean = checks.iter().filter(|check| check.is_clean()).count();
-    text.push_str(&format!("{clean} of {} bases clean\n", checks.len()));
+    text.push_str(&match checks.len() {
+        1 if clean == 1 => "clean\n".to_owned(),
+        1 => "not clean\n".to_owned(),
+        all => format!("{clean} of {all} bases clean\n"),
+    });
     text
 }
 
@@ -66,12 +70,15 @@ fn style(patch: &PatchCheck) -> String {
 
 fn build(patch: &PatchCheck) -> String {
     match &patch.build {
-        Build::Built { new_warnings: None, seconds } => format!("yes, {seconds:.0} s; warnings unknown"),
-        Build::Built { new_warnings: Some(new), seconds } => match new.len() {
-            0 => format!("yes, {seconds:.0} s"),
-            1 => format!("1 NEW WARNING, {seconds:.0} s"),
-            count => format!("{count} NEW WARNINGS, {seconds:.0} s"),
-        },
+        Build::Built { new_warnings, seconds } => {
+            let took = seconds.map_or("cached".to_owned(), |seconds| format!("{seconds:.0} s"));
+            match new_warnings.as_ref().map(Vec::len) {
+                None => format!("yes, {took}; warnings unknown"),
+                Some(0) => format!("yes, {took}"),
+                Some(1) => format!("1 NEW WARNING, {took}"),
+                Some(count) => format!("{count} NEW WARNINGS, {took}"),
+            }
+        }
         Build::Failed(_) => "NO".to_owned(),
         Build::NotBuilt(why) => why.clone(),
     }

@@ -89,6 +89,9 @@ pub(crate) enum Command {
         /// Print only the path of the report's file in that format.
         #[arg(long)]
         path: bool,
+        /// Write it to this file instead of standard output.
+        #[arg(long, short, value_name = "FILE", conflicts_with = "path")]
+        output: Option<PathBuf>,
     },
     /// List the runs in the results folder, newest first: how far each got and what it found.
     Runs(Runs),

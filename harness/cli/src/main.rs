@@ -1,5 +1,6 @@
 //! The `assay` command: arguments, terminal, exit codes and wiring.
 
+mod again;
 mod arguments;
 mod attachments;
 mod bisect;
@@ -65,7 +66,10 @@ fn main() -> ExitCode {
         Command::Shell(arguments) => shell::shell(&places, &arguments),
         Command::Gdb { pid, arguments } => debugger::gdb(pid, arguments),
         Command::Kernel { command } => kernels::kernel(&places, &command),
-        Command::Report { run, format, path } => reports::print(&places, run.as_deref(), format, path),
+        Command::Report { run, format, path: true, .. } => reports::path(&places, run.as_deref(), format),
+        Command::Report { run, format, output, .. } => {
+            reports::print(&places, run.as_deref(), format, output.as_deref())
+        }
         Command::Runs(flags) => history::runs(&places, &flags),
         Command::Compare(flags) => history::compare(&places, &flags),
         Command::Trend(flags) => history::trend(&places, &flags),

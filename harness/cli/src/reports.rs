@@ -1,6 +1,10 @@
 //! `assay report` and the end of `assay run`: one model, four forms, kept beside the run.
 
-use std::{collections::BTreeMap, path::Path, process::ExitCode};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Context;
 use report::{Colour, Detail, Evidence, Model, Outcome, Terminal};
@@ -54,25 +58,39 @@ fn escaped(path: &Path) -> String {
     path.as_os_str().as_encoded_bytes().iter().map(escape).collect()
 }
 
-/// The report of a run that is over.
+/// `assay report`: the report of a run, finished or not, to a file or to standard output.
 pub(crate) fn print(
     places: &Places,
     run: Option<&Path>,
     format: Format,
-    path_only: bool,
+    output: Option<&Path>,
 ) -> Result<ExitCode, Failure> {
-    let folder = match run {
-        Some(run) => places.run_folder(run),
-        None => store::newest(&places.results).map_err(user)?,
+    let stored = store::read(&folder(places, run)?).map_err(user)?;
+    let Some(output) = output else {
+        return Ok(ExitCode::from(keep_and_print(&stored, format)?.exit_code()));
     };
-    let stored = store::read(&folder).map_err(user)?;
-    if path_only {
-        let path = folder.join(file(format));
-        let path = path.canonicalize().with_context(|| format!("{} has no report yet", folder.display()))?;
-        println!("{}", path.display());
-        return Ok(ExitCode::SUCCESS);
+    let model = model(&stored)?;
+    std::fs::write(output, render(&model, format, Output::File)?)
+        .map_err(|error| Failure::user(format!("assay: --output {}: {error}", output.display())))?;
+    Ok(ExitCode::from(report::overall(&model).exit_code()))
+}
+
+/// `assay report --path`: where a run's report is.
+pub(crate) fn path(places: &Places, run: Option<&Path>, format: Format) -> Result<ExitCode, Failure> {
+    let folder = folder(places, run)?;
+    store::read(&folder).map_err(user)?;
+    let path = folder.join(file(format));
+    let path = path.canonicalize().with_context(|| format!("{} has no report yet", folder.display()))?;
+    println!("{}", path.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The folder of the run that is meant: the newest, if none is named.
+fn folder(places: &Places, run: Option<&Path>) -> Result<PathBuf, Failure> {
+    match run {
+        Some(run) => Ok(places.run_folder(run)),
+        None => store::newest(&places.results).map_err(user),
     }
-    Ok(ExitCode::from(keep_and_print(&stored, format)?.exit_code()))
 }
 
 /// The file that keeps a form of the report.

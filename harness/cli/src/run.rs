@@ -16,6 +16,7 @@ use scenario::Overrides;
 use store::{ArmKernel, Claim, RunFile, Stored};
 
 use crate::{
+    again,
     arguments::{self, Places, Question},
     bisect,
     builds::build_arms,
@@ -51,7 +52,7 @@ pub(crate) fn run(places: &Places, arguments: &arguments::Run) -> Result<ExitCod
 /// A new run.
 fn start(places: &Places, question: &Question, progress: &mut Progress) -> Result<Stored, Failure> {
     let lab = Lab::open(places)?;
-    let plan = planned(places, question, &lab, progress)?;
+    let (plan, command) = planned(places, question, &lab, progress)?;
     for remark in scenario::remarks(&plan) {
         progress.line(format!("note: {remark}"));
     }
@@ -73,7 +74,7 @@ fn start(places: &Places, question: &Question, progress: &mut Progress) -> Resul
         started: started.to_string(),
         kernels: builds.into_iter().map(|(arm, build)| (arm, ArmKernel { build })).collect(),
         host: bench.facts()?,
-        command: command(question, &plan),
+        command,
         plan,
     };
     let mut run = store::Run::create(claim, &file)?;
@@ -173,13 +174,13 @@ fn trials(
     }
 }
 
-/// The plan that answers a question.
+/// The plan that answers a question, and the command that asks it again.
 fn planned(
     places: &Places,
     question: &Question,
     lab: &Lab,
     progress: &mut Progress,
-) -> Result<Plan, Failure> {
+) -> Result<(Plan, String), Failure> {
     let given = !question.series.is_empty();
     let (path, project) = match &question.scenario {
         Some(named) => tree_run::scenario(places, named)?,
@@ -199,59 +200,14 @@ fn planned(
     } else if overrides.base.is_none() {
         overrides = tree_run::overrides(places, (&path, &project), overrides, &question.tree, lab, progress)?;
     }
-    scenario::load(&path, &project, &overrides).map_err(Failure::user)
-}
-
-/// The command that asks a question again. A series from standard input is asked for where it was kept.
-fn command(question: &Question, plan: &Plan) -> String {
-    let mut words = vec!["assay".to_owned(), "run".to_owned()];
-    words.extend(question.scenario.iter().map(|path| path.display().to_string()));
-    let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
-    if let Some(base) = &question.base {
-        option("base", base.clone());
-    }
-    if let Some(arm) = &question.arm {
-        option("arm", arm.clone());
-    }
-    for text in &question.series.series {
-        let kept = plan.arms.iter().flat_map(|arm| &arm.kernel.series).last();
-        match kept.filter(|_| text == "-") {
-            Some(series) => option("series", series.folder.display().to_string()),
-            None => option("series", text.clone()),
-        }
-    }
-    if let Some(git) = &question.series.git {
-        option("git", git.display().to_string());
-    }
-    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-}
-
-/// A word as a shell takes it for one.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@~^".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
+    let command = again::command(question, overrides.series.as_deref().unwrap_or_default());
+    Ok((scenario::load(&path, &project, &overrides).map_err(Failure::user)?, command))
 }
 
 /// The plan of a scenario, printed with every default decided.
 pub(crate) fn plan(places: &Places, question: &Question, json: bool) -> Result<ExitCode, Failure> {
     let lab = Lab::open(places)?;
-    let plan = planned(places, question, &lab, &mut Progress::new())?;
+    let (plan, _) = planned(places, question, &lab, &mut Progress::new())?;
     crate::plans::print(&lab, &plan, json)?;
     Ok(ExitCode::SUCCESS)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_survive_a_shell() {
-        assert_eq!(quoted("v6.12..HEAD~2"), "v6.12..HEAD~2");
-        assert_eq!(quoted("my series.mbox"), "'my series.mbox'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
-    }
 }

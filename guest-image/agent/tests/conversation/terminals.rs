@@ -114,8 +114,10 @@ fn a_shell_on_a_terminal_controls_its_jobs_and_gives_its_status() {
         ..Interact::default()
     });
     talk.until("ready> ");
-    talk.types("sleep 100\n");
-    talk.until("sleep 100\r\n");
+    // What it prints says that it has the terminal. The echo of its line does not: until the child is in the foreground,
+    // Ctrl-C would be the shell's, and the sleep would outlive it.
+    talk.types("sh -c 'echo be\"\"gins; exec sleep 100'\n");
+    talk.until("begins\r\n");
     talk.types("\u{3}");
     talk.types("echo status $?\n");
     talk.until("status 130");

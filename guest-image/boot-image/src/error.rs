@@ -54,8 +54,8 @@ pub enum BootImageError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A manifest is not what this version writes.
-    #[error("reading the manifest {}", path.display())]
+    /// A manifest could not be put into words.
+    #[error("writing the manifest {}", path.display())]
     Manifest {
         /// The file.
         path: PathBuf,

@@ -50,13 +50,12 @@ impl Shelf {
         Ok(shelf)
     }
 
-    /// The index entry of a recipe, if there is one.
+    /// The index entry of a recipe, if there is one. One of another form, as another version wrote it, counts as none: the
+    /// image is made anew.
     pub(crate) fn entry<T: DeserializeOwned>(&self, recipe: &str) -> Result<Option<T>, BootImageError> {
         let path = self.entry_path(recipe);
         match fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text)
-                .map(Some)
-                .map_err(|source| BootImageError::Manifest { path, source }),
+            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).at("read", &path),
         }
@@ -257,6 +256,14 @@ mod tests {
         assert!(!path.exists());
         assert_eq!(fs::read(path.with_extension("img.damaged")).unwrap(), b"abd");
         assert_eq!(with_image(&shelf, b"abc").1, path, "it can be made again");
+    }
+
+    #[test]
+    fn an_index_entry_of_another_form_counts_as_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open(folder.path()).unwrap();
+        shelf.record("recipe", &"of another form").unwrap();
+        assert_eq!(shelf.entry::<u32>("recipe").unwrap(), None);
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod read;
 mod serve;
 mod session;
 mod share;
+mod source;
 mod terminal;
 
 use std::{io, process::ExitCode};

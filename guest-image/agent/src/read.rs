@@ -1,4 +1,4 @@
-//! Reading files, for `Read` and for the snapshots around a command.
+//! Reading files and what is none, for `Read` and for the snapshots around a command.
 
 use std::{
     fs::File,
@@ -9,7 +9,7 @@ use std::{
 
 use nix::fcntl::OFlag;
 
-use crate::pattern;
+use crate::{pattern, source};
 
 /// Most bytes that one request may hold in memory.
 const MOST_IN_ALL: usize = 64 * 1024 * 1024;
@@ -38,11 +38,16 @@ pub(crate) enum Net {
     OfThread,
 }
 
-/// Reads all files that match, each up to `limit` bytes.
+/// Reads all files that match, each up to `limit` bytes, and sources, which have bounds of their own.
 pub(crate) fn read_all(patterns: &[String], limit: usize, net: Net) -> Result<Vec<Reading>, String> {
     let mut readings = Vec::new();
     let mut left = MOST_IN_ALL;
     for pattern in patterns {
+        if let Some(content) = source::read(pattern) {
+            left = left.saturating_sub(content.as_ref().map_or(0, Vec::len));
+            readings.push(Reading { path: pattern.clone(), content });
+            continue;
+        }
         let paths = pattern::expand(&through(net, pattern))?;
         if paths.is_empty() {
             readings.push(Reading { path: pattern.clone(), content: Err("nothing matches".into()) });

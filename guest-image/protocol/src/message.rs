@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Version of the protocol. The agent says it in [`FromAgent::Ready`]; the host refuses another one. Both are built
 /// from one tree, so this guards against a stale image, not against the past.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Most bytes of payload in one message.
 pub const CHUNK: usize = 64 * 1024;
@@ -42,8 +42,9 @@ pub enum ToAgent {
         /// Whether this is the last part.
         last: bool,
     },
-    /// Read files. Each pattern is an absolute path in which `*` matches within one component. Answered by one
-    /// `File` after another, then `Done`.
+    /// Read files. Each pattern is an absolute path in which `*` matches within one component, or a source, `KIND:NAME`,
+    /// which is no file and is answered as one called so. `clock:monotonic` is CLOCK_MONOTONIC in nanoseconds, a decimal
+    /// number and a line end. Answered by one `File` after another, then `Done`.
     Read {
         /// This request.
         id: Id,

@@ -11,6 +11,7 @@ use serde::Deserialize;
 ///   "release": "6.12.0-fake",
 ///   "seed": 1,
 ///   "files": { "/proc/cmdline": { "text": "console=ttyS0\n" }, "/proc/stat": { "file": "stat.txt" } },
+///   "files_after": { "/proc/stat": { "file": "stat-later.txt" } },
 ///   "commands": [
 ///     { "match": ["iperf3", "-s"], "until_killed": true },
 ///     { "match": ["iperf3"], "stdout": { "file": "iperf3.json" }, "delay_ms": 5,
@@ -24,8 +25,9 @@ use serde::Deserialize;
 /// ```
 ///
 /// A command is answered by the first entry whose `match` is the beginning of its argv (the program's file name
-/// counts); a command that no entry matches fails as one that is not installed. Files that are not listed do not exist.
-/// Paths of `file` are relative to the script.
+/// counts); a command that no entry matches fails as one that is not installed. Files that are not listed do not exist;
+/// those in `files_after` are read instead of those in `files` by snapshots after a command. Sources of snapshots that are
+/// no files, such as `clock:monotonic`, are listed like files. Paths of `file` are relative to the script.
 ///
 /// The arm is told by the kernel image: the trimmed text of that file is looked up in `kernels`; an image that is not
 /// listed there behaves like `{}`. `factor` multiplies the `numbers` of every command; `noise` adds to it a relative
@@ -41,6 +43,9 @@ pub(super) struct Script {
     /// Files in the guest.
     #[serde(default)]
     pub(super) files: BTreeMap<String, Content>,
+    /// Files that are different after a command.
+    #[serde(default)]
+    pub(super) files_after: BTreeMap<String, Content>,
     /// The kernel's log.
     #[serde(default)]
     pub(super) kernel_log: Content,
@@ -156,7 +161,8 @@ impl Script {
     }
 
     fn contents(&mut self, act: &mut impl FnMut(&mut Content) -> Result<(), String>) -> Result<(), String> {
-        for content in self.files.values_mut().chain([&mut self.kernel_log]) {
+        let files = self.files.values_mut().chain(self.files_after.values_mut());
+        for content in files.chain([&mut self.kernel_log]) {
             act(content)?;
         }
         for kernel in self.kernels.values_mut() {

@@ -210,7 +210,8 @@ impl Guest {
             let mut any = false;
             for (path, content) in self.script.files.iter().filter(|(path, _)| matches(pattern, path)) {
                 any = true;
-                let bytes = content.text().as_bytes();
+                let later = self.script.files_after.get(path).filter(|_| moment == Moment::After);
+                let bytes = later.unwrap_or(content).text().as_bytes();
                 let bytes = &bytes[..bytes.len().min(limit)];
                 let mut chunks = bytes.chunks(CHUNK).peekable();
                 if chunks.peek().is_none() {

@@ -65,6 +65,38 @@ fn twins_are_the_same_and_the_exit_status_is_0() {
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
 }
 
+#[test]
+fn counters_around_a_workload_come_to_the_report_and_what_a_kernel_lacks_with_the_reason() {
+    let room = Room::new();
+    let output = run(&room, "counters").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let report = room.report();
+    let median = |metric: &str, dims: &[(&str, &str)]| {
+        let rows = report["model"]["explored"].as_array().unwrap().iter().filter(|row| {
+            row["series"]["metric"] == metric
+                && dims.iter().all(|(name, value)| row["series"]["dims"][name] == **value)
+        });
+        let medians: Vec<f64> = rows.map(|row| row["baseline"]["median"].as_f64().unwrap()).collect();
+        let [one] = medians[..] else { panic!("{metric} {dims:?}: {medians:?}") };
+        one
+    };
+    // 5.0 s by the guest's own clock, whatever its tools and the host say.
+    let all = median("interrupts", &[("core", "all")]);
+    assert!((all - 1110.1).abs() < 0.1, "{all}");
+    let cores = median("interrupts", &[("core", "0")]) + median("interrupts", &[("core", "1")]);
+    assert!((all - cores).abs() < 1e-6, "{all} {cores}");
+    assert!(median("interrupts-by-source", &[("source", "eth0-rx-1")]) > 300.0);
+    assert!(median("softirqs", &[("kind", "NET_RX")]) > 700.0);
+    let packets = median("softnet-packets-per-page", &[]) / median("softnet-packets", &[("core", "all")]);
+    let interrupts = median("nic-interrupts-per-page", &[]);
+    assert!(packets > 0.0 && interrupts > 0.0, "{packets} {interrupts}");
+    assert!(median("memory-available", &[]) > 4e8);
+    let unavailable = report["model"]["unavailable"].to_string();
+    for reason in ["idle-residency", "cpuidle driver: none", "page-allocations", "CONFIG_VM_EVENT_COUNTERS"] {
+        assert!(unavailable.contains(reason), "{reason}: {unavailable}");
+    }
+}
+
 /// The places of a gate or a row whose values are named here.
 fn at<'a>(entries: &'a serde_json::Value, values: &[(&str, &str)]) -> Vec<&'a serde_json::Value> {
     let entries = entries.as_array().unwrap().iter();

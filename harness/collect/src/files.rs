@@ -47,6 +47,17 @@ pub(crate) fn grown(name: &str, before: u64, after: u64) -> Result<u64, String> 
     after.checked_sub(before).ok_or_else(|| format!("{name} went back from {before} to {after}"))
 }
 
+/// By how much a counter of 32 bits that only grows has grown: it starts again at 0 after 2^32 - 1. In a window it gets
+/// nowhere near half of that, so that a larger step means that it went back.
+pub(crate) fn grown_32(name: &str, before: u64, after: u64) -> Result<u64, String> {
+    const WRAP: u64 = 1 << 32;
+    if before >= WRAP || after >= WRAP {
+        return Err(format!("{name} has more than 32 bits"));
+    }
+    let growth = (after + WRAP - before) % WRAP;
+    if growth < WRAP / 2 { Ok(growth) } else { grown(name, before, after) }
+}
+
 /// A count for arithmetic.
 #[expect(clippy::cast_precision_loss, reason = "counts within one window are far below 2^53")]
 pub(crate) fn float(count: u64) -> f64 {

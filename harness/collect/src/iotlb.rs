@@ -2,11 +2,9 @@
 //!
 //! The cache is a hash table in QEMU: its hits and misses are not those of hardware, hence the provenance.
 
-use measure::{GuestTrace, MetricDef, Provenance, Traffic, Window, metric};
+use measure::{GuestTrace, MetricDef, Provenance, Window, metric};
 
-use crate::{Reduced, files::float, net::UNCOUNTED};
-
-const PAGE: f64 = 4096.0;
+use crate::{Reduced, files::float, per::pages};
 
 /// Each metric and the events that it sums up (QEMU, `hw/i386/trace-events`).
 const METRICS: [(MetricDef, &[&str]); 4] = [
@@ -34,7 +32,7 @@ pub(crate) fn reduce(window: &Window, reduced: &mut Reduced) {
     if translating.is_empty() {
         return reduced.lack(&all, &[], "no guest has an IOMMU");
     }
-    let pages = match pages(window.traffic) {
+    let pages = match pages(window) {
         Ok(pages) => pages,
         Err(why) => return reduced.lack(&all, &[], why),
     };
@@ -56,14 +54,4 @@ pub(crate) fn reduce(window: &Window, reduced: &mut Reduced) {
             }
         }
     }
-}
-
-/// Pages of payload that crossed the wire in both directions. Where one guest has both NICs, each page is translated
-/// twice and still counts once.
-fn pages(traffic: Traffic) -> Result<f64, String> {
-    let Traffic::Bulk(payload) = traffic else {
-        return Err("the workload moves no bulk payload".to_owned());
-    };
-    let moved = payload.client_to_server.zip(payload.server_to_client).ok_or(UNCOUNTED)?;
-    Ok((float(moved.0) + float(moved.1)) / PAGE)
 }

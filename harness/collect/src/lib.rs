@@ -7,25 +7,39 @@
 
 #![deny(missing_docs)]
 
+mod context;
 mod cpu;
+mod cpuidle;
 mod files;
+mod interrupts;
 mod iotlb;
+mod memory;
 mod net;
+mod per;
+mod softirqs;
+mod softnet;
+mod table;
 
 use measure::{Dims, MetricDef, Provenance, Sample, Window};
 use plan::Collector;
 
 pub use iotlb::EVENTS;
 
-/// The files that these collectors need, as patterns for the agent. Paths below `/proc/net` are read within the
-/// endpoint's network namespace.
+/// What these collectors need to have read, as patterns and sources for the agent's snapshots. Paths below `/proc/net` are
+/// read within the endpoint's network namespace.
 #[must_use]
 pub fn patterns(collectors: &[Collector]) -> Vec<String> {
     let mut patterns: Vec<String> = Vec::new();
     for collector in collectors {
         let files: &[&str] = match collector {
             Collector::Cpu => &[cpu::STAT],
-            Collector::Net => &[net::SNMP, net::NETSTAT, net::DEV, net::SOFTNET_STAT],
+            Collector::Net => &[net::SNMP, net::NETSTAT, net::DEV, softnet::STAT],
+            Collector::Interrupts => &[interrupts::INTERRUPTS, net::DEV, interrupts::VIRTIO_NICS, per::CLOCK],
+            Collector::Softirqs => &[softirqs::SOFTIRQS, per::CLOCK],
+            Collector::Context => &[cpu::STAT, per::CLOCK],
+            Collector::Softnet => &[softnet::STAT, per::CLOCK],
+            Collector::Cpuidle => &cpuidle::FILES,
+            Collector::Memory => &[memory::MEMINFO, memory::VMSTAT, per::CLOCK],
             Collector::Iotlb => &[],
         };
         patterns.extend(files.iter().map(|&file| file.to_owned()));
@@ -42,6 +56,16 @@ pub struct Reduced {
     pub samples: Vec<Sample>,
     /// What could not be measured, and why.
     pub unavailable: Vec<String>,
+    lacks: Vec<Lack>,
+}
+
+/// Something that could not be measured.
+#[derive(Clone, Debug, PartialEq)]
+struct Lack {
+    metrics: Vec<&'static str>,
+    /// Dimensions and their values.
+    places: Vec<String>,
+    reason: String,
 }
 
 /// Reduces what was read around a workload, collector by collector.
@@ -55,10 +79,16 @@ pub fn reduce(collectors: &[Collector], window: &Window) -> Reduced {
         match collector {
             Collector::Cpu => cpu::reduce(window, &mut reduced),
             Collector::Net => net::reduce(window, &mut reduced),
+            Collector::Interrupts => interrupts::reduce(window, &mut reduced),
+            Collector::Softirqs => softirqs::reduce(window, &mut reduced),
+            Collector::Context => context::reduce(window, &mut reduced),
+            Collector::Softnet => softnet::reduce(window, &mut reduced),
+            Collector::Cpuidle => cpuidle::reduce(window, &mut reduced),
+            Collector::Memory => memory::reduce(window, &mut reduced),
             Collector::Iotlb => iotlb::reduce(window, &mut reduced),
         }
     }
-    reduced
+    reduced.in_words()
 }
 
 impl Reduced {
@@ -70,12 +100,55 @@ impl Reduced {
         }
     }
 
+    /// Adds a sample, or says why there is none.
+    fn put(
+        &mut self,
+        metric: &MetricDef,
+        value: Result<f64, String>,
+        provenance: Provenance,
+        dims: &[(&str, &str)],
+    ) {
+        match value {
+            Ok(value) => self.add(metric, value, provenance, dims),
+            Err(why) => self.lack(&[*metric], dims, why),
+        }
+    }
+
     /// Says why there are no samples of these metrics with these dimensions.
     fn lack(&mut self, metrics: &[MetricDef], dims: &[(&str, &str)], reason: impl std::fmt::Display) {
-        let names: Vec<&str> = metrics.iter().map(|metric| metric.name).collect();
         let dims: Vec<String> = dims.iter().map(|(key, value)| format!("{key} {value}")).collect();
-        let place = if dims.is_empty() { String::new() } else { format!(" ({})", dims.join(", ")) };
-        self.unavailable.push(format!("{}{place}: {reason}", names.join(", ")));
+        self.lacks.push(Lack {
+            metrics: metrics.iter().map(|metric| metric.name).collect(),
+            places: if dims.is_empty() { vec![] } else { vec![dims.join(", ")] },
+            reason: reason.to_string(),
+        });
+    }
+
+    /// Puts what is lacking for one reason into one sentence: first the metrics of one place, then the places that lack the
+    /// same ones.
+    fn in_words(mut self) -> Self {
+        let mut sentences: Vec<Lack> = Vec::new();
+        let mut by_place: Vec<Lack> = Vec::new();
+        for lack in self.lacks.drain(..) {
+            match by_place.iter_mut().find(|one| (&one.places, &one.reason) == (&lack.places, &lack.reason)) {
+                Some(one) => one.metrics.extend(lack.metrics),
+                None => by_place.push(lack),
+            }
+        }
+        for lack in by_place {
+            match sentences
+                .iter_mut()
+                .find(|one| (&one.metrics, &one.reason) == (&lack.metrics, &lack.reason))
+            {
+                Some(one) => one.places.extend(lack.places),
+                None => sentences.push(lack),
+            }
+        }
+        self.unavailable.extend(sentences.into_iter().map(|Lack { metrics, places, reason }| {
+            let places = if places.is_empty() { String::new() } else { format!(" ({})", places.join("; ")) };
+            format!("{}{places}: {reason}", metrics.join(", "))
+        }));
+        self
     }
 }
 

@@ -6,6 +6,7 @@
 
 #![deny(missing_docs)]
 
+mod collector;
 mod end;
 pub mod metric;
 mod sample;
@@ -14,6 +15,7 @@ mod test;
 mod trial;
 mod window;
 
+pub use collector::{Around, Collector};
 pub use end::{ApplyFailure, BuildEnd, CrashKind, CrashReport, GuestFacts, KernelImage, TrialEnd};
 pub use metric::{Better, Definition, MetricDef, Unit, YieldedBy};
 pub use sample::{Dims, Provenance, RawFile, Sample};

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Around, Collector};
+
 /// Unit of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -19,6 +21,8 @@ pub enum Unit {
     Count,
     /// Things for each 4 KiB page of payload.
     PerPage,
+    /// Things in a second.
+    PerSecond,
     /// Seconds.
     Seconds,
     /// Milliseconds.
@@ -46,6 +50,7 @@ impl Unit {
             Self::Percent => "%",
             Self::Count => "",
             Self::PerPage => "/page",
+            Self::PerSecond => "/s",
             Self::Seconds => "s",
             Self::Milliseconds => "ms",
             Self::Nanoseconds => "ns",
@@ -78,18 +83,18 @@ pub enum YieldedBy {
     Sockperf,
     /// A command of the scenario.
     Command,
-    /// The collector `cpu`, around any workload.
-    Cpu,
-    /// The collector `net`, around any workload.
-    Net,
-    /// The collector `net`, around a workload over TCP.
-    NetAroundTcp,
-    /// The collector `net`, around a workload that moves bulk payload (iperf3).
-    NetAroundBulk,
-    /// The collector `iotlb`, around a workload that moves bulk payload (iperf3).
-    IotlbAroundBulk,
+    /// A collector, around workloads of a kind.
+    Collector(Collector, Around),
     /// Every boot; no workload.
     Boot,
+}
+
+impl YieldedBy {
+    /// Whether its samples come from boots in which something is traced, and from no other.
+    #[must_use]
+    pub fn is_traced(self) -> bool {
+        matches!(self, Self::Collector(collector, _) if collector.is_tracing())
+    }
 }
 
 /// A metric's definition: one of [`ALL`], or one that a plan gives for a command's output.
@@ -121,15 +126,37 @@ pub const SIDES: &[&str] = &["server", "client", "guest"];
 /// The values of the dimension `direction`: who sends.
 pub const DIRECTIONS: &[&str] = &["client-to-server", "server-to-client"];
 
+/// A workload's tool, every boot, or a collector: around anything, or as in `Net around Tcp`.
+macro_rules! yielded_by {
+    (Iperf3) => {
+        YieldedBy::Iperf3
+    };
+    (Sockperf) => {
+        YieldedBy::Sockperf
+    };
+    (Command) => {
+        YieldedBy::Command
+    };
+    (Boot) => {
+        YieldedBy::Boot
+    };
+    ($collector:ident) => {
+        YieldedBy::Collector(Collector::$collector, Around::Anything)
+    };
+    ($collector:ident $around:ident) => {
+        YieldedBy::Collector(Collector::$collector, Around::$around)
+    };
+}
+
 macro_rules! metrics {
     ($($(#[doc = $help:literal])+
-       $ident:ident = $name:literal, $unit:ident, $better:ident, $by:ident $(, $dim:literal)*;)+) => {
+       $ident:ident = $name:literal, $unit:ident, $better:ident, $by:ident $(around $around:ident)? $(, $dim:literal)*;)+) => {
         $($(#[doc = $help])+
         pub const $ident: MetricDef = MetricDef {
             name: $name,
             unit: Unit::$unit,
             better: Better::$better,
-            yielded_by: YieldedBy::$by,
+            yielded_by: yielded_by!($by $($around)?),
             dims: &[$($dim),*],
             help: concat!($($help),+),
         };)+
@@ -175,27 +202,69 @@ metrics! {
     /// All but idle, iowait and steal.
     CPU_BUSY = "cpu-busy", Percent, Lower, Cpu, "side", "core";
     /// Segments retransmitted of segments sent, both from `/proc/net/snmp` of the sending side.
-    DROP_RATE = "drop-rate", Percent, Lower, NetAroundTcp, "side";
+    DROP_RATE = "drop-rate", Percent, Lower, Net around Tcp, "side";
     /// Segments that the sending side received for each 4 KiB page of payload that it sent.
-    ACKS_PER_PAGE = "acks-per-page", PerPage, Lower, NetAroundBulk, "side";
+    ACKS_PER_PAGE = "acks-per-page", PerPage, Lower, Net around Bulk, "side";
     /// Retransmission timeouts of all sockets, `TCPTimeouts` of `/proc/net/netstat`.
-    TCP_TIMEOUTS = "tcp-timeouts", Count, Lower, NetAroundTcp, "side";
+    TCP_TIMEOUTS = "tcp-timeouts", Count, Lower, Net around Tcp, "side";
     /// Segments that sockets could not take: backlog or receive queue full, window closed, `/proc/net/netstat`.
-    SOCKET_DROPS = "socket-drops", Count, Lower, NetAroundTcp, "side";
+    SOCKET_DROPS = "socket-drops", Count, Lower, Net around Tcp, "side";
     /// Packets dropped because a core's backlog was full, `/proc/net/softnet_stat`.
     SOFTNET_DROPS = "softnet-drops", Count, Lower, Net, "side";
     /// Times that a core's receive poll ended with work left, `/proc/net/softnet_stat`.
     SOFTNET_SQUEEZES = "softnet-squeezes", Count, Neither, Net, "side";
     /// Packets that a NIC dropped on receive or transmit, `/proc/net/dev`.
     NIC_DROPS = "nic-drops", Count, Lower, Net, "side", "interface";
+    /// Interrupts of a core in a second, from all sources (`/proc/interrupts`); core `all` is the sum over cores.
+    INTERRUPTS = "interrupts", PerSecond, Neither, Interrupts, "side", "core";
+    /// Interrupts in a second from one source, over all cores: a device's vector by the name of its handler, or one of the
+    /// architecture's own, such as `LOC` (timer) and `RES` (rescheduling). Sources that never fired are left out.
+    INTERRUPTS_BY_SOURCE = "interrupts-by-source", PerSecond, Neither, Interrupts, "side", "source";
+    /// Interrupts of NICs, over all their vectors, for each 4 KiB page of payload.
+    NIC_INTERRUPTS_PER_PAGE = "nic-interrupts-per-page", PerPage, Lower, Interrupts around Bulk, "side";
+    /// Soft interrupts of one kind in a second, over all cores (`/proc/softirqs`). Kinds that never occurred are left out.
+    SOFTIRQS = "softirqs", PerSecond, Neither, Softirqs, "side", "kind";
+    /// Receive soft interrupts (`NET_RX`) for each 4 KiB page of payload.
+    NET_RX_PER_PAGE = "net-rx-softirqs-per-page", PerPage, Lower, Softirqs around Bulk, "side";
+    /// Context switches in a second, over all cores (`ctxt` of `/proc/stat`).
+    CONTEXT_SWITCHES = "context-switches", PerSecond, Neither, Context, "side";
+    /// Context switches for each 4 KiB page of payload.
+    CONTEXT_SWITCHES_PER_PAGE = "context-switches-per-page", PerPage, Lower, Context around Bulk, "side";
+    /// Processes and threads that were made in a second (`processes` of `/proc/stat`).
+    FORKS = "forks", PerSecond, Neither, Context, "side";
+    /// Packets that a core took from a driver or its backlog in a second, merged ones as one (`/proc/net/softnet_stat`,
+    /// first column); core `all` is the sum over cores.
+    SOFTNET_PACKETS = "softnet-packets", PerSecond, Neither, Softnet, "side", "core";
+    /// Packets that cores took for each 4 KiB page of payload: the fewer, the more were merged.
+    SOFTNET_PACKETS_PER_PAGE = "softnet-packets-per-page", PerPage, Lower, Softnet around Bulk, "side";
+    /// Times in a second that another core woke a core for packets steered to it (`received_rps`); core `all` is the sum.
+    SOFTNET_STEERED = "softnet-steered", PerSecond, Neither, Softnet, "side", "core";
+    /// Part of the time that a core spent in an idle state, such as `POLL` or `C6` (`cpuidle/state*/time`); core `all` is
+    /// the mean over cores.
+    IDLE_RESIDENCY = "idle-residency", Percent, Neither, Cpuidle, "side", "core", "state";
+    /// Times in a second that a core entered an idle state (`cpuidle/state*/usage`); core `all` is the sum over cores.
+    IDLE_ENTRIES = "idle-entries", PerSecond, Neither, Cpuidle, "side", "core", "state";
+    /// Memory for new work without swapping, the lower of the readings before and after (`MemAvailable` of
+    /// `/proc/meminfo`).
+    MEMORY_AVAILABLE = "memory-available", Bytes, Higher, Memory, "side";
+    /// The kernel's own objects after the workload (`Slab` of `/proc/meminfo`).
+    MEMORY_SLAB = "memory-slab", Bytes, Lower, Memory, "side";
+    /// Pages of files after the workload (`Cached` of `/proc/meminfo`).
+    MEMORY_PAGE_CACHE = "memory-page-cache", Bytes, Neither, Memory, "side";
+    /// Pages that the page allocator gave away in a second (`pgalloc_*` of `/proc/vmstat`).
+    PAGE_ALLOCATIONS = "page-allocations", PerSecond, Neither, Memory, "side";
+    /// Pages that the page allocator gave away for each 4 KiB page of payload.
+    PAGE_ALLOCATIONS_PER_PAGE = "page-allocations-per-page", PerPage, Lower, Memory around Bulk, "side";
+    /// Allocations that had to reclaim memory themselves (`allocstall_*` of `/proc/vmstat`).
+    ALLOCATION_STALLS = "allocation-stalls", Count, Lower, Memory, "side";
     /// IOTLB hits of the emulated IOMMU for each 4 KiB page (QEMU `vtd_iotlb_page_hit`).
-    IOTLB_HITS = "iotlb-hits-per-page", PerPage, Neither, IotlbAroundBulk, "side";
+    IOTLB_HITS = "iotlb-hits-per-page", PerPage, Neither, Iotlb around Bulk, "side";
     /// IOTLB misses that were filled, for each page (QEMU `vtd_iotlb_page_update`).
-    IOTLB_FILLS = "iotlb-fills-per-page", PerPage, Lower, IotlbAroundBulk, "side";
+    IOTLB_FILLS = "iotlb-fills-per-page", PerPage, Lower, Iotlb around Bulk, "side";
     /// Invalidations by page range for each page (QEMU `vtd_inv_desc_iotlb_pages`).
-    IOTLB_PAGE_INVALIDATIONS = "iotlb-page-invalidations-per-page", PerPage, Lower, IotlbAroundBulk, "side";
+    IOTLB_PAGE_INVALIDATIONS = "iotlb-page-invalidations-per-page", PerPage, Lower, Iotlb around Bulk, "side";
     /// Invalidations of a domain or of everything for each page.
-    IOTLB_WIDE_INVALIDATIONS = "iotlb-wide-invalidations-per-page", PerPage, Lower, IotlbAroundBulk, "side";
+    IOTLB_WIDE_INVALIDATIONS = "iotlb-wide-invalidations-per-page", PerPage, Lower, Iotlb around Bulk, "side";
     /// From power-on until the agent answered.
     BOOT_TIME = "boot-time", Seconds, Lower, Boot;
 }

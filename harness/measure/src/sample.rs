@@ -43,6 +43,8 @@ pub enum Provenance {
     Command,
     /// A file in the guest's `/proc`.
     Procfs,
+    /// A file in the guest's `/sys`.
+    Sysfs,
     /// QEMU's trace events: an emulated device, not a hardware counter.
     QemuTrace,
     /// The agent's or the harness's clock.
@@ -58,6 +60,7 @@ impl std::fmt::Display for Provenance {
             Self::Sockperf => "sockperf",
             Self::Command => "command",
             Self::Procfs => "procfs",
+            Self::Sysfs => "sysfs",
             Self::QemuTrace => "qemu-trace",
             Self::Clock => "clock",
             Self::Fake => "fake",

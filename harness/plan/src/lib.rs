@@ -29,8 +29,10 @@ pub use machine::{
 pub use matrix::{Cell, Dimension, DimensionValues, Scope};
 pub use pattern::{SUBTEST, TestPatterns, VALUE, value_regex};
 pub use workload::{
-    Amount, Collector, Iperf3, Iperf3Direction, Sockperf, SockperfMode, Transport, Workload, WorkloadKind,
+    Amount, Iperf3, Iperf3Direction, Sockperf, SockperfMode, Transport, Workload, WorkloadKind,
 };
+
+pub use measure::Collector;
 
 use measure::{Definition, metric};
 use serde::{Deserialize, Serialize};

@@ -119,23 +119,3 @@ pub enum Transport {
     /// sockperf's default.
     Udp,
 }
-
-/// A collector around every workload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Collector {
-    /// Time of each core by kind, from `/proc/stat`.
-    Cpu,
-    /// Segments, retransmits, ACKs per 4 KiB page, drops, from `/proc/net/{snmp,netstat,dev,softnet_stat}`.
-    Net,
-    /// IOTLB hits, fills and invalidations per 4 KiB page, from QEMU's trace; runs in traced boots only.
-    Iotlb,
-}
-
-impl Collector {
-    /// Whether the collector disturbs timing and so runs in boots of its own.
-    #[must_use]
-    pub fn is_tracing(self) -> bool {
-        matches!(self, Self::Iotlb)
-    }
-}

@@ -48,15 +48,10 @@ fn is_shown(curve: &Curve) -> bool {
 }
 
 fn is_primary(curve: &Curve) -> bool {
-    let around = |by| {
-        matches!(
-            by,
-            YieldedBy::Cpu
-                | YieldedBy::Net
-                | YieldedBy::NetAroundTcp
-                | YieldedBy::NetAroundBulk
-                | YieldedBy::Boot
-        )
+    let around = |by: YieldedBy| match by {
+        YieldedBy::Collector(collector, _) => !collector.is_tracing(),
+        YieldedBy::Boot => true,
+        YieldedBy::Iperf3 | YieldedBy::Sockperf | YieldedBy::Command => false,
     };
     let percentile = curve.series.dims.get("percentile");
     !metric::find(&curve.series.metric).is_some_and(|metric| around(metric.yielded_by))

@@ -38,7 +38,8 @@ pub(crate) fn place(at: &Dims) -> String {
 
 fn dims(dims: &Dims) -> String {
     let words = dims.iter().map(|(name, value)| match (name.as_str(), value.as_str()) {
-        ("percentile", "min" | "max") | ("direction" | "side" | "interface", _) => value.clone(),
+        ("percentile", "min" | "max")
+        | ("direction" | "side" | "interface" | "source" | "kind" | "state", _) => value.clone(),
         ("percentile", _) => format!("p{value}"),
         ("occurrence", _) => format!("#{value}"),
         ("core", "all") => "all cores".to_owned(),
@@ -50,9 +51,11 @@ fn dims(dims: &Dims) -> String {
     words.into_iter().map(|(_, word)| word).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a series is one part of something that is also there as a whole: a core, a flow.
+/// Whether a series is one part of something: a core or a flow, of which the whole is there as well, or one of the many
+/// sources of interrupts.
 pub(crate) fn is_part(key: &SeriesKey) -> bool {
-    key.dims.get("core").is_some_and(|core| core != "all") || key.dims.contains_key("flow")
+    key.dims.get("core").is_some_and(|core| core != "all")
+        || ["flow", "source"].iter().any(|part| key.dims.contains_key(*part))
 }
 
 /// A workload's tool and its parameters.

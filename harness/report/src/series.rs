@@ -7,9 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use measure::{
-    Better, Definition, Provenance, SampleKind, SampleTable, TrialRecord, Unit, YieldedBy, metric,
-};
+use measure::{Better, Definition, Provenance, SampleKind, SampleTable, TrialRecord, Unit, metric};
 use plan::{Arm, Dimension, MetricSelector, Plan, Scope};
 use stats::Block;
 
@@ -154,7 +152,7 @@ impl SeriesSet {
     fn name_series(&mut self, plan: &Plan, kinds: &[SampleKind]) -> Result<Vec<Member>, AssembleError> {
         let named = kinds.iter().map(|kind| {
             let definition = definition(plan, &kind.metric)?;
-            Ok((key(&definition, &plan.dimensions, kind), is_traced(&definition), kind.provenance))
+            Ok((key(&definition, &plan.dimensions, kind), definition.yielded_by.is_traced(), kind.provenance))
         });
         let named: Vec<_> = named.collect::<Result<_, AssembleError>>()?;
         self.keys = sorted(named.iter().map(|(key, ..)| key.clone()));
@@ -228,7 +226,7 @@ impl SeriesSet {
             return Err(format!("numbers from different sources are not compared: {}", names.join(", ")));
         }
         // What a plan defines for itself is never traced.
-        let traced = metric::find(&key.metric).is_some_and(is_traced);
+        let traced = metric::find(&key.metric).is_some_and(|metric| metric.yielded_by.is_traced());
         let blocks = self
             .booted
             .get(&traced)
@@ -255,10 +253,6 @@ impl SeriesSet {
 /// The definition of a metric of `plan` by its name.
 pub(crate) fn definition<'a>(plan: &'a Plan, name: &str) -> Result<Definition<'a>, AssembleError> {
     plan.metric(name).ok_or_else(|| AssembleError::UnknownMetric { metric: name.to_owned() })
-}
-
-fn is_traced(definition: &Definition<'_>) -> bool {
-    matches!(definition.yielded_by, YieldedBy::IotlbAroundBulk)
 }
 
 fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
@@ -455,7 +449,7 @@ mod tests {
         for trial in trials {
             for sample in trial.end.samples() {
                 let definition = plan.metric(&sample.metric)?;
-                if is_traced(&definition) == trial.traced {
+                if definition.yielded_by.is_traced() == trial.traced {
                     let key = key(&definition, &plan.dimensions, &SampleKind::of(sample));
                     let values = all.entry((key, trial.arm.clone())).or_default();
                     if values.insert(trial.block, sample.value).is_some() {

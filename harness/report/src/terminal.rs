@@ -264,7 +264,7 @@ impl Page {
             );
         } else if hidden > 0 {
             let hidden = number::counted(hidden, "row");
-            let what = if is_matrix { "" } else { " of single cores and flows" };
+            let what = if is_matrix { "" } else { " of single cores, flows and the like" };
             let compared = model.explored.iter().any(explored::is_compared);
             let how = if compared { "without a difference left out" } else { "left out" };
             self.hang("  ", &format!("{hidden}{what} {how}; report.json has all"));

@@ -2,8 +2,10 @@
 //!
 //! Follows what `workload` and `collect` write. A gate must choose one of several, and cannot choose what is not there.
 
-use measure::{Definition, YieldedBy, metric};
-use plan::{Arm, IommuMode, Iperf3Direction, Machine, QemuMachine, Topology, Workload, WorkloadKind};
+use measure::{Around, Definition, YieldedBy, metric};
+use plan::{
+    Arm, Collector, IommuMode, Iperf3Direction, Machine, QemuMachine, Topology, Workload, WorkloadKind,
+};
 
 /// The values that the dimension `key` of `metric` has in every arm's samples around `workload`; `None` if they are not
 /// known before the boot.
@@ -95,17 +97,26 @@ fn sides_of(metric: &Definition<'_>, kind: &WorkloadKind, machine: &Machine) -> 
         WorkloadKind::Sockperf(_) | WorkloadKind::Command(_) => BOTH,
         WorkloadKind::Ktap(_) => &[],
     };
-    let chosen = match metric.yielded_by {
-        YieldedBy::Cpu => by_kernel,
-        YieldedBy::Net if metric.dims.contains(&"interface") => by_namespace,
-        YieldedBy::Net => by_kernel,
-        YieldedBy::NetAroundTcp if metric.name == metric::DROP_RATE.name => senders,
-        YieldedBy::NetAroundTcp => by_namespace,
+    let YieldedBy::Collector(collector, around) = metric.yielded_by else { return Vec::new() };
+    let chosen = match (collector, around) {
+        (Collector::Iotlb, _) => return translating_sides(machine),
+        (
+            Collector::Cpu
+            | Collector::Interrupts
+            | Collector::Softirqs
+            | Collector::Context
+            | Collector::Softnet
+            | Collector::Cpuidle
+            | Collector::Memory,
+            _,
+        ) => by_kernel,
+        (Collector::Net, Around::Anything) if metric.dims.contains(&"interface") => by_namespace,
+        (Collector::Net, Around::Anything) => by_kernel,
+        (Collector::Net, Around::Tcp) if metric.name == metric::DROP_RATE.name => senders,
+        (Collector::Net, Around::Tcp) => by_namespace,
         // Where both send, what a side receives are not only acknowledgements.
-        YieldedBy::NetAroundBulk if senders.len() == 1 => senders,
-        YieldedBy::NetAroundBulk => &[],
-        YieldedBy::IotlbAroundBulk => return translating_sides(machine),
-        YieldedBy::Iperf3 | YieldedBy::Sockperf | YieldedBy::Command | YieldedBy::Boot => &[],
+        (Collector::Net, Around::Bulk) if senders.len() == 1 => senders,
+        (Collector::Net, Around::Bulk) => &[],
     };
     chosen.to_vec()
 }

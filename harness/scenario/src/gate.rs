@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use measure::{Better, Definition, YieldedBy, metric};
+use measure::{Around, Better, Definition, YieldedBy, metric};
 use plan::{
     Arm, Collector, Dimension, DimensionValues, Expectation, Gate, MetricSelector, OCCURRENCE, Scope,
     SockperfMode, TestGate, Transport, Workload, WorkloadKind,
@@ -121,7 +121,7 @@ fn gate(node: &Node, surroundings: &Surroundings<'_>, findings: &mut Findings) -
             expect: expect?,
         },
         place: node.place.clone(),
-        traced: metric.yielded_by == YieldedBy::IotlbAroundBulk,
+        traced: metric.yielded_by.is_traced(),
         comparisons: places * surroundings.sides.saturating_sub(1),
     })
 }
@@ -238,9 +238,13 @@ impl<'a> Judged<'a> {
                 known.push(metric);
             }
         }
+        let is_collected = |metric: &Definition<'_>| match (metric.yielded_by, surroundings.collectors) {
+            (YieldedBy::Collector(collector, _), Some(collectors)) => collectors.contains(&collector),
+            _ => true,
+        };
         let gateable: Vec<&str> = known
             .iter()
-            .filter(|metric| metric.better != Better::Neither)
+            .filter(|metric| metric.better != Better::Neither && is_collected(metric))
             .filter(|metric| self.workloads.iter().all(|workload| yields(workload, metric)))
             .map(|metric| metric.name)
             .collect();
@@ -263,11 +267,9 @@ impl<'a> Judged<'a> {
             findings.add(&node.place, message, one_of(&gateable));
             return None;
         }
-        if let (Some(collector), Some(collectors)) =
-            (collector_of(metric.yielded_by), surroundings.collectors)
-            && !collectors.contains(&collector)
+        if let YieldedBy::Collector(collector, _) = metric.yielded_by
+            && !is_collected(&metric)
         {
-            let collector = format!("{collector:?}").to_lowercase();
             let allowed = format!("with `{collector}` in `collect`");
             findings.add(&node.place, format!("`{name}` is not collected"), allowed);
             return None;
@@ -292,27 +294,13 @@ fn yields(workload: &Workload, metric: &Definition<'_>) -> bool {
         (YieldedBy::Iperf3 | YieldedBy::Sockperf | YieldedBy::Command, _) => false,
         // Nothing is collected around tests.
         (_, WorkloadKind::Ktap(_)) => false,
-        (YieldedBy::Cpu | YieldedBy::Net, _) => true,
-        (YieldedBy::NetAroundTcp, WorkloadKind::Sockperf(sockperf)) => sockperf.transport == Transport::Tcp,
-        (YieldedBy::NetAroundTcp, WorkloadKind::Command(_)) => true,
-        (
-            YieldedBy::NetAroundBulk | YieldedBy::IotlbAroundBulk,
-            WorkloadKind::Sockperf(_) | WorkloadKind::Command(_),
-        ) => false,
-        (
-            YieldedBy::NetAroundTcp | YieldedBy::NetAroundBulk | YieldedBy::IotlbAroundBulk,
-            WorkloadKind::Iperf3(_),
-        ) => true,
+        (YieldedBy::Collector(_, around), kind) => match (around, kind) {
+            (Around::Anything, _) => true,
+            (Around::Tcp, WorkloadKind::Sockperf(sockperf)) => sockperf.transport == Transport::Tcp,
+            (Around::Tcp, _) => true,
+            (Around::Bulk, kind) => matches!(kind, WorkloadKind::Iperf3(_)),
+        },
         (YieldedBy::Boot, _) => false,
-    }
-}
-
-fn collector_of(source: YieldedBy) -> Option<Collector> {
-    match source {
-        YieldedBy::Cpu => Some(Collector::Cpu),
-        YieldedBy::Net | YieldedBy::NetAroundTcp | YieldedBy::NetAroundBulk => Some(Collector::Net),
-        YieldedBy::IotlbAroundBulk => Some(Collector::Iotlb),
-        YieldedBy::Iperf3 | YieldedBy::Sockperf | YieldedBy::Command | YieldedBy::Boot => None,
     }
 }
 

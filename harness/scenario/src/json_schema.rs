@@ -158,7 +158,7 @@ fn shape(section: &Section, key: &str) -> Value {
         ("Scenario" | "Arm", "machine") => json!({ "anyOf": [reference(&MACHINE), reference(&FAKE)] }),
         ("Scenario", "arms") => bounded(map(reference(&ARM))),
         ("Scenario", "workloads") => bounded(map(workload())),
-        ("Scenario", "collect") => list(json!({ "enum": COLLECTORS })),
+        ("Scenario", "collect") => list(json!({ "enum": &COLLECTORS[..] })),
         ("Scenario", "gates") => list(json!({ "anyOf": [reference(&GATE), reference(&TEST_GATE)] })),
         ("Machine", "server" | "client") => reference(&NIC),
         ("NIC", "iommu") => {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use measure::{Better, YieldedBy, metric};
+use measure::{Around, Better, Collector, YieldedBy, metric};
 
 use crate::schema::{
     ARM, Absent, COMMAND, CONFIG, DEBIAN_IMAGE, DEBIAN_SOURCE, FAKE, GATE, GIT, IOMMU, IPERF3, KERNEL, KTAP,
@@ -76,6 +76,7 @@ pub fn reference() -> String {
         append(&mut page, section);
     }
     page.push_str(LISTS);
+    append_collectors(&mut page);
     append_metrics(&mut page);
     page.push_str("\n# Bases: `kernels/NAME.yaml`\n");
     for section in [&KERNEL, &CONFIG, &SOURCE, &DEBIAN_SOURCE, &GIT, &TARBALL, &DEBIAN_IMAGE, &PREBUILT_IMAGE]
@@ -102,6 +103,17 @@ fn append(page: &mut String, section: &Section) {
     }
 }
 
+fn append_collectors(page: &mut String) {
+    page.push_str(
+        "\n## Collectors\n\n`collect` names what is read immediately before and after every workload, on each side. Only \
+         `iotlb` does anything while one runs. What a guest does not have is reported as unavailable, with the reason.\n\n\
+         | Collector | What it reads |\n|---|---|\n",
+    );
+    for collector in Collector::ALL {
+        let _ = writeln!(page, "| `{collector}` | {} |", cell(collector.help()));
+    }
+}
+
 fn append_metrics(page: &mut String) {
     page.push_str(
         "\n## Metrics\n\nA gate can name those that are better when higher or lower.\n\n\
@@ -117,11 +129,11 @@ fn append_metrics(page: &mut String) {
             YieldedBy::Iperf3 => "iperf3",
             YieldedBy::Sockperf => "sockperf",
             YieldedBy::Command => "command",
-            YieldedBy::Cpu => "`cpu`",
-            YieldedBy::Net => "`net`",
-            YieldedBy::NetAroundTcp => "`net`, TCP",
-            YieldedBy::NetAroundBulk => "`net`, iperf3",
-            YieldedBy::IotlbAroundBulk => "`iotlb`, iperf3",
+            YieldedBy::Collector(collector, around) => match around {
+                Around::Anything => &format!("`{collector}`"),
+                Around::Tcp => &format!("`{collector}`, TCP"),
+                Around::Bulk => &format!("`{collector}`, iperf3"),
+            },
             YieldedBy::Boot => "every boot",
         };
         let dims = metric.dims.join(", ");
@@ -248,6 +260,8 @@ mod tests {
         assert_eq!(words(&METRIC, "unit"), variants::<measure::Unit>());
         assert_eq!(words(&METRIC, "better"), variants::<measure::Better>());
         assert_eq!(words(&KTAP, "from"), variants::<plan::TestsFrom>());
+        let collectors = Collector::ALL.map(|collector| collector.word().to_owned());
+        assert_eq!(BTreeSet::from(collectors), variants::<Collector>());
         assert_eq!(words(&TEST_GATE, "expect"), variants::<plan::TestExpectation>());
         assert_eq!(words(&GATE, "expect"), variants::<plan::Expectation>());
         assert_eq!(crate::schema::VERSION, 1, "a new schema needs a reader of the old one");

@@ -18,7 +18,15 @@ use crate::{
 };
 
 /// The words of `collect`.
-pub(crate) const COLLECTORS: &[&str] = &["cpu", "net", "iotlb"];
+pub(crate) static COLLECTORS: [&str; Collector::ALL.len()] = {
+    let mut words = [""; Collector::ALL.len()];
+    let mut position = 0;
+    while position < words.len() {
+        words[position] = Collector::ALL[position].word();
+        position += 1;
+    }
+    words
+};
 /// Most workloads of a scenario.
 const MAX_WORKLOADS: usize = 16;
 /// What is measured when neither a duration nor an amount is given, in seconds.
@@ -156,20 +164,20 @@ fn sockperf_mode(fields: &Fields<'_>, findings: &mut Findings) -> Option<Sockper
 
 /// The collectors of `collect`.
 pub(crate) fn collectors(scenario: &Fields<'_>, findings: &mut Findings) -> Option<Vec<Collector>> {
-    const WORDS: Kind = Kind::Choice(COLLECTORS);
+    let words = Kind::Choice(&COLLECTORS);
     let node = scenario.value("collect", findings)?;
     let allowed = schema::SCENARIO.key("collect").kind.allowed();
     let mut collectors = Vec::new();
     let mut clean = true;
     for item in items(&node, &allowed, findings) {
-        match WORDS.word(item).and_then(from_word::<Collector>) {
+        match words.word(item).and_then(from_word::<Collector>) {
             Ok(collector) if collectors.contains(&collector) => {
                 findings.add(&item.place, format!("{} again", item.describe()), "each collector once");
                 clean = false;
             }
             Ok(collector) => collectors.push(collector),
             Err(message) => {
-                findings.add(&item.place, message, WORDS.allowed());
+                findings.add(&item.place, message, words.allowed());
                 clean = false;
             }
         }

@@ -114,7 +114,8 @@ impl<'a> Recipe<'a> {
     }
 }
 
-/// The files of the window, as `tcp.client-before.proc-stat`.
+/// The files of the window, as `tcp.client-before.proc-stat`. Those of sysfs are many, and mostly a line each: they stand
+/// one after the other in `tcp.client-before.sys.txt`, each after a line with its path.
 pub(crate) fn window_files(workload: &str, window: &Window) -> Vec<RawFile> {
     let readings = [
         ("client-before", &window.client.before),
@@ -124,12 +125,19 @@ pub(crate) fn window_files(workload: &str, window: &Window) -> Vec<RawFile> {
     ];
     let mut files = Vec::new();
     for (moment, contents) in readings {
+        let mut sysfs = Vec::new();
         for (path, content) in contents {
-            if let Ok(bytes) = content {
-                let file = path.trim_start_matches('/').replace('/', "-");
-                let name = format!("{workload}.{moment}.{file}");
-                files.push(RawFile { name, bytes: bytes.clone() });
+            let Ok(bytes) = content else { continue };
+            if path.starts_with("/sys/") {
+                sysfs.extend_from_slice(format!("== {path}\n").as_bytes());
+                sysfs.extend_from_slice(bytes);
+                continue;
             }
+            let file = path.trim_start_matches('/').replace(['/', ':'], "-");
+            files.push(RawFile { name: format!("{workload}.{moment}.{file}"), bytes: bytes.clone() });
+        }
+        if !sysfs.is_empty() {
+            files.push(RawFile { name: format!("{workload}.{moment}.sys.txt"), bytes: sysfs });
         }
     }
     files

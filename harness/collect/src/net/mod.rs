@@ -7,15 +7,14 @@ use measure::{MetricDef, Provenance, SideFiles, Sides, Traffic, Window, metric};
 use crate::{
     Reduced,
     files::{both, by_kernel, by_namespace, float, grown},
+    per::{NO_BULK, PAGE, UNCOUNTED},
+    softnet,
 };
-use tables::{Counters, Interfaces, Softnet};
+use tables::{Counters, Interfaces};
 
 pub(crate) const SNMP: &str = "/proc/net/snmp";
 pub(crate) const NETSTAT: &str = "/proc/net/netstat";
 pub(crate) const DEV: &str = "/proc/net/dev";
-pub(crate) const SOFTNET_STAT: &str = "/proc/net/softnet_stat";
-
-const PAGE: f64 = 4096.0;
 
 /// Segments that a socket had and could not keep: its backlog or receive queue was full, its window was closed
 /// (`include/uapi/linux/snmp.h`).
@@ -37,13 +36,12 @@ pub(crate) fn reduce(window: &Window, reduced: &mut Reduced) {
         interfaces(window.sides, side, files, reduced);
     }
     for (side, files) in by_kernel(window) {
-        softnet(side, files, reduced);
+        backlogs(side, files, reduced);
     }
 }
 
 const ONE_NAMESPACE: &str = "both sides are one network namespace, whose counters do not tell them apart";
 const UDP: &str = "the workload does not use TCP";
-const NO_BULK: &str = "the workload moves no bulk payload";
 
 /// The sides that send payload, or one entry without a name where the counters do not tell.
 fn senders(window: &Window) -> Vec<(Option<&'static str>, &SideFiles)> {
@@ -116,8 +114,6 @@ fn pages_sent(traffic: Traffic, side: &str) -> Result<f64, String> {
     Ok(float(sent) / PAGE)
 }
 
-pub(crate) const UNCOUNTED: &str = "the workload's tool does not account for all payload of its warm-up";
-
 fn extensions(side: &str, files: &SideFiles, reduced: &mut Reduced) {
     let dims = [("side", side)];
     match difference(files, NETSTAT, "TcpExt") {
@@ -157,22 +153,24 @@ fn interfaces(sides: Sides, side: &str, files: &SideFiles, reduced: &mut Reduced
     }
 }
 
-fn softnet(side: &str, files: &SideFiles, reduced: &mut Reduced) {
+/// The interfaces that a reading of [`DEV`] names.
+pub(crate) fn interface_names(text: &str) -> Result<Vec<String>, String> {
+    let interfaces = Interfaces::parse(text).map_err(|why| format!("{DEV}: {why}"))?;
+    Ok(interfaces.names().map(str::to_owned).collect())
+}
+
+fn backlogs(side: &str, files: &SideFiles, reduced: &mut Reduced) {
     let dims = [("side", side)];
-    let parsed = |text| Softnet::parse(text).map_err(|why| format!("{SOFTNET_STAT}: {why}"));
-    let grown = both(files, SOFTNET_STAT).and_then(|(before, after)| parsed(before)?.until(&parsed(after)?));
-    match grown {
-        Ok((drops, squeezes)) => {
-            add(metric::SOFTNET_DROPS, Ok(float(drops)), &dims, reduced);
-            add(metric::SOFTNET_SQUEEZES, Ok(float(squeezes)), &dims, reduced);
+    match softnet::grown_by(files) {
+        Ok(cores) => {
+            let sum = |pick: fn(&softnet::Core) -> u64| Ok(float(cores.values().map(pick).sum()));
+            add(metric::SOFTNET_DROPS, sum(|core| core.drops), &dims, reduced);
+            add(metric::SOFTNET_SQUEEZES, sum(|core| core.squeezes), &dims, reduced);
         }
         Err(why) => reduced.lack(&[metric::SOFTNET_DROPS, metric::SOFTNET_SQUEEZES], &dims, why),
     }
 }
 
 fn add(metric: MetricDef, value: Result<f64, String>, dims: &[(&str, &str)], reduced: &mut Reduced) {
-    match value {
-        Ok(value) => reduced.add(&metric, value, Provenance::Procfs, dims),
-        Err(why) => reduced.lack(&[metric], dims, why),
-    }
+    reduced.put(&metric, value, Provenance::Procfs, dims);
 }

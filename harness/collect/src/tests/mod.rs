@@ -1,3 +1,4 @@
+mod counters;
 mod cpu;
 mod iotlb;
 mod net;

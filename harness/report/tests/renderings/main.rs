@@ -171,7 +171,10 @@ fn full_detail_shows_every_core() {
     let full = terminal(&model, Terminal { detail: Detail::Full, ..PLAIN });
     assert!(full.contains("cpu-busy server core 1") && !full.contains("left out"), "{full}");
     let short = terminal(&model, PLAIN);
-    assert!(!short.contains("core 1") && short.contains("2 rows of single cores and flows"), "{short}");
+    assert!(
+        !short.contains("core 1") && short.contains("2 rows of single cores, flows and the like"),
+        "{short}"
+    );
 }
 
 #[test]

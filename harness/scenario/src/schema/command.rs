@@ -101,6 +101,7 @@ pub(crate) static METRIC: Section = Section {
                 "percent",
                 "count",
                 "per-page",
+                "per-second",
                 "ratio",
             ]),
             "Unit of the values, after `scale`.",

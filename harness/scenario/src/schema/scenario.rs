@@ -44,7 +44,7 @@ pub(crate) static SCENARIO: Section = Section {
         ),
         default(
             "collect",
-            Kind::Shape("a list of cpu, net and iotlb"),
+            Kind::Shape("a list of collectors, see *Collectors*"),
             "[cpu, net]",
             "What is collected around every workload. `iotlb` traces, so it gets boots of its own.",
         ),

@@ -153,7 +153,7 @@ fn legend(times: Times) -> &'static str {
     }
 }
 
-/// The rows that are shown, and how many are not: single cores and flows only where they were asked for.
+/// The rows that are shown, and how many are not: single cores, flows and the like only where they were asked for.
 fn shown(compared: &Compared) -> (Vec<&VersusRow>, usize) {
     let wanted = |row: &&VersusRow| {
         compared.filtered
@@ -169,7 +169,7 @@ fn remainder(compared: &Compared, hidden: usize) -> Vec<String> {
     let mut texts = Vec::new();
     if hidden > 0 {
         let rows = number::counted(hidden, "row");
-        texts.push(format!("{rows} of single cores and flows or beyond the first {MOST} left out; --metric, --workload and --dim narrow, --json has all"));
+        texts.push(format!("{rows} of single cores, flows and the like or beyond the first {MOST} left out; --metric, --workload and --dim narrow, --json has all"));
     }
     for (count, arm) in [(compared.only_first, &compared.first), (compared.only_second, &compared.second)] {
         if count > 0 {

@@ -1,0 +1,115 @@
+//! What can be collected around a workload.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A collector around every workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Collector {
+    /// Time of each core by kind, from `/proc/stat`.
+    Cpu,
+    /// Segments, retransmits, ACKs per 4 KiB page, drops, from `/proc/net/{snmp,netstat,dev,softnet_stat}`.
+    Net,
+    /// Interrupts by core and by source, from `/proc/interrupts`.
+    Interrupts,
+    /// Soft interrupts by kind, from `/proc/softirqs`.
+    Softirqs,
+    /// Context switches and new processes, from `/proc/stat`.
+    Context,
+    /// Packets that each core's backlog processed and steered, from `/proc/net/softnet_stat`.
+    Softnet,
+    /// Time in each idle state by core, from `/sys/devices/system/cpu/cpu*/cpuidle`.
+    Cpuidle,
+    /// Memory that is left, slab, page cache, allocations, from `/proc/{meminfo,vmstat}`.
+    Memory,
+    /// IOTLB hits, fills and invalidations per 4 KiB page, from QEMU's trace; runs in traced boots only.
+    Iotlb,
+}
+
+impl Collector {
+    /// Every collector, in the order of reports.
+    pub const ALL: [Self; 9] = [
+        Self::Cpu,
+        Self::Net,
+        Self::Interrupts,
+        Self::Softirqs,
+        Self::Context,
+        Self::Softnet,
+        Self::Cpuidle,
+        Self::Memory,
+        Self::Iotlb,
+    ];
+
+    /// Whether the collector disturbs timing and so runs in boots of its own. The others read before and after a workload,
+    /// and do nothing while it runs.
+    #[must_use]
+    pub fn is_tracing(self) -> bool {
+        matches!(self, Self::Iotlb)
+    }
+
+    /// Its name in scenarios.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Net => "net",
+            Self::Interrupts => "interrupts",
+            Self::Softirqs => "softirqs",
+            Self::Context => "context",
+            Self::Softnet => "softnet",
+            Self::Cpuidle => "cpuidle",
+            Self::Memory => "memory",
+            Self::Iotlb => "iotlb",
+        }
+    }
+
+    /// What it reads, and where there is nothing to read; for the reference of scenarios.
+    #[must_use]
+    pub fn help(self) -> &'static str {
+        match self {
+            Self::Cpu => "Time of each core by kind: `/proc/stat`.",
+            Self::Net => {
+                "Segments, retransmissions, acknowledgements, drops: `/proc/net/snmp`, `netstat`, `dev`, `softnet_stat`."
+            }
+            Self::Interrupts => {
+                "Interrupts by core and by source; those of NICs for each page: `/proc/interrupts`, `/proc/net/dev`."
+            }
+            Self::Softirqs => "Soft interrupts by kind: `/proc/softirqs`.",
+            Self::Context => "Context switches and new processes of the whole guest: `/proc/stat`.",
+            Self::Softnet => {
+                "Packets that cores took from their backlogs or drivers, and steered to others: `/proc/net/softnet_stat`."
+            }
+            Self::Cpuidle => {
+                "Time in each idle state, and how often it was entered: `/sys/devices/system/cpu/cpu*/cpuidle`. Guests under \
+                 TCG have no driver for it; under KVM, `haltpoll` is one."
+            }
+            Self::Memory => {
+                "Memory that is left, slab, page cache; pages allocated and stalls where the kernel counts them \
+                 (`CONFIG_VM_EVENT_COUNTERS`, not in lab kernels): `/proc/meminfo`, `/proc/vmstat`."
+            }
+            Self::Iotlb => {
+                "What an emulated IOMMU's translation cache did: QEMU's trace events. It slows guests down, so it gets boots \
+                 of its own."
+            }
+        }
+    }
+}
+
+impl fmt::Display for Collector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// Around which workloads a collector yields a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Around {
+    /// All.
+    Anything,
+    /// Those over TCP.
+    Tcp,
+    /// Those that move bulk payload (iperf3).
+    Bulk,
+}

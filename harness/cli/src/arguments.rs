@@ -8,7 +8,7 @@ mod tune;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 
 pub(crate) use guest::{GuestFlags, Root, ShareFlag};
@@ -17,6 +17,8 @@ pub(crate) use series::{Series, SeriesChoice, SeriesFlags};
 pub(crate) use tree::{TreeConfig, TreeFlags};
 pub(crate) use tune::{Partition, Smt, Tune};
 
+use crate::terminal;
+
 /// Tests Linux kernel patches: builds a baseline and a patched kernel, boots both, runs network workloads on them,
 /// and says what the patch changed.
 #[derive(Debug, Parser)]
@@ -24,8 +26,18 @@ pub(crate) use tune::{Partition, Smt, Tune};
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) output: terminal::Flags,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Arguments {
+    /// The command line of this process.
+    pub(crate) fn understand() -> Result<Self, clap::Error> {
+        let command = Self::command().color(terminal::wish(std::env::args_os()));
+        Self::from_arg_matches(&command.try_get_matches()?)
+    }
 }
 
 /// Where things are.

@@ -1,5 +1,9 @@
 //! The `assay` command: arguments, terminal, exit codes and wiring.
 
+// First: its macros take the place of the standard library's in everything below.
+#[macro_use]
+mod output;
+
 mod again;
 mod arguments;
 mod attachments;
@@ -35,17 +39,16 @@ mod tune;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use arguments::{Arguments, Command, Series};
 use failure::Failure;
 
 fn main() -> ExitCode {
     complete::answer();
-    let Arguments { places, command } = match Arguments::try_parse() {
+    let Arguments { places, output, command } = match Arguments::understand() {
         Ok(arguments) => arguments,
         Err(error) => return bisect::mistaken(&error),
     };
+    output.settle();
     let is_helper = matches!(command, Command::Supervise | Command::Machine { .. });
     if !is_helper && let Err(error) = interrupt::install() {
         let failure = Failure::from(error);

@@ -1,12 +1,11 @@
 //! What a person sees while something long goes on: a status line on a terminal, plain lines elsewhere. Everything
 //! goes to standard error; standard output is for results.
 
-use std::{
-    io::IsTerminal,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::terminal;
 
 /// At most this often does a plain log hear of a step that goes on.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(30);
@@ -16,11 +15,12 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(30);
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     said: Option<(String, Instant)>,
+    quiet: bool,
 }
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
+        let bar = (terminal::redraws() && !terminal::quiet()).then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}")
                 .expect("the template is well-formed");
@@ -28,11 +28,14 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(250));
             bar
         });
-        Self { bar, said: None }
+        Self { bar, said: None, quiet: terminal::quiet() }
     }
 
     /// Something is over, or worth a line of its own.
     pub(crate) fn line(&mut self, text: impl AsRef<str>) {
+        if self.quiet {
+            return;
+        }
         match &self.bar {
             Some(bar) => bar.suspend(|| eprintln!("{}", text.as_ref())),
             None => eprintln!("{}", text.as_ref()),
@@ -42,6 +45,9 @@ impl Progress {
     /// `what` goes on; `detail` is how far. Without a terminal, a new `what` is told at once and how far it is now
     /// and then.
     pub(crate) fn status(&mut self, what: &str, detail: &str) {
+        if self.quiet {
+            return;
+        }
         let separator = if detail.is_empty() { "" } else { ": " };
         if let Some(bar) = &self.bar {
             if self.said.as_ref().is_none_or(|(said, _)| said != what) {

@@ -14,14 +14,15 @@ use store::Stored;
 use crate::{
     arguments::{Format, Places},
     failure::Failure,
+    terminal,
 };
 
 /// The end of `assay run`: the report in one form, and last of all the address of the page.
 pub(crate) fn finish(stored: &Stored, format: Format) -> Result<Outcome, Failure> {
     let outcome = keep_and_print(stored, format)?;
-    let shown = format == Format::Html && Output::standard() != Output::File;
+    let shown = format == Format::Html && Output::standard() != Output::Pipe;
     // Not to standard output: what a program or a cover letter reads must not end in an address.
-    if !shown {
+    if !shown && !terminal::quiet() {
         eprintln!("\n{}", address(&stored.folder)?);
     }
     Ok(outcome)
@@ -117,7 +118,8 @@ fn render(model: &Model, format: Format, to: Output) -> Result<String, Failure> 
     Ok(match format {
         Format::Terminal => {
             let (colour, columns) = match to {
-                Output::Terminal { columns } => (Colour::Always, columns),
+                Output::Terminal { columns } => (colour(), columns),
+                Output::Pipe => (colour(), 100),
                 Output::File => (Colour::Never, 100),
             };
             report::terminal(model, Terminal { colour, columns, detail: Detail::Short })
@@ -128,10 +130,19 @@ fn render(model: &Model, format: Format, to: Output) -> Result<String, Failure> 
     })
 }
 
+/// What standard output shows.
+fn colour() -> Colour {
+    if terminal::colours() { Colour::Always } else { Colour::Never }
+}
+
 /// Where a report goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Output {
+    /// Kept beside the run.
     File,
+    /// Standard output that is no terminal.
+    Pipe,
+    /// Standard output on a terminal.
     Terminal { columns: usize },
 }
 
@@ -142,7 +153,7 @@ impl Output {
             let (_, columns) = console::Term::stdout().size();
             Self::Terminal { columns: columns.into() }
         } else {
-            Self::File
+            Self::Pipe
         }
     }
 }

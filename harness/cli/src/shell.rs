@@ -16,7 +16,7 @@ use crate::{
     failure::Failure,
     guest::{UserGuest, status, with_guest},
     keyboard::{self, Input, Raw},
-    talk,
+    talk, terminal,
 };
 
 /// What `Ctrl-] q` ends it with: as for any other way to be stopped.
@@ -36,9 +36,11 @@ async fn attend(guest: &UserGuest<'_>, arguments: &arguments::Shell) -> Result<u
         return Ok(talk::status(fed(&conversation).await?));
     }
     let release = &guest.release;
-    eprintln!(
-        "assay: a terminal in a guest with kernel {release}; `Ctrl-] q` or the shell's own end ends it"
-    );
+    if !terminal::quiet() {
+        eprintln!(
+            "assay: a terminal in a guest with kernel {release}; `Ctrl-] q` or the shell's own end ends it"
+        );
+    }
     typed_to(&conversation, guest).await
 }
 

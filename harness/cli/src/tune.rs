@@ -17,7 +17,7 @@ use host::{
 use jiff::Timestamp;
 use subprocess::{Ended, Stdio, Stream, Supervisor, Tool, ToolError};
 
-use crate::{arguments, failure::Failure, lab::supervisor};
+use crate::{arguments, failure::Failure, lab::supervisor, terminal};
 
 /// How long a command may take to end when it is asked to: `assay run` ends its guests meanwhile.
 const GRACE: Duration = Duration::from_secs(30);
@@ -200,14 +200,20 @@ fn apply(
             () = std::future::ready(()) => {}
         }
         let tuned = tune::apply(root, file, plan, now()).map_err(of_tune)?;
-        eprint!("{}", report(plan, &tuned));
+        if !terminal::quiet() {
+            eprint!("{}", report(plan, &tuned));
+        }
         let ended = command(root, &supervisor, &tuned, &arguments.command, stop).await;
         // Whatever became of the command.
         let back = tuned.restore(root, file).map_err(of_tune)?;
-        eprint!("{}", tune::restored_text(&back));
-        if let Restored::Changes { left, .. } = back
-            && left > 0
-        {
+        let left = match &back {
+            Restored::Changes { left, .. } => *left,
+            Restored::Nothing | Restored::Rebooted { .. } => 0,
+        };
+        if left > 0 || !terminal::quiet() {
+            eprint!("{}", tune::restored_text(&back));
+        }
+        if left > 0 {
             eprintln!("assay: {left} settings are still to be put back: assay tune --restore");
         }
         ended

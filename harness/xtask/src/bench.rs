@@ -84,8 +84,13 @@ fn million_samples(folder: &Path) -> Result<()> {
     fs::remove_dir_all(run.parent().unwrap_or(&run)).context("removing the run")
 }
 
+/// What virtme-ng needs of the host. It finds the guest's port to the host with the host's udev.
+const FOR_VIRTME_NG: &[(&str, &str)] =
+    &[("python3-venv", "virtme-ng, for this figure only"), ("udev", "virtme-ng, for this figure only")];
+
 /// `assay exec -- uname -r` against virtme-ng, the same kernel and QEMU, both under TCG.
 fn exec_against_virtme_ng(folder: &Path) -> Result<()> {
+    setup::packages(FOR_VIRTME_NG)?;
     let kernel = kernel("debian-6.12", &[])?;
     let venv = folder.join("venv");
     let vng = venv.join("bin/vng");
@@ -97,7 +102,7 @@ fn exec_against_virtme_ng(folder: &Path) -> Result<()> {
     let ours = || -> Result<Duration> {
         Run::new(run::assay()).args(["exec", "--accel", "tcg", "--", "uname", "-r"]).quiet().ok()
     };
-    // virtme-ng finds its own programs on the path, and the guest's port to the host with the host's udev.
+    // virtme-ng finds its own programs on the path.
     let path = std::env::join_paths(
         std::iter::once(venv.join("bin"))
             .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
@@ -106,7 +111,7 @@ fn exec_against_virtme_ng(folder: &Path) -> Result<()> {
         .iter()
         .any(|udevd| Path::new(udevd).exists())
     {
-        bail!("virtme-ng needs the host's udevd, which is not installed (Debian package udev)");
+        bail!("virtme-ng needs the host's udevd, which is not installed (package udev or systemd-udev)");
     }
     let theirs = || -> Result<Duration> {
         Run::new(&vng)

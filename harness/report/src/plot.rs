@@ -25,10 +25,12 @@ pub(crate) fn plot(gate: &Gate) -> Option<String> {
     let flip = if gate.better == Better::Lower { -1.0 } else { 1.0 };
     let position = |change: f64| flip * change.ln_1p();
     let (low, high) = ordered(position(interval.low), position(interval.high));
-    let margins = ordered(position(-gate.margin), position(gate.margin));
-    let axis = Axis { margins };
-    let (low, estimate, high) = (axis.column(low), axis.column(position(effect.estimate)), axis.column(high));
+    let axis = Axis { margins: ordered(position(-gate.margin), position(gate.margin)) };
+    Some(draw(axis.column(low), axis.column(position(effect.estimate)), axis.column(high)))
+}
 
+/// An interval between columns of the axis; those beyond [`HALF`] are not on it.
+fn draw(low: i32, estimate: i32, high: i32) -> String {
     let mut cells: Vec<char> = (-HALF..=HALF)
         .map(|column| match column {
             0 => '│',
@@ -47,12 +49,18 @@ pub(crate) fn plot(gate: &Gate) -> Option<String> {
         put(column, '─');
     }
     // What lies beyond the axis is pointed at, and not drawn where it is not.
-    put(low, if low < -HALF { '◂' } else { '├' });
-    put(high, if high > HALF { '▸' } else { '┤' });
+    match (low, high) {
+        _ if high < -HALF => put(high, '◂'),
+        _ if low > HALF => put(low, '▸'),
+        _ => {
+            put(low, if low < -HALF { '◂' } else { '├' });
+            put(high, if high > HALF { '▸' } else { '┤' });
+        }
+    }
     if estimate.abs() <= HALF {
         put(estimate, '●');
     }
-    Some(cells.into_iter().collect())
+    cells.into_iter().collect()
 }
 
 /// The line above one or more plots.
@@ -111,6 +119,13 @@ mod tests {
     fn the_margins_and_zero_have_their_columns() {
         assert_eq!([0.0, 0.02, -0.02].map(|change| column(change, 0.02)), [0, MARGIN, -MARGIN]);
         assert_eq!([9.0, -0.9].map(|change| column(change, 0.02)), [HALF + 1, -HALF - 1]);
+    }
+
+    #[test]
+    fn an_interval_beyond_the_axis_is_pointed_at() {
+        assert!(draw(-HALF - 1, -HALF - 1, -HALF - 1).starts_with("◂ "));
+        assert!(draw(HALF + 1, HALF + 1, HALF + 1).ends_with(" ▸"));
+        assert!(draw(-HALF - 1, -HALF - 1, -18).starts_with("◂─┤ "));
     }
 
     #[test]

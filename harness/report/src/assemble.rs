@@ -95,7 +95,7 @@ pub fn assemble(evidence: Evidence<'_>) -> Result<Model, AssembleError> {
         run: RunSummary {
             boots_planned: (plan.design.boots + plan.design.traced_boots).saturating_mul(arm_count),
             boots_made: u32::try_from(trials.len()).unwrap_or(u32::MAX),
-            build_seconds: evidence.builds.values().filter_map(image).map(|image| image.build_seconds).sum(),
+            build_seconds: build_seconds(evidence.builds.values()),
             trial_seconds: trials.iter().map(|trial| trial.took_seconds).sum(),
             name: evidence.run,
             folder: evidence.folder,
@@ -120,6 +120,16 @@ fn image(build: &BuildEnd) -> Option<&measure::KernelImage> {
         BuildEnd::Built(image) => Some(image),
         BuildEnd::DoesNotApply(_) | BuildEnd::DoesNotCompile { .. } | BuildEnd::ConfigLost { .. } => None,
     }
+}
+
+/// Arms with the same kernel share its build.
+fn build_seconds<'a>(builds: impl Iterator<Item = &'a BuildEnd>) -> f64 {
+    let mut seconds: BTreeMap<&str, f64> = BTreeMap::new();
+    for image in builds.filter_map(image) {
+        let longest = seconds.entry(&image.key).or_default();
+        *longest = longest.max(image.build_seconds);
+    }
+    seconds.values().sum()
 }
 
 fn plan_summary(plan: &Plan) -> PlanSummary {

@@ -182,10 +182,13 @@ fn recorded(value: Option<&str>) -> String {
 
 fn time(model: &Model) -> String {
     let run = &model.run;
+    let builds = match run.build_seconds {
+        seconds if seconds > 0.0 => format!("{} in builds", number::duration(seconds)),
+        _ => "no kernel was built".to_owned(),
+    };
     format!(
-        "started {}; {} in builds, {} in {}",
-        run.started,
-        number::duration(run.build_seconds),
+        "started {}; {builds}, {} in {}",
+        number::instant(&run.started),
         number::duration(run.trial_seconds),
         number::counted(run.boots_made, "boot")
     )

@@ -107,8 +107,8 @@ fn legend(model: &Model) -> String {
         _ => String::new(),
     };
     format!(
-        "Medians over boots; Hodges-Lehmann estimate of the change{intervals}, and p, both by signed ranks within blocks, adjusted \
-         for {} (Holm).",
+        "Medians over boots; Hodges-Lehmann estimate of the change{intervals}, and p of the verdict (if unclear, of the closest \
+         one), both by signed ranks within blocks, adjusted for {} (Holm).",
         number::counted(model.gates.len(), "comparison")
     )
 }

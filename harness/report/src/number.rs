@@ -189,6 +189,17 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
+/// A time stamp of RFC 3339 in whole seconds.
+pub(crate) fn instant(stamp: &str) -> String {
+    match stamp.split_once('.') {
+        Some((seconds, fraction)) => {
+            let zone = fraction.trim_start_matches(|letter: char| letter.is_ascii_digit());
+            format!("{seconds}{zone}")
+        }
+        None => stamp.to_owned(),
+    }
+}
+
 /// Bytes with a binary prefix where they are whole ones.
 pub(crate) fn bytes(bytes: u64) -> String {
     let prefixes = [(1_u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
@@ -268,6 +279,8 @@ mod tests {
             (duration(3.62), duration(638.0), duration(7290.0)),
             ("3.6 s".into(), "10 min 38 s".into(), "2 h 01 min".into())
         );
+        assert_eq!(instant("2026-01-02T03:04:05.123456789Z"), "2026-01-02T03:04:05Z");
+        assert_eq!(instant("2026-01-02T03:04:05+01:00"), "2026-01-02T03:04:05+01:00");
         assert_eq!(
             (bytes(131_072), bytes(1448), bytes(67_108_864)),
             ("128 KiB".into(), "1448 bytes".into(), "64 MiB".into())

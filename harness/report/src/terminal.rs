@@ -121,6 +121,10 @@ impl Page {
             return;
         }
         self.heading(&format!("Gates, at a family-wise level of {}", model.plan.alpha));
+        if let Some(legend) = verdict::legend(model.gates.iter().map(|gate| &gate.judgement)) {
+            self.hang("  ", &legend);
+            self.line("");
+        }
         for (index, gates) in places::asked(&model.gates).enumerate() {
             if index > 0 {
                 self.line("");
@@ -242,7 +246,8 @@ impl Page {
             self.heading("Everything else: leads, not verdicts");
             self.hang(
                 "  ",
-                "95 % intervals, each for itself; q: p adjusted by Benjamini-Hochberg; *: q at most 0.05",
+                "Medians of the baseline, where they fit, and changes with 95 % intervals, each for itself; q: p adjusted by \
+                 Benjamini-Hochberg; *: q at most 0.05",
             );
         } else {
             self.heading("Everything that was measured");

@@ -1,7 +1,7 @@
 //! A gate in words.
 
 use measure::Better;
-use stats::{Claim, NotComparable, Note, Verdict};
+use stats::{Claim, Judgement, NotComparable, Note, Verdict};
 
 use crate::{Gate, number};
 
@@ -16,6 +16,18 @@ pub(crate) fn change(gate: &Gate) -> String {
 /// `90 %`.
 pub(crate) fn confidence(gate: &Gate) -> Option<String> {
     gate.judgement.effect.map(|effect| number::percent(effect.confidence))
+}
+
+/// What the numbers of gates are; none if none was compared.
+pub(crate) fn legend<'a>(judgements: impl Iterator<Item = &'a Judgement>) -> Option<String> {
+    let effects: Vec<bool> = judgements.map(|judgement| judgement.effect.is_some()).collect();
+    effects.contains(&true).then(|| {
+        format!(
+            "Medians over boots; Hodges-Lehmann estimate of the change, its interval, and p of the verdict (if unclear, of the closest \
+             one), by signed ranks within blocks of boots, adjusted for {} (Holm).",
+            number::counted(effects.len(), "comparison")
+        )
+    })
 }
 
 /// What a verdict leaves open, and how much was left out; each a clause that can stand alone.
@@ -66,7 +78,8 @@ fn too_few(used: usize, needed: Option<u32>) -> String {
     }
 }
 
-fn claim(claim: Claim) -> &'static str {
+/// A claim as the verdict that it would be.
+pub(crate) fn claim(claim: Claim) -> &'static str {
     match claim {
         Claim::Worse => "worse",
         Claim::Better => "better",

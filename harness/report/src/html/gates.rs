@@ -116,7 +116,7 @@ fn judgement(model: &Model, index: usize, gate: &Gate) -> Markup {
                     dd { strong { (text::line(&verdict::change(gate))) } }
                 }
                 div { dt { "margin" } dd { (number::percent(gate.margin)) } }
-                @if gate.judgement.effect.is_some() { div { dt { "p" } dd { (number::probability(gate.judgement.p)) } } }
+                @if gate.judgement.effect.is_some() { div { dt { "p for " (verdict::claim(gate.judgement.claim)) } dd { (number::probability(gate.judgement.p)) } } }
                 div { dt { "blocks" } dd { (gate.judgement.used) } }
             }
             @let notes = verdict::notes(gate);

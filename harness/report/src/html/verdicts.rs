@@ -21,7 +21,7 @@ pub(super) fn section(model: &Model) -> Option<Section> {
             table.verdicts {
                 caption {
                     "Each interval against its margin (shaded); better is to the right. Family-wise level " (model.plan.alpha)
-                    " over " (number::counted(model.gates.len(), "comparison")) " (Holm)."
+                    " over " (number::counted(model.gates.len(), "comparison")) " (Holm); p is that of the verdict, or of the closest one if unclear."
                 }
                 thead {
                     tr { th scope="col" { "verdict" } th scope="col" { "metric" } th scope="col" { "change" } th scope="col" { span.ends { span { "worse" } span { "better" } } } th scope="col" { "p" } }

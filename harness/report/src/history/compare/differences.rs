@@ -6,7 +6,7 @@ use plan::ConfigStart;
 
 use super::{Comparing, Difference};
 use crate::{
-    Arm, describe,
+    Arm, describe, number,
     remarks::{image, mitigations, short},
 };
 
@@ -65,7 +65,7 @@ fn facts(of: &Comparing<'_>) -> Vec<(&'static str, String)> {
     facts.push(("workloads", workloads.join(", ")));
     facts.push(("collectors", collectors(of)));
     facts.push(("assay", of.model.run.assay.clone()));
-    facts.push(("started", of.model.run.started.clone()));
+    facts.push(("started", number::instant(&of.model.run.started)));
     facts
 }
 

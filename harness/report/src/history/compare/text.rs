@@ -6,7 +6,7 @@ use super::{Compared, Times, VersusGate, VersusRow};
 use crate::{
     Colour, Terminal, describe, number,
     table::{self, Align, hang, plain, wrap},
-    verdict::direction,
+    verdict::{self, direction},
 };
 
 /// Rows that are shown of one comparison.
@@ -40,6 +40,8 @@ pub fn compare_text(compared: &Compared, terminal: Terminal) -> String {
     }
     if !compared.gates.is_empty() {
         section(&mut lines, colour, "Gates of the scenario on these two arms");
+        let legend = verdict::legend(compared.gates.iter().map(|gate| &gate.judgement));
+        lines.extend(legend.iter().flat_map(|legend| hang("  ", legend, columns)));
         for gate in &compared.gates {
             lines.extend(gate_lines(gate, compared, colour, columns));
         }
@@ -50,7 +52,7 @@ pub fn compare_text(compared: &Compared, terminal: Terminal) -> String {
         lines.extend(hang("  ", legend(compared.times), columns));
         lines.extend(row_lines(&rows, compared, columns));
     }
-    lines.extend(remainder(compared, hidden).into_iter().flat_map(|text| hang("  ", &text, columns)));
+    lines.extend(remainder(compared, &hidden).into_iter().flat_map(|text| hang("  ", &text, columns)));
     colour.harmless(&(lines.join("\n") + "\n"))
 }
 
@@ -75,11 +77,12 @@ pub fn compare_markdown(compared: &Compared) -> String {
             lines.extend(hang("- ", &format!("{}: {}", refused.what, refused.why), MAIL));
         }
     }
-    let align = [Align::Left, Align::Right, Align::Right, Align::Right, Align::Right, Align::Left];
+    let align =
+        [Align::Left, Align::Right, Align::Right, Align::Right, Align::Right, Align::Right, Align::Left];
     if !compared.gates.is_empty() {
         lines.extend([String::new(), "### Gates".to_owned(), String::new()]);
         let mut rows = vec![
-            ["metric", "first", "second", "change", "margin", "verdict"].map(ToOwned::to_owned).to_vec(),
+            ["metric", "first", "second", "change", "margin", "p", "verdict"].map(ToOwned::to_owned).to_vec(),
         ];
         rows.extend(compared.gates.iter().map(|gate| {
             let change = gate.judgement.effect.as_ref().map(|effect| number::effect(effect, gate.unit));
@@ -89,10 +92,17 @@ pub fn compare_markdown(compared: &Compared) -> String {
                 median(gate.second.as_ref(), gate),
                 change.unwrap_or_else(|| "not compared".to_owned()),
                 number::percent(gate.margin),
+                gate.judgement
+                    .effect
+                    .map_or_else(|| "-".to_owned(), |_| number::probability(gate.judgement.p)),
                 gate.judgement.verdict.to_string(),
             ]
         }));
         lines.extend(table::markdown(&rows, &align));
+        if let Some(legend) = verdict::legend(compared.gates.iter().map(|gate| &gate.judgement)) {
+            lines.push(String::new());
+            lines.extend(wrap(&legend, MAIL));
+        }
     }
     let (rows, hidden) = shown(compared);
     if !rows.is_empty() {
@@ -115,7 +125,7 @@ pub fn compare_markdown(compared: &Compared) -> String {
         }));
         lines.extend(table::markdown(&cells, &align[..columns]));
     }
-    for text in remainder(compared, hidden) {
+    for text in remainder(compared, &hidden) {
         lines.push(String::new());
         lines.extend(wrap(&text, MAIL));
     }
@@ -144,7 +154,8 @@ fn heading(times: Times) -> &'static str {
 fn legend(times: Times) -> &'static str {
     match times {
         Times::SameBlocks => {
-            "95 % intervals within blocks, each for itself; q: p adjusted by Benjamini-Hochberg; *: q at most 0.05"
+            "Medians of both, and the change with its 95 % interval within blocks, each for itself; q: p adjusted by Benjamini-Hochberg; \
+             *: q at most 0.05"
         }
         Times::NotCalibrated => {
             "Medians over boots; Hodges-Lehmann shift between the two sets of boots with its 95 % interval, each for itself. The interval \
@@ -153,23 +164,43 @@ fn legend(times: Times) -> &'static str {
     }
 }
 
-/// The rows that are shown, and how many are not: single cores, flows and the like only where they were asked for.
-fn shown(compared: &Compared) -> (Vec<&VersusRow>, usize) {
-    let wanted = |row: &&VersusRow| {
-        compared.filtered
-            || !describe::is_part(&row.series)
-            || row.q.is_some_and(|q| q <= crate::explored::NOTABLE)
-    };
-    let rows: Vec<&VersusRow> = compared.rows.iter().filter(wanted).take(MOST).collect();
-    let hidden = compared.rows.len() - rows.len();
-    (rows, hidden)
+/// Rows that are not shown.
+struct Hidden {
+    /// Of single cores, flows and the like.
+    parts: usize,
+    /// More than [`MOST`].
+    further: usize,
 }
 
-fn remainder(compared: &Compared, hidden: usize) -> Vec<String> {
+/// The rows that are shown, in their order: single cores, flows and the like only where they differ or were asked for, and of too
+/// many those with the surest differences.
+fn shown(compared: &Compared) -> (Vec<&VersusRow>, Hidden) {
+    let notable = |row: &VersusRow| row.q.is_some_and(|q| q <= crate::explored::NOTABLE);
+    let wanted = |row: &&VersusRow| compared.filtered || !describe::is_part(&row.series) || notable(row);
+    let wanted: Vec<&VersusRow> = compared.rows.iter().filter(wanted).collect();
+    let hidden =
+        Hidden { parts: compared.rows.len() - wanted.len(), further: wanted.len().saturating_sub(MOST) };
+    let mut ranked: Vec<(usize, &VersusRow)> = wanted.into_iter().enumerate().collect();
+    let q = |row: &VersusRow| row.q.filter(|_| notable(row)).unwrap_or(1.0);
+    ranked.sort_by(|(_, a), (_, b)| q(a).total_cmp(&q(b)));
+    ranked.truncate(MOST);
+    ranked.sort_by_key(|(position, _)| *position);
+    (ranked.into_iter().map(|(_, row)| row).collect(), hidden)
+}
+
+fn remainder(compared: &Compared, hidden: &Hidden) -> Vec<String> {
     let mut texts = Vec::new();
-    if hidden > 0 {
-        let rows = number::counted(hidden, "row");
-        texts.push(format!("{rows} of single cores, flows and the like or beyond the first {MOST} left out; --metric, --workload and --dim narrow, --json has all"));
+    let mut left_out = Vec::new();
+    if hidden.parts > 0 {
+        left_out
+            .push(format!("{} of single cores, flows and the like", number::counted(hidden.parts, "row")));
+    }
+    if hidden.further > 0 {
+        left_out.push(format!("{} beyond the {MOST} above", number::counted(hidden.further, "row")));
+    }
+    if !left_out.is_empty() {
+        let left_out = left_out.join(" and ");
+        texts.push(format!("{left_out} left out; --metric, --workload and --dim narrow, --json has all"));
     }
     for (count, arm) in [(compared.only_first, &compared.first), (compared.only_second, &compared.second)] {
         if count > 0 {

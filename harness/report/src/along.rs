@@ -79,7 +79,10 @@ pub(crate) fn terminal(group: &Group<'_>, columns: usize) -> Vec<String> {
 /// A table of `wide` values from `first` on.
 fn part(group: &Group<'_>, first: usize, wide: usize, values: usize) -> Vec<String> {
     let shown = first..(first + wide).min(values);
+    // The whole curve stands in front of its values, once.
+    let with_bars = first == 0 && has_bars(group);
     let mut heading = vec![format!("  {}", group.dimension)];
+    heading.extend(with_bars.then(String::new));
     if let Some(side) = group.curves.iter().flat_map(|curve| &curve.sides).next() {
         heading.extend(side.points[shown.clone()].iter().map(|point| point.value.clone()));
     }
@@ -89,10 +92,8 @@ fn part(group: &Group<'_>, first: usize, wide: usize, values: usize) -> Vec<Stri
         titles.push((rows.len(), describe::label(&curve.series)));
         for (index, side) in curve.sides.iter().enumerate() {
             let mut row = vec![format!("    {}", side.side)];
+            row.extend(with_bars.then(|| bars(curve, index).unwrap_or_default()));
             row.extend(side.points[shown.clone()].iter().map(|point| cell(curve, point, index == 0)));
-            if shown.len() == values {
-                row.extend(bars(curve, index));
-            }
             rows.push(row);
         }
     }
@@ -118,6 +119,10 @@ fn cell(curve: &Curve, point: &CurvePoint, is_baseline: bool) -> String {
         None if is_notable(point) => format!("*{change}"),
         None => change,
     }
+}
+
+fn has_bars(group: &Group<'_>) -> bool {
+    group.curves.iter().any(|curve| (0..curve.sides.len()).any(|side| bars(curve, side).is_some()))
 }
 
 /// The medians of one side as bars over zero, all sides to one scale. Only for numbers in their order, and several of them.
@@ -151,40 +156,50 @@ fn bars(curve: &Curve, side: usize) -> Option<String> {
 
 /// The group as a markdown table.
 pub(crate) fn markdown(group: &Group<'_>) -> Vec<String> {
+    let with_bars = has_bars(group);
     let mut rows: Vec<Vec<String>> = Vec::new();
     for curve in &group.curves {
         for (index, side) in curve.sides.iter().enumerate() {
             if rows.is_empty() {
                 let values = side.points.iter().map(|point| format!("{} {}", group.dimension, point.value));
-                rows.push(["metric".to_owned(), "arm".to_owned()].into_iter().chain(values).collect());
+                let columns = ["metric", "arm"].into_iter().chain(with_bars.then_some("curve"));
+                rows.push(columns.map(ToOwned::to_owned).chain(values).collect());
             }
             let label = if index == 0 { describe::label(&curve.series) } else { String::new() };
+            let bars = with_bars.then(|| bars(curve, index).unwrap_or_default());
             let cells = side.points.iter().map(|point| cell(curve, point, index == 0));
-            rows.push([label, side.side.clone()].into_iter().chain(cells).collect());
+            rows.push([label, side.side.clone()].into_iter().chain(bars).chain(cells).collect());
         }
     }
-    let values = rows.first().map_or(0, |row| row.len().saturating_sub(2));
+    let words = 2 + usize::from(with_bars);
+    let values = rows.first().map_or(0, |row| row.len().saturating_sub(words));
     let align: Vec<Align> =
-        [Align::Left, Align::Left].into_iter().chain(std::iter::repeat_n(Align::Right, values)).collect();
+        std::iter::repeat_n(Align::Left, words).chain(std::iter::repeat_n(Align::Right, values)).collect();
     table::markdown(&rows, &align)
 }
 
-/// What the changes in a table are.
-pub(crate) fn legend(group: &Group<'_>) -> Option<String> {
-    let changes = || group.curves.iter().flat_map(|curve| &curve.sides).flat_map(|side| &side.points);
-    let any = changes().any(|point| point.change.is_some());
-    let mut text =
-        "medians of the baseline, changes of the others with 95 % intervals, each for itself".to_owned();
-    if changes().any(|point| point.verdict.is_some()) {
+/// What stands in a table.
+pub(crate) fn legend(group: &Group<'_>) -> String {
+    let points = || group.curves.iter().flat_map(|curve| &curve.sides).flat_map(|side| &side.points);
+    let compared = points().any(|point| point.change.is_some());
+    let mut text = match compared {
+        true => "medians of the baseline, changes of the others with 95 % intervals, each for itself",
+        false => "medians over boots",
+    }
+    .to_owned();
+    if points().any(|point| point.verdict.is_some()) {
         text.push_str("; with a verdict, adjusted for all comparisons");
     }
-    if changes().any(is_notable) {
+    if points().any(is_notable) {
         text.push_str("; *: q at most 0.05");
     }
-    if changes().any(|point| point.change.is_some_and(|change| change.scale == Scale::Absolute)) {
+    if points().any(|point| point.change.is_some_and(|change| change.scale == Scale::Absolute)) {
         text.push_str("; changes of what can be zero in its unit");
     }
-    any.then_some(text)
+    if has_bars(group) {
+        text.push_str("; bars: medians, from zero, each curve to one scale");
+    }
+    text
 }
 
 /// What is not shown.

@@ -179,11 +179,9 @@ fn plain(text: &str) -> String {
 fn curves(model: &Model) -> Vec<String> {
     let section = |group: along::Group<'_>| {
         let mut lines = vec![format!("### Along {}", group.dimension), String::new()];
-        if let Some(legend) = along::legend(&group) {
-            // A star at the beginning of a word would be emphasis.
-            lines.extend(wrap(&plain(&sentence(&legend)), COLUMNS));
-            lines.push(String::new());
-        }
+        // A star at the beginning of a word would be emphasis.
+        lines.extend(wrap(&plain(&sentence(&along::legend(&group))), COLUMNS));
+        lines.push(String::new());
         lines.extend(along::markdown(&group));
         if let Some(left_out) = along::left_out(&group) {
             lines.push(String::new());

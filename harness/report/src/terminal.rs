@@ -216,9 +216,7 @@ impl Page {
     fn curves(&mut self, model: &Model) {
         for group in along::groups(model) {
             self.heading(&format!("Along {}", group.dimension));
-            if let Some(legend) = along::legend(&group) {
-                self.hang("  ", &legend);
-            }
+            self.hang("  ", &along::legend(&group));
             let lines = along::terminal(&group, self.columns);
             self.lines(lines);
             if let Some(left_out) = along::left_out(&group) {

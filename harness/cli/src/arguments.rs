@@ -2,6 +2,7 @@
 
 mod guest;
 mod history;
+mod kernel;
 mod series;
 mod tree;
 mod tune;
@@ -13,6 +14,7 @@ use clap_complete::engine::ArgValueCandidates;
 
 pub(crate) use guest::{GuestFlags, Root, ShareFlag};
 pub(crate) use history::{Compare, CompareFormat, Runs, Trend};
+pub(crate) use kernel::{Kernel, KernelChoice};
 pub(crate) use series::{Series, SeriesChoice, SeriesFlags};
 pub(crate) use tree::{TreeConfig, TreeFlags};
 pub(crate) use tune::{Partition, Smt, Tune};
@@ -98,6 +100,9 @@ pub(crate) enum Command {
         /// How.
         #[arg(long, value_enum, default_value_t = Format::Terminal)]
         format: Format,
+        /// As JSON: `--format json`.
+        #[arg(long, conflicts_with = "format")]
+        json: bool,
         /// Print only the path of the report's file in that format.
         #[arg(long)]
         path: bool,
@@ -159,6 +164,33 @@ pub(crate) enum Command {
     },
 }
 
+impl Command {
+    /// Whether the answer is to be JSON; errors are, then, as well.
+    pub(crate) fn wants_json(&self) -> bool {
+        match self {
+            Self::Run(run) => run.format.or_json(run.json) == Format::Json,
+            Self::Report { format, json, .. } => format.or_json(*json) == Format::Json,
+            Self::Plan { json, .. } | Self::Doctor { json } => *json,
+            Self::Kernel { command } => command.wants_json(),
+            Self::Series { command: Series::Show { json, .. } | Series::Check { json, .. } } => *json,
+            Self::Runs(runs) => runs.json,
+            Self::Compare(compare) => compare.json || compare.format == CompareFormat::Json,
+            Self::Trend(trend) => trend.json,
+            Self::Tune(tune) => tune.json,
+            Self::Exec(_)
+            | Self::Shell(_)
+            | Self::Gdb { .. }
+            | Self::Completions { .. }
+            | Self::Schema
+            | Self::Manual { .. }
+            | Self::Supervise
+            | Self::Qemu
+            | Self::BootFolder { .. }
+            | Self::Machine { .. } => false,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     #[command(flatten)]
@@ -174,6 +206,9 @@ pub(crate) struct Run {
     /// How the report is printed; every form of it is kept in the run's folder.
     #[arg(long, value_enum, default_value_t = Format::Terminal)]
     pub(crate) format: Format,
+    /// As JSON: `--format json`.
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) json: bool,
     /// Exit as `git bisect run` wants it: 0 all gates hold, 1 one fails, 125 unclear or cannot be tested.
     #[arg(long)]
     pub(crate) bisect: bool,
@@ -223,44 +258,6 @@ pub(crate) struct Shell {
     pub(crate) command: Vec<String>,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Kernel {
-    /// The bases of this project, and what the cache holds.
-    List,
-    /// Build a kernel, or take it from the cache; prints the path of its image. Exit: 1 if the series does not apply
-    /// or does not compile.
-    Build {
-        #[command(flatten)]
-        choice: KernelChoice,
-        /// All that is known of the image, as JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Print the path of a built kernel's folder; fails if it is not built.
-    Path(KernelChoice),
-    /// Print the merged configuration of a kernel.
-    Config(KernelChoice),
-    /// Print a configuration fragment with all that Assay's guests need, for the kernel's scripts/kconfig/merge_config.sh.
-    Fragment,
-    /// Build a kernel again from nothing, and say whether the image is the same to the byte. Exit: 1 if not.
-    Reproduce(KernelChoice),
-    /// Remove what was not used for longest until the cache is small enough.
-    Gc {
-        /// Size to stay under, in GiB.
-        #[arg(long, default_value_t = 20, value_name = "GIB")]
-        under: u64,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct KernelChoice {
-    /// A base: the name of a file in `kernels/`.
-    #[arg(add = ArgValueCandidates::new(crate::complete::bases))]
-    pub(crate) base: String,
-    #[command(flatten)]
-    pub(crate) series: SeriesFlags,
-}
-
 /// What a kernel that crashes means to a bisection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Crash {
@@ -284,6 +281,11 @@ pub(crate) enum Format {
 }
 
 impl Format {
+    /// This form, or JSON if that is asked for.
+    pub(crate) fn or_json(self, json: bool) -> Self {
+        if json { Self::Json } else { self }
+    }
+
     /// Every form that is kept beside a run.
     pub(crate) const ALL: [Self; 4] = [Self::Terminal, Self::Markdown, Self::Json, Self::Html];
 }

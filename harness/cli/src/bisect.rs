@@ -77,8 +77,15 @@ fn in_words(status: u8) -> &'static str {
 
 /// Ends a command line that could not be understood. Its usual status, 2, would be a bad commit.
 pub(crate) fn mistaken(error: &clap::Error) -> ExitCode {
-    // The message is all there is to say; a closed standard error is nobody's loss.
-    let _ = error.print();
+    let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
+    if json && error.use_stderr() {
+        let words = error.render().to_string();
+        Failure::user(words.strip_prefix("error: ").unwrap_or(&words).trim_end().replace('\n', "\n "))
+            .tell(true);
+    } else {
+        // The message is all there is to say; a closed standard error is nobody's loss.
+        let _ = error.print();
+    }
     let usual = u8::try_from(error.exit_code()).unwrap_or(2);
     let bisecting = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--bisect");
     ExitCode::from(if bisecting && error.use_stderr() { STOP } else { usual })

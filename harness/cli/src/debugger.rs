@@ -219,7 +219,7 @@ mod tests {
         assert!(choose(of(&[7]), None).is_ok());
         assert!(choose(of(&[7, 8]), Some(8)).is_ok());
         let message = |targets, wanted| match choose(targets, wanted) {
-            Err(Failure::User(message)) => message,
+            Err(failure @ Failure::User(_)) => failure.in_a_line(),
             other => panic!("{other:?}"),
         };
         assert!(message(of(&[]), None).contains("--gdb"));

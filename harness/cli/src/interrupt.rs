@@ -16,18 +16,20 @@ use signal_hook::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::failure::INTERRUPTED;
+use crate::failure::{Failure, INTERRUPTED};
 
 /// How many await the signal.
 static AWAITED: AtomicUsize = AtomicUsize::new(0);
 
 /// From now on the signals end the program with the exit status of an interruption, unless somebody awaits them.
-pub(crate) fn install() -> Result<()> {
+pub(crate) fn install(json: bool) -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("installing signal handlers")?;
     let wait = move || {
         for _ in signals.forever() {
             if AWAITED.load(Ordering::SeqCst) == 0 {
-                eprintln!("interrupted: what is built or fetched so far is kept");
+                let stopped =
+                    Failure::Interrupted("interrupted: what is built or fetched so far is kept".into());
+                stopped.tell(json);
                 process::exit(INTERRUPTED.into());
             }
         }

@@ -19,11 +19,15 @@ use crate::{
 
 pub(crate) fn kernel(places: &Places, command: &Kernel) -> Result<ExitCode, Failure> {
     match command {
-        Kernel::List => list(places),
+        Kernel::List { json } => list(places, *json),
         Kernel::Build { choice, json } => build(places, choice, *json),
-        Kernel::Path(choice) => {
+        Kernel::Path { choice, json } => {
             let image = built(places, choice)?;
-            println!("{}", image.image.parent().unwrap_or(Path::new("/")).display());
+            if *json {
+                print_json(&image)?;
+            } else {
+                println!("{}", image.image.parent().unwrap_or(Path::new("/")).display());
+            }
             Ok(ExitCode::SUCCESS)
         }
         Kernel::Config(choice) => config(places, choice),
@@ -31,10 +35,15 @@ pub(crate) fn kernel(places: &Places, command: &Kernel) -> Result<ExitCode, Fail
             print!("{}", kernel_tree::fragment());
             Ok(ExitCode::SUCCESS)
         }
-        Kernel::Reproduce(choice) => reproduce(places, choice),
-        Kernel::Gc { under } => {
+        Kernel::Reproduce { choice, json } => reproduce(places, choice, *json),
+        Kernel::Gc { under, json } => {
             let keep = kernel::Keep { keys: BTreeSet::new(), bytes: under << 30 };
             let freed = Lab::open(places)?.kernels()?.gc(&keep)?;
+            if *json {
+                let kernel::Freed { bytes, removed } = freed;
+                print_json(&serde_json::json!({ "bytes": bytes, "removed": removed }))?;
+                return Ok(ExitCode::SUCCESS);
+            }
             for what in &freed.removed {
                 println!("removed {what}");
             }
@@ -58,8 +67,14 @@ pub(crate) fn spec(
     Ok(KernelSpec { base, series, options: vec![] })
 }
 
-fn list(places: &Places) -> Result<ExitCode, Failure> {
+fn list(places: &Places, json: bool) -> Result<ExitCode, Failure> {
     let project = places.project(Path::new("."))?;
+    if json {
+        let built = Lab::open(places)?.kernels()?.list()?;
+        let (bases, series) = (project.bases(), project.series());
+        print_json(&serde_json::json!({ "bases": bases, "series": series, "built": built }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     println!("bases:");
     for name in project.bases() {
         println!("  {name}");
@@ -90,10 +105,13 @@ fn build(places: &Places, choice: &KernelChoice, json: bool) -> Result<ExitCode,
     let runtime = Runtime::create()?;
     let build = obtain(&lab.kernels()?, &spec, &runtime.folder().join("builds"), &mut progress);
     progress.clear();
-    match build? {
-        BuildEnd::Built(image) if json => {
-            println!("{}", serde_json::to_string_pretty(&image).context("writing the image as JSON")?);
-        }
+    let build = build?;
+    if json {
+        print_json(&build)?;
+        let built = matches!(build, BuildEnd::Built(_));
+        return Ok(if built { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    match build {
         BuildEnd::Built(image) => println!("{}", image.image.display()),
         failed => {
             eprintln!("{}", describe(&failed));
@@ -121,7 +139,7 @@ fn config(places: &Places, choice: &KernelChoice) -> Result<ExitCode, Failure> {
 }
 
 /// Builds a kernel twice, the second time from nothing, and compares the images.
-fn reproduce(places: &Places, choice: &KernelChoice) -> Result<ExitCode, Failure> {
+fn reproduce(places: &Places, choice: &KernelChoice, json: bool) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new();
     let lab = Lab::open(places)?;
     let spec = spec(places, &choice.base, &choice.series, &lab, &mut progress)?;
@@ -130,6 +148,14 @@ fn reproduce(places: &Places, choice: &KernelChoice) -> Result<ExitCode, Failure
     let reproduction = lab.kernels()?.reproduce(&spec, &logs, &mut show(&mut progress)).map_err(of_kernel);
     progress.clear();
     let reproduction = reproduction?;
+    if json {
+        let identical = reproduction.is_identical();
+        let kernel::Reproduction { key, cached, rebuilt } = reproduction;
+        print_json(&serde_json::json!({
+            "identical": identical, "key": key, "cached_sha256": cached, "rebuilt_sha256": rebuilt,
+        }))?;
+        return Ok(if identical { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     println!("cached   {}\nrebuilt  {}", reproduction.cached, reproduction.rebuilt);
     if reproduction.is_identical() {
         println!("identical");
@@ -137,6 +163,12 @@ fn reproduce(places: &Places, choice: &KernelChoice) -> Result<ExitCode, Failure
     }
     println!("they differ");
     Ok(ExitCode::FAILURE)
+}
+
+/// One document on standard output.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    println!("{}", serde_json::to_string_pretty(value).context("writing JSON")?);
+    Ok(())
 }
 
 /// `assay __boot-folder`: links to what a guest of this base boots.
@@ -166,6 +198,9 @@ fn built(places: &Places, choice: &KernelChoice) -> Result<KernelImage, Failure>
     let lab = Lab::open(places)?;
     let spec = spec(places, &choice.base, &choice.series, &lab, &mut Progress::new())?;
     lab.kernels()?.lookup(&spec).map_err(of_kernel)?.ok_or_else(|| {
-        Failure::user(format!("assay: {} is not built; build it with `assay kernel build`", choice.base))
+        let series: String =
+            choice.series.series.iter().map(|series| format!(" --series {series}")).collect();
+        Failure::user(format!("assay: {}{} is not built", choice.base, series.replace(" --series", " with")))
+            .hint(format!("assay kernel build {}{series}", choice.base))
     })
 }

@@ -17,6 +17,7 @@ mod escape;
 mod exec;
 mod failure;
 mod guest;
+mod hints;
 mod history;
 mod interrupt;
 mod keeper;
@@ -49,8 +50,9 @@ fn main() -> ExitCode {
         Err(error) => return bisect::mistaken(&error),
     };
     output.settle();
+    let json = command.wants_json();
     let is_helper = matches!(command, Command::Supervise | Command::Machine { .. });
-    if !is_helper && let Err(error) = interrupt::install() {
+    if !is_helper && let Err(error) = interrupt::install(json) {
         let failure = Failure::from(error);
         failure.print();
         return failure.exit_code();
@@ -69,9 +71,11 @@ fn main() -> ExitCode {
         Command::Shell(arguments) => shell::shell(&places, &arguments),
         Command::Gdb { pid, arguments } => debugger::gdb(pid, arguments),
         Command::Kernel { command } => kernels::kernel(&places, &command),
-        Command::Report { run, format, path: true, .. } => reports::path(&places, run.as_deref(), format),
-        Command::Report { run, format, output, .. } => {
-            reports::print(&places, run.as_deref(), format, output.as_deref())
+        Command::Report { run, format, json, path: true, .. } => {
+            reports::path(&places, run.as_deref(), format.or_json(json))
+        }
+        Command::Report { run, format, json, output, .. } => {
+            reports::print(&places, run.as_deref(), format.or_json(json), output.as_deref())
         }
         Command::Runs(flags) => history::runs(&places, &flags),
         Command::Compare(flags) => history::compare(&places, &flags),
@@ -88,7 +92,7 @@ fn main() -> ExitCode {
         Command::BootFolder { base, folder } => kernels::boot_folder(&places, base, &folder),
     };
     ended.unwrap_or_else(|failure| {
-        failure.print();
+        failure.tell(json);
         failure.exit_code()
     })
 }

@@ -9,12 +9,12 @@ use std::{
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::arguments::Places;
+use crate::{arguments::Places, failure::Failure, hints::meant};
 
 impl Places {
     /// The project that a scenario, or the current folder, is in; else the one that we were built in, for those who stand in a
     /// kernel tree.
-    pub(crate) fn project(&self, near: &Path) -> Result<scenario::Project, crate::failure::Failure> {
+    pub(crate) fn project(&self, near: &Path) -> Result<scenario::Project, Failure> {
         match &self.project {
             Some(root) => Ok(scenario::Project::at(root)),
             None => scenario::Project::containing(near)
@@ -22,7 +22,11 @@ impl Places {
                     let us = std::env::current_exe().ok();
                     us.and_then(|us| scenario::Project::containing(&us).ok()).ok_or(problems)
                 })
-                .map_err(crate::failure::Failure::user),
+                .map_err(|problems| {
+                    Failure::user(problems).hint(
+                        "--project DIR or ASSAY_PROJECT=DIR names a folder with `kernels/`, such as Assay's sources",
+                    )
+                }),
         }
     }
 
@@ -40,8 +44,42 @@ impl Places {
     }
 
     /// The folder of a run that was named by its path or by its name in the results folder.
-    pub(crate) fn run_folder(&self, run: &Path) -> PathBuf {
-        if run.join("run.json").is_file() { run.to_owned() } else { self.results.join(run) }
+    ///
+    /// # Errors
+    /// If there is none: the user's mistake.
+    pub(crate) fn run_folder(&self, run: &Path) -> Result<PathBuf, Failure> {
+        let folders = [run.to_owned(), self.results.join(run)];
+        let is_run = |folder: &&PathBuf| folder.join("run.json").is_file();
+        folders.iter().find(is_run).cloned().ok_or_else(|| self.no_run(Some(run)))
+    }
+
+    /// There is no such run, or none at all.
+    pub(crate) fn no_run(&self, wanted: Option<&Path>) -> Failure {
+        let results = self.results.display();
+        let runs = store::list(&self.results).unwrap_or_default();
+        let names: Vec<String> =
+            runs.iter().filter_map(|run| Some(run.file_name()?.to_str()?.to_owned())).collect();
+        match wanted {
+            _ if names.is_empty() => Failure::user(match wanted {
+                Some(wanted) => {
+                    format!("assay: there is no run `{}`, nor any other in {results}", wanted.display())
+                }
+                None => format!("assay: there is no run in {results}"),
+            })
+            .hint("assay run SCENARIO makes one; --results DIR looks for them elsewhere"),
+            Some(wanted) => {
+                let wanted = wanted.display().to_string();
+                // Names are long, and what they say stands at their end.
+                let newest = names.iter().rev().find(|name| name.contains(&wanted));
+                let question = newest.map_or_else(
+                    || meant(&wanted, names.iter().map(String::as_str)),
+                    |name| format!("; did you mean `{name}`?"),
+                );
+                Failure::user(format!("assay: there is no run `{wanted}` in {results}{question}"))
+                    .hint("assay runs lists them")
+            }
+            None => Failure::user(format!("assay: there is no run in {results}")),
+        }
     }
 }
 

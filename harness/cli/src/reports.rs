@@ -89,8 +89,11 @@ pub(crate) fn path(places: &Places, run: Option<&Path>, format: Format) -> Resul
 /// The folder of the run that is meant: the newest, if none is named.
 fn folder(places: &Places, run: Option<&Path>) -> Result<PathBuf, Failure> {
     match run {
-        Some(run) => Ok(places.run_folder(run)),
-        None => store::newest(&places.results).map_err(user),
+        Some(run) => places.run_folder(run),
+        None => store::newest(&places.results).map_err(|error| match error {
+            store::StoreError::NoSuchRun { .. } => places.no_run(None),
+            error => user(error),
+        }),
     }
 }
 

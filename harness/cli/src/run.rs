@@ -41,7 +41,7 @@ pub(crate) fn run(places: &Places, arguments: &arguments::Run) -> Result<ExitCod
     };
     progress.clear();
     let stored = ended?;
-    let outcome = reports::finish(&stored, arguments.format)?;
+    let outcome = reports::finish(&stored, arguments.format.or_json(arguments.json))?;
     Ok(if arguments.bisect {
         bisect::of_run(outcome, &stored.file.kernels)
     } else {
@@ -85,7 +85,7 @@ fn start(places: &Places, question: &Question, progress: &mut Progress) -> Resul
 
 /// An interrupted run, from where it stopped.
 fn resume(places: &Places, run: &Path, progress: &mut Progress) -> Result<Stored, Failure> {
-    let folder = std::path::absolute(places.run_folder(run)).context("resolving the run's folder")?;
+    let folder = std::path::absolute(places.run_folder(run)?).context("resolving the run's folder")?;
     let (mut run, mut stored) = match store::Run::resume(&folder) {
         Err(error @ (store::StoreError::NoSuchRun { .. } | store::StoreError::Newer { .. })) => {
             return Err(Failure::user(format!("assay: {error}")));
@@ -114,8 +114,9 @@ fn refuse_other_kernels(file: &RunFile, builds: &BTreeMap<String, BuildEnd>) -> 
         let before = file.kernels.get(arm).and_then(|kernel| image(&kernel.build));
         if before != image(build) {
             return Err(Failure::user(format!(
-                "assay: {arm}: the kernel is not the one that this run began with (compiler or series changed?); start a new run"
-            )));
+                "assay: {arm}: the kernel is not the one that this run began with (compiler or series changed?)"
+            ))
+            .hint("start a new run: assay run"));
         }
     }
     Ok(())
@@ -188,7 +189,9 @@ fn planned(
             tree_run::scenario(places, Path::new(DEFAULT_SCENARIO))?
         }
         None => {
-            return Err(Failure::user("assay: name a scenario, a --series, or a run to --resume"));
+            return Err(Failure::user("assay: name a scenario, a --series, or a run to --resume").hint(
+                "assay run --series FOLDER, or the name or path of a scenario: `assay plan net` shows one",
+            ));
         }
     };
     let base = question.base.as_deref().map(|name| scenario::base(name, &project)).transpose();

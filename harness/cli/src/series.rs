@@ -9,6 +9,7 @@ use series::{Fault, Input, Series, SeriesError};
 use crate::{
     arguments::{Places, SeriesChoice, SeriesFlags},
     failure::Failure,
+    hints::meant,
     lab::Lab,
     progress::Progress,
 };
@@ -33,7 +34,9 @@ pub(crate) fn find(text: &str, git: Option<&Path>, project: &Project, lab: &Lab)
     }
     let input = Input::look(text, git).map_err(|error| match error.fault() {
         Fault::User if !known.is_empty() => {
-            Failure::user(format!("{error}\n{text}: nor is it a series of `patches/` ({})", known.join(", ")))
+            let question = meant(text, known.iter().map(String::as_str));
+            let all = known.join(", ");
+            Failure::user(format!("{error}\n{text}: nor is it a series of `patches/`{question} ({all})"))
         }
         _ => of_series(error),
     })?;

@@ -11,6 +11,7 @@ use scenario::{Overrides, Project};
 use crate::{
     arguments::{Places, TreeConfig, TreeFlags},
     failure::Failure,
+    hints::meant,
     lab::Lab,
     progress::Progress,
     series::of_series,
@@ -97,7 +98,37 @@ pub(crate) fn scenario(places: &Places, named: &Path) -> Result<(PathBuf, Projec
             return Ok((path, project));
         }
     }
+    if !named.exists() {
+        return Err(no_scenario(places, named));
+    }
     Ok((named.to_owned(), places.project(named)?))
+}
+
+/// There is no such scenario; those that there are, in the same folder or in the project's `scenarios/`.
+fn no_scenario(places: &Places, named: &Path) -> Failure {
+    let wanted = named.file_stem().unwrap_or_default().to_string_lossy();
+    let project = places.project(Path::new(".")).map(|project| project.root.join("scenarios"));
+    let beside = named.parent().filter(|folder| named.components().count() > 1 && folder.is_dir());
+    let folder = beside.map(Path::to_owned).or(project.ok());
+    let entries = folder.as_deref().and_then(|folder| folder.read_dir().ok());
+    let yaml = |path: &Path| path.extension().is_some_and(|extension| extension == "yaml");
+    let mut names: Vec<String> = entries
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()).filter(|path| yaml(path)))
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    names.sort();
+    let question = meant(&wanted, names.iter().map(String::as_str));
+    let shown = named.display();
+    match folder.filter(|_| !names.is_empty()) {
+        Some(folder) => Failure::user(format!(
+            "assay: there is no scenario `{shown}`{question} ({} has {})",
+            folder.display(),
+            names.join(", ")
+        )),
+        None => Failure::user(format!("assay: there is no scenario `{shown}`")),
+    }
 }
 
 /// Why a scenario is to be run as it is; nothing if the tree can take its candidate's place.

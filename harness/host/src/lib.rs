@@ -20,5 +20,5 @@ pub mod tune;
 pub use cpus::CpuSet;
 pub use distribution::{Distribution, Family};
 pub use facts::{Bench, bench};
-pub use packages::{PACKAGES, Package};
+pub use packages::{PACKAGES, Package, QEMU};
 pub use root::Root;

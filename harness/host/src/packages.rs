@@ -138,7 +138,7 @@ pub const PACKAGES: &[Package] = &[
 ];
 
 /// The QEMU that distributions package: not in [`PACKAGES`], because several may be there.
-pub(crate) const QEMU: Package = Package {
+pub const QEMU: Package = Package {
     name: "qemu-system-x86_64",
     sign: VERSION,
     purpose: "guests",

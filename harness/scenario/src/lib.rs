@@ -43,3 +43,4 @@ pub use reference::reference;
 pub use remark::remarks;
 pub use render::{RenderError, to_yaml};
 pub use series::{SeriesFile, series, series_file};
+pub use value::suggestion;

@@ -133,8 +133,9 @@ impl Kind {
     }
 }
 
-/// `; did you mean ...?` if one of the words is near.
-pub(crate) fn suggestion(text: &str, words: &[&str]) -> String {
+/// `; did you mean ...?` if one of the words is near, else nothing.
+#[must_use]
+pub fn suggestion(text: &str, words: &[&str]) -> String {
     if text.len() > 64 {
         return String::new();
     }

@@ -14,7 +14,7 @@ use crate::{
 
 pub(crate) fn compare(places: &Places, flags: &arguments::Compare) -> Result<ExitCode, Failure> {
     let read = |run| -> Result<(Stored, Model), Failure> {
-        let stored = store::read(&places.run_folder(run)).map_err(reports::user)?;
+        let stored = store::read(&places.run_folder(run)?).map_err(reports::user)?;
         let model = reports::model(&stored)?;
         Ok((stored, model))
     };

@@ -14,7 +14,7 @@ use crate::{
 
 pub(crate) fn runs(places: &Places, flags: &arguments::Runs) -> Result<ExitCode, Failure> {
     if flags.prune {
-        return prune(&places.results);
+        return prune(&places.results, flags.json);
     }
     let scenario = flags.scenario.as_deref();
     let (entries, all) = consult(places, flags.reindex, |index| {
@@ -107,15 +107,19 @@ fn damaged(run: String, reason: String) -> RunLine {
 }
 
 /// Removes what interrupted builds left, and says what that was.
-fn prune(results: &Path) -> Result<ExitCode, Failure> {
-    let mut removed = 0;
+fn prune(results: &Path, json: bool) -> Result<ExitCode, Failure> {
+    let mut removed = vec![];
     for folder in store::leftovers(results)? {
         if store::remove_leftover(&folder)? {
-            println!("removed {}", folder.display());
-            removed += 1;
+            if !json {
+                println!("removed {}", folder.display());
+            }
+            removed.push(folder);
         }
     }
-    if removed == 0 {
+    if json {
+        println!("{}", serde_json::json!({ "removed": removed }));
+    } else if removed.is_empty() {
         println!("no interrupted build left anything in {}", results.display());
     }
     Ok(ExitCode::SUCCESS)

@@ -9,6 +9,7 @@ use super::{consult, from_word, screen};
 use crate::{
     arguments::{self, Places},
     failure::Failure,
+    hints::meant,
 };
 
 pub(crate) fn trend(places: &Places, flags: &arguments::Trend) -> Result<ExitCode, Failure> {
@@ -36,7 +37,12 @@ fn nothing(places: &Places, flags: &arguments::Trend, metrics: &[String]) -> Str
     } else if metrics.contains(&flags.metric) {
         format!("assay: runs in {results} have `{}`, but none with all that was asked for", flags.metric)
     } else {
-        format!("assay: no run in {results} has `{}` (they have {})", flags.metric, metrics.join(", "))
+        let question = meant(&flags.metric, metrics.iter().map(String::as_str));
+        format!(
+            "assay: no run in {results} has `{}`{question} (they have {})",
+            flags.metric,
+            metrics.join(", ")
+        )
     }
 }
 

@@ -123,7 +123,12 @@ pub(crate) fn effect(effect: &Effect, unit: Unit) -> String {
         }
     };
     let half_width = interval.map(|i| (i.high - i.low) / 2.0).filter(|width| *width > 1e-9);
-    let digits = half_width.map_or(1, |width| (1 - magnitude(width)).clamp(0, 4));
+    let digits = match (half_width, interval) {
+        (Some(width), _) => (1 - magnitude(width)).clamp(0, 4),
+        (None, Some(_)) => 1,
+        // Nobody knows how sure it is: two digits at most, but for large ones.
+        (None, None) => (1 - magnitude(estimate.abs().max(1.0))).clamp(0, 1),
+    };
     let estimate = join(&signed(estimate, digits), &symbol);
     match interval {
         Some(Interval { low, high }) => {
@@ -249,6 +254,8 @@ mod tests {
     fn no_interval_is_said() {
         let none = Effect { interval: None, ..relative(0.05, 0.0, 0.0) };
         assert_eq!(effect(&none, Unit::Count), "+5.0 % [no interval]");
+        assert_eq!(effect(&Effect { estimate: 2.455, ..none }, Unit::Count), "+246 % [no interval]");
+        assert_eq!(effect(&Effect { estimate: 0.0, ..none }, Unit::Count), "0.0 % [no interval]");
     }
 
     #[test]

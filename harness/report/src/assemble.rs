@@ -290,7 +290,8 @@ fn rows(
     boots: &Boots<'_>,
     gated: &BTreeSet<SeriesKey>,
 ) -> Result<Vec<Row>, AssembleError> {
-    let mut keys: Vec<&SeriesKey> = set.keys().filter(|key| !gated.contains(key)).collect();
+    let mut keys: Vec<&SeriesKey> =
+        set.keys().filter(|key| !gated.contains(key) && !set.is_only_core(key)).collect();
     keys.sort_by_cached_key(|key| position(plan, key));
     let sides = plan.sides();
     let candidates = sides.get(1..).unwrap_or_default();

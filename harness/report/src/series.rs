@@ -212,6 +212,21 @@ impl SeriesSet {
         }
     }
 
+    /// Whether it is of the only core: the numbers of all cores once more.
+    pub(crate) fn is_only_core(&self, key: &SeriesKey) -> bool {
+        if key.dims.get("core").is_none_or(|core| core != "0") {
+            return false;
+        }
+        let sibling = |core: &str| {
+            let mut sibling = key.clone();
+            sibling.dims.insert("core".into(), core.into());
+            sibling
+        };
+        let (all, second) = (sibling("all"), sibling("1"));
+        self.keys.binary_search(&second).is_err()
+            && self.sides.iter().all(|side| self.values(key, side) == self.values(&all, side))
+    }
+
     /// The blocks of a comparison, or why its numbers may not be compared.
     pub(crate) fn blocks(
         &self,

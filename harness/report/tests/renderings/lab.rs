@@ -89,6 +89,20 @@ impl Lab {
         self
     }
 
+    /// All cores together have the numbers of the first.
+    pub(crate) fn all_like_core_0(mut self) -> Self {
+        for trial in &mut self.trials {
+            let samples = trial.end.samples_mut().expect("the boot was measured");
+            let first = |sample: &&Sample| {
+                sample.metric == "cpu-softirq" && sample.dims.get("core").is_some_and(|core| core == "0")
+            };
+            let mut all: Vec<Sample> = samples.iter().filter(first).cloned().collect();
+            all.iter_mut().for_each(|sample| _ = sample.dims.insert("core".into(), "all".into()));
+            samples.extend(all);
+        }
+        self
+    }
+
     pub(crate) fn without_gates(mut self) -> Self {
         self.plan.gates.clear();
         self

@@ -178,6 +178,23 @@ fn full_detail_shows_every_core() {
 }
 
 #[test]
+fn the_only_core_is_not_shown_beside_all_cores() {
+    let softirq = |lab: Lab| -> Vec<String> {
+        let model = lab.model();
+        let of = |row: &&report::Row| row.series.metric == "cpu-softirq";
+        model.explored.iter().filter(of).map(|row| report::label(&row.series)).collect()
+    };
+    let lab = |cores| {
+        let lab = baseline(&["hooks"]).boots("hooks", 0.0, 0.0, 1.0);
+        lab.many_cores(cores, |core| if core == 0 { 1.3 } else { 1.0 })
+    };
+    let (one, two) = (softirq(lab(1).all_like_core_0()), softirq(lab(2).all_like_core_0()));
+    assert_eq!(one, ["tcp cpu-softirq server all cores"]);
+    // In a guest with more of them, one that does everything is worth knowing.
+    assert_eq!(two.len(), 3, "{two:?}");
+}
+
+#[test]
 fn of_thousands_of_rows_the_surest_differences_are_shown_and_the_rest_is_counted() {
     let lab = baseline(&["hooks"])
         .boots("hooks", 0.0, 0.0, 1.0)

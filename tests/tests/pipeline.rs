@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
 use std::{
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -56,6 +57,24 @@ fn a_slower_kernel_is_worse_and_the_exit_status_is_1() {
     let again = room.command().arg("report").output().unwrap();
     assert_eq!(again.status.code(), Some(1));
     assert_eq!(String::from_utf8(again.stdout).unwrap(), text, "the stored run gives the same report");
+}
+
+#[test]
+fn the_report_goes_where_it_is_wanted_and_names_the_command_that_was_given() {
+    let room = Room::new();
+    let output = run(&room, "twins").args(["--arm", "candidate"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let elsewhere = tempfile::tempdir().unwrap();
+    let page = elsewhere.path().join("page.html");
+    let report =
+        |to: &Path| room.command().args(["report", "--format", "html", "--output"]).arg(to).output().unwrap();
+    let written = report(&page);
+    assert_eq!(written.status.code(), Some(0), "{}", said(&written));
+    assert!(written.stdout.is_empty());
+    let text = std::fs::read_to_string(&page).unwrap();
+    assert!(text.contains("<html") && text.contains(&format!("assay run {FAKE}/twins.yaml --arm candidate")));
+    let nowhere = report(&elsewhere.path().join("no/page.html"));
+    assert_eq!(nowhere.status.code(), Some(2), "{}", said(&nowhere));
 }
 
 #[test]

@@ -13,9 +13,11 @@ fn a_thread_of_a_list() {
 
 #[test]
 fn the_result_is_that_of_b4() {
-    for (ours, b4) in
-        [("page-pool.mbox", "page-pool.b4.mbx"), ("quoted-printable.mbox", "quoted-printable.b4.mbx")]
-    {
+    for (ours, b4) in [
+        ("page-pool.mbox", "page-pool.b4.mbx"),
+        ("quoted-printable.mbox", "quoted-printable.b4.mbx"),
+        ("slow-receive.mbox", "slow-receive.b4.mbx"),
+    ] {
         let (ours, b4) = (series(ours), series(b4));
         assert_eq!(trailers(&ours), trailers(&b4));
         for (a, b) in ours.patches.iter().zip(&b4.patches) {

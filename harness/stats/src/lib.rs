@@ -18,6 +18,8 @@
 //! *Between runs.* Sets of boots that share no block have [`UnpairedShifts`] and [`median_interval`]: estimates to look at, from which
 //! no verdict follows.
 //!
+//! *Tests that pass or fail.* [`contrast`] compares how often each of many tests fails in two arms.
+//!
 //! Nothing is drawn: the same input gives the same output on every machine. Values that are not finite are an error, values for
 //! which a method is undefined give a reason instead of a number.
 //!
@@ -26,7 +28,9 @@
 #![deny(missing_docs)]
 
 mod block;
+mod contrast;
 mod explore;
+mod fisher;
 mod gate;
 mod judge;
 mod median;
@@ -37,7 +41,9 @@ mod summary;
 mod unpaired;
 
 pub use block::{Block, Differences, NotComparable, Scale, Side};
+pub use contrast::{Class, Contrast, Tally, contrast};
 pub use explore::{Exploration, explore};
+pub use fisher::{PassFail, fisher_exact};
 pub use gate::{Better, Claim, Comparison, Effect, Judgement, Note, Verdict};
 pub use judge::judge;
 pub use median::median_interval;

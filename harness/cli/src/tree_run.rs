@@ -194,7 +194,7 @@ fn tree_config(tree: &KernelTree, here: &Path) -> Result<(KernelConfig, String),
     };
     let how = format!("configured by {}, {what}", path.display());
     let fragments = vec![ConfigFragment { name: "assay".into(), text: missing }];
-    Ok((KernelConfig { start, fragments }, how))
+    Ok((KernelConfig { start, fragments, tree_fragments: Vec::new() }, how))
 }
 
 #[cfg(test)]

@@ -33,7 +33,12 @@ const ARCHITECTURE: &str = "x86";
 #[derive(Debug)]
 pub(crate) enum ConfigEnd {
     /// All that was asked for is in it.
-    Merged(String),
+    Merged {
+        /// The merged configuration.
+        config: String,
+        /// A line for each wish of the tree's own fragments that did not survive.
+        unfulfilled: Vec<String>,
+    },
     /// A line for each option that did not survive.
     Lost(Vec<String>),
     /// The tree's own Makefiles or Kconfig files fail.
@@ -53,6 +58,7 @@ pub(crate) fn configure(
     log: &Path,
 ) -> Result<ConfigEnd, KernelError> {
     let asked = asked(spec)?;
+    let wishes = wishes(spec, tree, &asked)?;
     let draft = objects.join(DRAFT);
     let make = |target: &str| -> Result<Option<String>, KernelError> {
         let output = Sandbox::new()
@@ -87,7 +93,8 @@ pub(crate) fn configure(
         return Ok(ConfigEnd::Broken { errors });
     }
     let start = read(&draft)?;
-    replace(&draft, &merge(&start, &asked))?;
+    let everything: Vec<Asked> = asked.iter().chain(&wishes).cloned().collect();
+    replace(&draft, &merge(&start, &everything))?;
     if let Some(errors) = make("olddefconfig")? {
         return Ok(ConfigEnd::Broken { errors });
     }
@@ -98,11 +105,12 @@ pub(crate) fn configure(
         let problems = lost.into_iter().map(|asked| kconfig::explain(&kconfig, &values, asked)).collect();
         return Ok(ConfigEnd::Lost(problems));
     }
+    let unfulfilled = if wishes.is_empty() { Vec::new() } else { unfulfilled(tree, &merged, &wishes) };
     let current = objects.join(".config");
     if fs::symlink_metadata(&current).is_err() || read(&current)? != merged {
         replace(&current, &merged)?;
     }
-    Ok(ConfigEnd::Merged(merged))
+    Ok(ConfigEnd::Merged { config: merged, unfulfilled })
 }
 
 /// Everything that is asked for, the last word on each option, in the order of names.
@@ -120,6 +128,39 @@ fn asked(spec: &KernelSpec) -> Result<Vec<Asked>, KernelError> {
         asked.insert(entry.name.clone(), entry);
     }
     Ok(asked.into_values().collect())
+}
+
+/// What the tree's own fragments ask for beyond that, the last word on each option, in the order of names.
+fn wishes(spec: &KernelSpec, tree: &Path, asked: &[Asked]) -> Result<Vec<Asked>, KernelError> {
+    let mut wishes = BTreeMap::new();
+    for path in &spec.base.config.tree_fragments {
+        let file = tree.join(path);
+        if !file.is_file() {
+            return Err(KernelError::BadBase {
+                base: spec.base.name.clone(),
+                reason: format!("its tree has no file {path}, which tree-fragments names"),
+            });
+        }
+        // These files are the kernel's, and have other lines at times.
+        for (name, value) in read(&file)?.lines().filter_map(assignment) {
+            let (name, value) = (name.to_owned(), value.to_owned());
+            wishes.insert(name.clone(), Asked { name, value, by: path.clone() });
+        }
+    }
+    let settled = |name: &String| asked.iter().any(|asked| asked.name == *name);
+    Ok(wishes.into_iter().filter(|(name, _)| !settled(name)).map(|(_, wish)| wish).collect())
+}
+
+/// Wishes that did not survive, with the reasons. What is built in is better than a module.
+fn unfulfilled(tree: &Path, merged: &str, wishes: &[Asked]) -> Vec<String> {
+    let values = Values::parse(merged);
+    let fulfilled = |wish: &Asked| wish.value == "m" && values.get(&wish.name) == "y";
+    let lost: Vec<&Asked> = lost(merged, wishes).into_iter().filter(|wish| !fulfilled(wish)).collect();
+    if lost.is_empty() {
+        return Vec::new();
+    }
+    let kconfig = kconfig::read(tree, ARCHITECTURE);
+    lost.into_iter().map(|wish| kconfig::explain(&kconfig, &values, wish)).collect()
 }
 
 fn fragment_lines(base: &str, fragment: &ConfigFragment) -> Result<Vec<Asked>, KernelError> {
@@ -203,7 +244,11 @@ mod tests {
                 name: "b".into(),
                 version: "6.12".into(),
                 source: Source::Tarball { location: "x".into(), sha256: "0".into() },
-                config: KernelConfig { start: ConfigStart::Tinyconfig, fragments },
+                config: KernelConfig {
+                    start: ConfigStart::Tinyconfig,
+                    fragments,
+                    tree_fragments: Vec::new(),
+                },
             },
             series: vec![],
             options: options

@@ -50,7 +50,10 @@ fn configuration(fields: Fields, spec: &KernelSpec) -> Fields {
         ConfigStart::Defconfig => fields.with("start", "defconfig"),
         ConfigStart::File(file) => fields.with("start file", &file.text),
     };
-    config.fragments.iter().fold(fields, |fields, fragment| fields.with("fragment", &fragment.text))
+    let fields =
+        config.fragments.iter().fold(fields, |fields, fragment| fields.with("fragment", &fragment.text));
+    // What these files say follows from the source and the patches.
+    config.tree_fragments.iter().fold(fields, |fields, path| fields.with("tree fragment", path))
 }
 
 fn environment(fields: Fields, source: &str, toolchain: &Toolchain) -> Fields {

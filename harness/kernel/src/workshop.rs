@@ -216,7 +216,12 @@ impl Order<'_> {
         }
         stage(listener, format!("configure {}", title(spec)));
         let merged = match config::configure(&site.supervisor, spec, &source, &build, &self.log)? {
-            ConfigEnd::Merged(merged) => merged,
+            ConfigEnd::Merged { config, unfulfilled } => {
+                for wish in unfulfilled {
+                    note(listener, format!("A wish of the tree that is not fulfilled: {wish}."));
+                }
+                config
+            }
             ConfigEnd::Lost(problems) => return Ok(Err(BuildEnd::ConfigLost { problems })),
             ConfigEnd::Broken { errors } => {
                 return Ok(Err(BuildEnd::DoesNotCompile { errors, log: self.log.clone() }));

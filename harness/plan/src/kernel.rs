@@ -88,6 +88,10 @@ pub struct KernelConfig {
     pub start: ConfigStart,
     /// Merged in this order; a later one wins.
     pub fragments: Vec<ConfigFragment>,
+    /// Fragments of the tree itself, by their paths in it, such as `tools/testing/selftests/net/config`. They are wishes:
+    /// `fragments` win over them, and what does not survive is told and is no error.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tree_fragments: Vec<String>,
 }
 
 /// Where a configuration starts.

@@ -139,7 +139,8 @@ mod tests {
 
     fn arm(side: &str, vcpus: Option<&str>) -> Arm {
         let source = Source::PrebuiltImage { image: "/image".into(), modules: None, config: None };
-        let config = KernelConfig { start: ConfigStart::Tinyconfig, fragments: vec![] };
+        let config =
+            KernelConfig { start: ConfigStart::Tinyconfig, fragments: vec![], tree_fragments: Vec::new() };
         let base = Base { name: "image".into(), version: "6.12".into(), source, config };
         Arm {
             name: vcpus.map_or_else(|| side.to_owned(), |vcpus| format!("{side}@vcpus={vcpus}")),

@@ -50,7 +50,11 @@ mod tests {
                     name: "image".into(),
                     version: "6.12".into(),
                     source: Source::PrebuiltImage { image: "/image".into(), modules: None, config: None },
-                    config: KernelConfig { start: ConfigStart::Tinyconfig, fragments: vec![] },
+                    config: KernelConfig {
+                        start: ConfigStart::Tinyconfig,
+                        fragments: vec![],
+                        tree_fragments: Vec::new(),
+                    },
                 },
                 series: vec![],
                 options: vec![],

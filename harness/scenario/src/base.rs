@@ -8,7 +8,7 @@ use crate::{
     fields::{Fields, entries, items, text_of},
     problem::{Findings, Place, Problems},
     project::{Project, existing_path, read_text, read_yaml},
-    schema::{self, BASE_NAME, FRAGMENT_NAME, PACKAGE_VERSION, SUITE, one_of},
+    schema::{self, BASE_NAME, FRAGMENT_NAME, PACKAGE_VERSION, SUITE, TREE_PATH, one_of},
     tree::Node,
     value::suggestion,
 };
@@ -48,9 +48,11 @@ pub(crate) fn read_base(
             findings.add(&node.place, "a prebuilt kernel is not configured", "no config");
             None
         }
-        (Some(source), None) if is_prebuilt(source) => {
-            Some(KernelConfig { start: ConfigStart::Tinyconfig, fragments: Vec::new() })
-        }
+        (Some(source), None) if is_prebuilt(source) => Some(KernelConfig {
+            start: ConfigStart::Tinyconfig,
+            fragments: Vec::new(),
+            tree_fragments: Vec::new(),
+        }),
         (Some(_), None) => {
             findings.add(fields.place(), "the key `config` is missing", "config: a map, see *Configuration*");
             None
@@ -169,7 +171,12 @@ fn config(node: &Node, project: &Project, findings: &mut Findings) -> Option<Ker
     let allowed = format!("a list; each item: {}", FRAGMENT_NAME.what);
     let fragments: Vec<Option<ConfigFragment>> =
         items(&list, &allowed, findings).iter().map(|item| fragment(item, project, findings)).collect();
-    Some(KernelConfig { start: start?, fragments: fragments.into_iter().collect::<Option<_>>()? })
+    let tree_fragments = list_of(&fields, "tree-fragments", TREE_PATH, findings);
+    Some(KernelConfig {
+        start: start?,
+        fragments: fragments.into_iter().collect::<Option<_>>()?,
+        tree_fragments: tree_fragments?,
+    })
 }
 
 fn fragment(item: &Node, project: &Project, findings: &mut Findings) -> Option<ConfigFragment> {

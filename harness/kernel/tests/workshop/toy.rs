@@ -136,6 +136,7 @@ impl Toy {
                 config: KernelConfig {
                     start: ConfigStart::Tinyconfig,
                     fragments: vec![ConfigFragment { name: "lab".into(), text }],
+                    tree_fragments: vec![],
                 },
             },
             series: vec![],

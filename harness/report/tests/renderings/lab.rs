@@ -212,7 +212,11 @@ fn arm(name: &str) -> Arm {
                     suites: vec![],
                     versions: vec![],
                 },
-                config: KernelConfig { start: ConfigStart::Tinyconfig, fragments: vec![] },
+                config: KernelConfig {
+                    start: ConfigStart::Tinyconfig,
+                    fragments: vec![],
+                    tree_fragments: Vec::new(),
+                },
             },
             series: if name == "baseline" || name == "twin" { vec![] } else { vec![series] },
             options: vec![],

@@ -118,6 +118,12 @@ pub(crate) static CONFIG: Section = Section {
             "[]",
             "Merged in this order; a later one wins.",
         ),
+        default(
+            "tree-fragments",
+            Kind::Shape("a list of paths within the tree, such as [tools/testing/selftests/net/config]"),
+            "[]",
+            "What the tree's own files wish for beyond that. A wish that does not survive is told, and is no error.",
+        ),
     ],
 };
 

@@ -252,6 +252,12 @@ pub(crate) const COLLECTION: Syntax = Syntax {
     },
 };
 
+/// A file of a kernel tree.
+pub(crate) const TREE_PATH: Syntax = Syntax {
+    what: "a path within the tree, such as tools/testing/selftests/net/config",
+    holds: COLLECTION.holds,
+};
+
 /// A program of the kernel selftests, or a pattern over the programs of one collection.
 pub(crate) const TEST: Syntax = Syntax {
     what: "a collection, a colon and a program, such as net:tls or net:udpgro*",

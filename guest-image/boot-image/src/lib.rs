@@ -12,9 +12,9 @@
 mod cpio;
 mod erofs;
 mod error;
+mod folder_disk;
 mod initramfs;
 mod modules;
-mod modules_disk;
 mod root_disk;
 mod shelf;
 
@@ -26,7 +26,7 @@ use subprocess::Supervisor;
 pub use error::BootImageError;
 pub use initramfs::Initramfs;
 pub use modules::KernelModules;
-pub use root_disk::{Progress, RootDisk};
+pub use root_disk::{Progress, Purpose, RootDisk};
 
 /// The cache of images.
 #[derive(Clone, Debug)]
@@ -63,8 +63,8 @@ impl BootImages {
     ///
     /// # Errors
     /// If the cache cannot be read.
-    pub fn lookup_root_disk(&self) -> Result<Option<RootDisk>, BootImageError> {
-        root_disk::lookup(&self.shelf)
+    pub fn lookup_root_disk(&self, purpose: Purpose) -> Result<Option<RootDisk>, BootImageError> {
+        root_disk::lookup(&self.shelf, purpose.recipe())
     }
 
     /// The root disk: found, or made of the newest package versions that the mirror serves (seconds, once the packages
@@ -74,10 +74,11 @@ impl BootImages {
     /// If the packages cannot be had, a tool fails, or the cache cannot be written.
     pub fn root_disk(
         &self,
+        purpose: Purpose,
         packages: &Packages,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<RootDisk, BootImageError> {
-        root_disk::obtain(&self.shelf, packages, &self.supervisor, progress)
+        root_disk::obtain(&self.shelf, purpose.recipe(), packages, &self.supervisor, progress)
     }
 
     /// A disk with all modules of a kernel. `tree` is the folder `lib/modules/RELEASE` of a cached kernel, which never
@@ -86,6 +87,28 @@ impl BootImages {
     /// # Errors
     /// If the tool cannot be had or fails, or the cache cannot be written.
     pub fn modules_disk(&self, tree: &Path, packages: &Packages) -> Result<PathBuf, BootImageError> {
-        modules_disk::obtain(&self.shelf, tree, &self.roots, packages, &self.supervisor)
+        folder_disk::obtain(
+            &self.shelf,
+            tree,
+            "the disk of a kernel's modules",
+            &self.roots,
+            packages,
+            &self.supervisor,
+        )
+    }
+
+    /// A disk with installed tests. `folder` is one of a cache, which never changes.
+    ///
+    /// # Errors
+    /// As for [`BootImages::modules_disk`].
+    pub fn tests_disk(&self, folder: &Path, packages: &Packages) -> Result<PathBuf, BootImageError> {
+        folder_disk::obtain(
+            &self.shelf,
+            folder,
+            "the disk of installed tests",
+            &self.roots,
+            packages,
+            &self.supervisor,
+        )
     }
 }

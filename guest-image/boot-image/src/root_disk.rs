@@ -21,6 +21,7 @@ use crate::{
     error::At,
     shelf::{Shelf, digest},
 };
+use recipe::Recipe;
 
 const EXTENSION: &str = "erofs";
 
@@ -42,6 +43,24 @@ struct Entry {
     packages: Vec<(String, String)>,
 }
 
+/// What a guest is for, which decides what its root holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Measuring, and looking around: small, since every boot reads from it.
+    Lab,
+    /// The kernel's own tests, which call whatever a distribution has.
+    Selftests,
+}
+
+impl Purpose {
+    pub(crate) fn recipe(self) -> &'static Recipe {
+        match self {
+            Self::Lab => &recipe::LAB,
+            Self::Selftests => &recipe::SELFTESTS,
+        }
+    }
+}
+
 /// What is being done, for whoever watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -60,31 +79,32 @@ pub enum Progress {
 }
 
 /// The root disk of the current recipe, if it has been made. Needs no network.
-pub(crate) fn lookup(shelf: &Shelf) -> Result<Option<RootDisk>, BootImageError> {
-    let Some(Entry { sha256, packages }) = shelf.entry::<Entry>(&recipe()?)? else { return Ok(None) };
+pub(crate) fn lookup(shelf: &Shelf, recipe: &Recipe) -> Result<Option<RootDisk>, BootImageError> {
+    let Some(Entry { sha256, packages }) = shelf.entry::<Entry>(&recipe.digest()?)? else { return Ok(None) };
     Ok(shelf.image(&sha256, EXTENSION)?.map(|path| RootDisk { path, sha256, packages }))
 }
 
 /// Finds the root disk, or makes it of the newest versions that the mirror serves.
 pub(crate) fn obtain(
     shelf: &Shelf,
+    recipe: &Recipe,
     packages: &Packages,
     supervisor: &Supervisor,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<RootDisk, BootImageError> {
-    if let Some(found) = lookup(shelf)? {
+    if let Some(found) = lookup(shelf, recipe)? {
         return Ok(found);
     }
-    let recipe = recipe()?;
-    let lock = shelf.lock(&recipe, "the guest's root disk")?;
+    let key = recipe.digest()?;
+    let lock = shelf.lock(&key, "the guest's root disk")?;
     // Somebody else may have made it while we waited.
-    if let Some(found) = lookup(shelf)? {
+    if let Some(found) = lookup(shelf, recipe)? {
         return Ok(found);
     }
     progress(Progress::Resolving);
-    let contents = packages.resolve(&request(recipe::PACKAGES, recipe::OMITTED))?;
+    let contents = packages.resolve(&request(recipe.packages, recipe.omitted))?;
     let tools = packages.resolve(&request(&[ErofsUtils::PACKAGE], &[]))?;
-    let work = shelf.workplace(&recipe, &lock)?;
+    let work = shelf.workplace(&key, &lock)?;
     progress(Progress::Fetching {
         packages: contents.len() + tools.len(),
         bytes: contents.iter().chain(&tools).map(|package| package.bytes).sum(),
@@ -94,12 +114,12 @@ pub(crate) fn obtain(
     progress(Progress::Writing);
     let tree = unpacked(&contents_fetched, &work.path().join("tree"), supervisor)?;
     let utils = ErofsUtils { root: unpacked(&tools_fetched, &work.path().join("tools"), supervisor)? };
-    tree::finish(&tree, supervisor)?;
+    tree::finish(&tree, recipe, supervisor)?;
     let image = work.path().join("image");
     utils.make(&tree, &image, supervisor)?;
     let (sha256, path) = shelf.publish(&image, EXTENSION)?;
     let packages = names_and_versions(&contents);
-    shelf.record(&recipe, &Entry { sha256: sha256.clone(), packages: packages.clone() })?;
+    shelf.record(&key, &Entry { sha256: sha256.clone(), packages: packages.clone() })?;
     Ok(RootDisk { path, sha256, packages })
 }
 
@@ -126,11 +146,17 @@ fn names_and_versions(packages: &[Package]) -> Vec<(String, String)> {
     list
 }
 
-/// The digest of all that decides what is in the image, except the versions that the mirror serves.
-fn recipe() -> Result<String, BootImageError> {
-    use recipe::{FILES, FOLDERS, LINKS, OMITTED, PACKAGES, PRUNED, SUITE, VERSION};
-    let text = format!(
-        "root disk {VERSION}\n{SUITE}\n{PACKAGES:?}\n{OMITTED:?}\n{PRUNED:?}\n{FOLDERS:?}\n{FILES:?}\n{LINKS:?}"
-    );
-    digest(text.as_bytes()).at("hash", Path::new("the recipe"))
+impl Recipe {
+    /// The digest of all that decides what is in the image, except the versions that the mirror serves.
+    fn digest(&self) -> Result<String, BootImageError> {
+        use recipe::{FILES, FOLDERS, LINKS, SUITE, VERSION};
+        let Self { packages, omitted, pruned, alternatives } = self;
+        let mut text = format!(
+            "root disk {VERSION}\n{SUITE}\n{packages:?}\n{omitted:?}\n{pruned:?}\n{FOLDERS:?}\n{FILES:?}\n{LINKS:?}"
+        );
+        if !alternatives.is_empty() {
+            text.push_str(&format!("\n{alternatives:?}"));
+        }
+        digest(text.as_bytes()).at("hash", Path::new("the recipe"))
+    }
 }

@@ -5,6 +5,7 @@ mod table;
 use std::{collections::BTreeSet, path::Path, process::ExitCode, time::Instant};
 
 use anyhow::Context;
+use boot_image::Purpose;
 use kernel::{Applies, Inspected, Kernels, Style, StyleLevel};
 use measure::{BuildEnd, KernelImage};
 use plan::KernelSpec;
@@ -116,7 +117,7 @@ pub(crate) fn check(
         .collect::<Result<_, _>>()?;
     let runtime = Runtime::create()?;
     let kernels = lab.kernels()?;
-    let bench = if depth == Depth::Boot { Some(lab.bench(true, &mut progress)?) } else { None };
+    let bench = if depth == Depth::Boot { Some(lab.bench(Some(Purpose::Lab), &mut progress)?) } else { None };
     let mut checks = Vec::new();
     for spec in &specs {
         let logs = runtime.folder().join("builds").join(&spec.base.name);

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Context;
+use boot_image::Purpose;
 use kernel_tree::TreeError;
 use machine::{Attachments, Boot, BootEnd, BootFiles, Running};
 use measure::{BuildEnd, CrashReport, KernelImage};
@@ -124,7 +125,7 @@ pub(crate) fn with_guest<T>(
     // As long as it lives, no other process' collection takes the kernel away.
     let workshop = lab.kernels()?;
     let prepared = (|| {
-        let bench = lab.bench(true, &mut progress)?;
+        let bench = lab.bench(Some(Purpose::Lab), &mut progress)?;
         // Before a kernel is built for what is then refused.
         let attachments = attachments::of(flags, &place, &bench.host, &lab.supervisor)?;
         let logs = runtime.folder().join("builds");

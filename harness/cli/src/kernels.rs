@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, path::Path, process::ExitCode};
 
 use anyhow::Context;
+use boot_image::Purpose;
 use measure::{BuildEnd, KernelImage};
 use plan::KernelSpec;
 
@@ -176,7 +177,7 @@ pub(crate) fn boot_folder(places: &Places, base: String, folder: &Path) -> Resul
     let image = built(places, &KernelChoice { base, series: SeriesFlags::default() })?;
     let lab = Lab::open(places)?;
     let mut progress = Progress::new();
-    let bench = lab.bench(true, &mut progress)?;
+    let bench = lab.bench(Some(Purpose::Lab), &mut progress)?;
     let qemu = lab.qemu_root(&mut progress)?;
     progress.clear();
     let kernels = [("boot".to_owned(), store::ArmKernel { build: BuildEnd::Built(image) })].into();

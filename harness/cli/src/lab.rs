@@ -8,12 +8,12 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use boot_image::{BootImages, KernelModules, RootDisk};
+use boot_image::{BootImages, KernelModules, Purpose, RootDisk};
 use debian::{Event, Packages, Request, Reuse, Wanted};
 use kernel::Kernels;
 use machine::{BootFiles, Host, Qemu};
 use measure::BuildEnd;
-use plan::{Machine, Plan};
+use plan::{Machine, Plan, WorkloadKind};
 use store::{ArmKernel, GuestRoot};
 use subprocess::Supervisor;
 
@@ -75,16 +75,18 @@ impl Lab {
     /// What the machines of a plan need.
     pub(crate) fn bench_for(&self, plan: &Plan, progress: &mut Progress) -> Result<Bench> {
         let fake = plan.arms.iter().all(|arm| matches!(arm.machine, Machine::Fake(_)));
-        self.bench(!fake, progress)
+        let tests = plan.workloads.iter().any(|workload| matches!(workload.kind, WorkloadKind::Ktap(_)));
+        let purpose = if tests { Purpose::Selftests } else { Purpose::Lab };
+        self.bench((!fake).then_some(purpose), progress)
     }
 
-    /// With QEMU and the guest's root image, had from Debian's packages where they are not there yet; or without them, for
-    /// fake machines.
-    pub(crate) fn bench(&self, real: bool, progress: &mut Progress) -> Result<Bench> {
+    /// With QEMU and a guest's root image for a purpose, had from Debian's packages where they are not there yet; or without
+    /// them, for fake machines.
+    pub(crate) fn bench(&self, purpose: Option<Purpose>, progress: &mut Progress) -> Result<Bench> {
         let (mut qemu, mut guests) = (None, None);
-        if real {
+        if let Some(purpose) = purpose {
             let images = BootImages::open(&self.cache, &self.supervisor)?;
-            let root_disk = self.root_disk(&images, progress)?;
+            let root_disk = self.root_disk(purpose, &images, progress)?;
             guests = Some(Guests { root_disk, images, packages: self.packages()?, agent: self.agent()? });
             qemu = Some(self.qemu(progress)?);
         }
@@ -123,11 +125,11 @@ impl Lab {
         Ok(root.path)
     }
 
-    fn root_disk(&self, images: &BootImages, progress: &mut Progress) -> Result<RootDisk> {
-        if let Some(disk) = images.lookup_root_disk()? {
+    fn root_disk(&self, purpose: Purpose, images: &BootImages, progress: &mut Progress) -> Result<RootDisk> {
+        if let Some(disk) = images.lookup_root_disk(purpose)? {
             return Ok(disk);
         }
-        let disk = images.root_disk(&self.packages()?, &mut |step| {
+        let disk = images.root_disk(purpose, &self.packages()?, &mut |step| {
             let detail = match step {
                 boot_image::Progress::Resolving => "looking up packages".to_owned(),
                 boot_image::Progress::Fetching { packages, bytes } => {
@@ -181,6 +183,22 @@ impl Bench {
             files.insert(arm.clone(), boot);
         }
         Ok(files)
+    }
+
+    /// Gives every arm's guests their tests, each folder as a disk.
+    pub(crate) fn add_tests(
+        &self,
+        files: &mut BTreeMap<String, BootFiles>,
+        tests: &BTreeMap<String, Vec<PathBuf>>,
+    ) -> Result<()> {
+        let Some(guests) = &self.guests else { return Ok(()) };
+        for (arm, folders) in tests {
+            let Some(boot) = files.get_mut(arm) else { continue };
+            for folder in folders {
+                boot.disks.push(guests.images.tests_disk(folder, &guests.packages)?);
+            }
+        }
+        Ok(())
     }
 
     /// What a result depends on besides the plan and the kernels.

@@ -30,6 +30,7 @@ mod plans;
 mod progress;
 mod reports;
 mod run;
+mod selftests;
 mod series;
 mod shell;
 mod talk;

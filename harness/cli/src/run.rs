@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -25,7 +25,7 @@ use crate::{
     lab::{Bench, Lab},
     places::Runtime,
     progress::Progress,
-    reports,
+    reports, selftests,
     series::resolve,
     tree_run,
 };
@@ -66,7 +66,8 @@ fn start(places: &Places, question: &Question, progress: &mut Progress) -> Resul
     let claim = Claim::new(&results, &format!("{}-{}", started.strftime("%Y%m%d-%H%M%S"), plan.name))?;
     let logs = claim.folder().join("builds");
     let kernels = lab.kernels()?;
-    let builds = build_arms(&kernels, &plan, &logs, progress)?;
+    let mut builds = build_arms(&kernels, &plan, &logs, progress)?;
+    let tests = selftests::obtain(&kernels, &plan, &mut builds, &logs, progress)?;
     let file = RunFile {
         format: store::FORMAT,
         run: claim.name().to_owned(),
@@ -80,7 +81,7 @@ fn start(places: &Places, question: &Question, progress: &mut Progress) -> Resul
     let mut run = store::Run::create(claim, &file)?;
     let stored =
         Stored { folder: run.folder().to_owned(), file, trials: vec![], samples: SampleTable::default() };
-    trials(&lab, &bench, &mut run, stored, progress)
+    trials(&lab, &bench, &tests, &mut run, stored, progress)
 }
 
 /// An interrupted run, from where it stopped.
@@ -97,11 +98,13 @@ fn resume(places: &Places, run: &Path, progress: &mut Progress) -> Result<Stored
     let lab = Lab::open(places)?;
     let bench = lab.bench_for(&stored.file.plan, progress)?;
     let kernels = lab.kernels()?;
-    let builds = build_arms(&kernels, &stored.file.plan, &folder.join("builds"), progress)?;
+    let logs = folder.join("builds");
+    let mut builds = build_arms(&kernels, &stored.file.plan, &logs, progress)?;
+    let tests = selftests::obtain(&kernels, &stored.file.plan, &mut builds, &logs, progress)?;
     refuse_other_kernels(&stored.file, &builds)?;
     // Paths into the cache may have changed since; what they hold has not.
     stored.file.kernels = builds.into_iter().map(|(arm, build)| (arm, ArmKernel { build })).collect();
-    trials(&lab, &bench, &mut run, stored, progress)
+    trials(&lab, &bench, &tests, &mut run, stored, progress)
 }
 
 /// Trials of one run must boot the same images, or they are no replications.
@@ -126,12 +129,14 @@ fn refuse_other_kernels(file: &RunFile, builds: &BTreeMap<String, BuildEnd>) -> 
 fn trials(
     lab: &Lab,
     bench: &Bench,
+    tests: &BTreeMap<String, Vec<PathBuf>>,
     run: &mut store::Run,
     stored: Stored,
     progress: &mut Progress,
 ) -> Result<Stored, Failure> {
     let plan = &stored.file.plan;
-    let boot_files = bench.boot_files(&stored.file.kernels)?;
+    let mut boot_files = bench.boot_files(&stored.file.kernels)?;
+    bench.add_tests(&mut boot_files, tests)?;
     let runtime = Runtime::create()?;
     let trials = schedule(plan);
     let total = trials.len();

@@ -39,7 +39,7 @@ pub(crate) fn source(source: &Source) -> String {
     Fields::new("source").with("source", text).finish()
 }
 
-fn patches(spec: &KernelSpec) -> impl Iterator<Item = &String> {
+pub(crate) fn patches(spec: &KernelSpec) -> impl Iterator<Item = &String> {
     spec.series.iter().flat_map(|series| &series.patches).map(|patch| &patch.sha256)
 }
 

@@ -11,6 +11,7 @@ use crate::{
     Finished, Freed, Inspected, Keep, KernelError, Progress, Stored, adopt,
     cache::{self, Found, Layout},
     identity, inspect, prebuilt,
+    selftests::{self, Selftests},
     site::Site,
     source, warnings, work, workshop,
 };
@@ -133,6 +134,27 @@ impl Kernels {
     /// When the cache cannot be read.
     pub fn warnings(&self, image: &KernelImage) -> Result<Option<Vec<String>>, KernelError> {
         warnings::of_image(image)
+    }
+
+    /// The kernel's own tests of these collections (folders of `tools/testing/selftests`), from the cache or built now from
+    /// the tree of `spec`, patches included. The inner error is what the series did wrong.
+    ///
+    /// # Errors
+    /// As for [`Kernels::obtain`]; also when the tree has no such collection, or is none because the kernel is prebuilt.
+    pub fn selftests(
+        &self,
+        spec: &KernelSpec,
+        collections: &[String],
+        log_dir: &Path,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Result<Selftests, BuildEnd>, KernelError> {
+        if prebuilt::is_prebuilt(&spec.base.source) {
+            return Err(KernelError::BadBase {
+                base: spec.base.name.clone(),
+                reason: "it is prebuilt, so there is no tree to build tests from".to_owned(),
+            });
+        }
+        selftests::obtain(&self.site, spec, collections, log_dir, progress)
     }
 
     /// The merged configuration of a kernel: of the cached one, or made now without building. The inner error is how

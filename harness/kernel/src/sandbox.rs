@@ -47,6 +47,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 /// What a command sees of the host besides its tools: a host path and its place inside.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sandbox {
+    /// Whose tools it has, if not the host's.
+    root: Option<PathBuf>,
     read_only: Vec<(PathBuf, &'static str)>,
     writable: Vec<(PathBuf, &'static str)>,
     environment: Vec<(&'static str, String)>,
@@ -56,6 +58,11 @@ impl Sandbox {
     /// A sandbox with the host's tools only.
     pub(crate) fn new() -> Self {
         Self::default()
+    }
+
+    /// A sandbox with the tools of an unpacked Debian root, and none of the host's.
+    pub(crate) fn in_root(root: &Path) -> Self {
+        Self { root: Some(root.to_owned()), ..Self::default() }
     }
 
     /// Adds a file or folder that can be read.
@@ -101,15 +108,23 @@ impl Sandbox {
         for (name, value) in &self.environment {
             add(&[&"--setenv", name, value]);
         }
-        for host in HOST_FOLDERS {
-            add(&[&"--ro-bind-try", host, host]);
-        }
-        add(&[&"--ro-bind-try", &"/etc/ld.so.cache", &"/etc/ld.so.cache"]);
-        for (place, target) in &roots.links {
-            add(&[&"--symlink", target, place]);
-        }
-        for place in &roots.folders {
-            add(&[&"--ro-bind", place, place]);
+        if let Some(root) = &self.root {
+            // Packages unpacked without their scripts: merged /usr, and libraries found by their folders' names.
+            add(&[&"--ro-bind", &root.join("usr"), &"/usr"]);
+            for place in ["bin", "sbin", "lib", "lib64"] {
+                add(&[&"--symlink", &format!("usr/{place}"), &format!("/{place}")]);
+            }
+        } else {
+            for host in HOST_FOLDERS {
+                add(&[&"--ro-bind-try", host, host]);
+            }
+            add(&[&"--ro-bind-try", &"/etc/ld.so.cache", &"/etc/ld.so.cache"]);
+            for (place, target) in &roots.links {
+                add(&[&"--symlink", target, place]);
+            }
+            for place in &roots.folders {
+                add(&[&"--ro-bind", place, place]);
+            }
         }
         add(&[&"--proc", &"/proc", &"--dev", &"/dev", &"--tmpfs", &"/tmp"]);
         for (host, inside) in &self.read_only {
@@ -203,6 +218,14 @@ mod tests {
         assert_eq!(text.matches("--bind ").count(), 1, "{text}");
         assert!(text.contains("--ro-bind /cache/tree /src --bind /cache/o /build --chdir /build"), "{text}");
         assert!(text.contains("--clearenv") && !text.contains("/home") && !text.contains("/root"), "{text}");
+    }
+
+    #[test]
+    fn a_root_of_its_own_takes_the_place_of_the_hosts_tools() {
+        let arguments = Sandbox::in_root(Path::new("/cache/root")).arguments("/", &HostRoots::look());
+        let text = arguments.iter().map(|a| a.to_str().unwrap()).collect::<Vec<_>>().join(" ");
+        assert!(text.contains("--ro-bind /cache/root/usr /usr --symlink usr/bin /bin"), "{text}");
+        assert!(!text.contains("/etc") && !text.contains("--ro-bind /usr"), "{text}");
     }
 
     #[test]

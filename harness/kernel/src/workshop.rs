@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Another process makes the very same kernel.
-const DEADLINE: Duration = Duration::from_secs(3 * 3600);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(3 * 3600);
 
 /// Steps of a cold build of a lab kernel, before one was counted here.
 const USUAL_STEPS: u64 = 2500;

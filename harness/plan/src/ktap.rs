@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ktap {
-    /// Folders of `tools/testing/selftests` that are built, and whose programs run unless `tests` names some of them.
+    /// Folders of `tools/testing/selftests`, all of whose programs run.
     pub collections: Vec<String>,
-    /// Programs that run, as `net:tls`; every one of the collections if empty.
+    /// Programs of other collections that run as well: names such as `net:tls`, or shell patterns over them.
     pub tests: Vec<String>,
     /// Programs that do not run: shell patterns over names such as `net:fcnal-test.sh`.
     pub skip: Vec<String>,
@@ -20,6 +20,18 @@ pub struct Ktap {
     pub deadline_s: u32,
     /// Whose tree the tests come from.
     pub from: TestsFrom,
+}
+
+impl Ktap {
+    /// The collections that are built: those that run, and those that single programs are of.
+    #[must_use]
+    pub fn built_collections(&self) -> Vec<String> {
+        let of_tests =
+            self.tests.iter().filter_map(|test| test.split_once(':')).map(|(name, _)| name.to_owned());
+        let all: std::collections::BTreeSet<String> =
+            self.collections.iter().cloned().chain(of_tests).collect();
+        all.into_iter().collect()
+    }
 }
 
 /// Whose tree tests are built from.

@@ -8,9 +8,12 @@ use std::{
 };
 
 use machine::{Boot, BootEnd, BootFiles, Running};
-use measure::{CrashReport, Dims, GuestFacts, Provenance, RawFile, Sample, TrialEnd, TrialRecord, metric};
-use plan::{Collector, Machine};
-use workload::WorkloadError;
+use measure::{
+    CrashReport, Dims, GuestFacts, Provenance, RawFile, Sample, TestOutcome, TestResult, TrialEnd,
+    TrialRecord, metric,
+};
+use plan::{Collector, Machine, Plan, Workload, WorkloadKind};
+use workload::{WorkloadError, ktap::Tests};
 
 use crate::{Event, Keeper, RunError, Setup, Trial};
 
@@ -81,6 +84,35 @@ pub(crate) async fn run_trial(
 struct Seen {
     samples: Vec<Sample>,
     unavailable: Vec<String>,
+    tests: Vec<TestOutcome>,
+    /// What tests wrote.
+    raw: Vec<RawFile>,
+    /// The workload and the program of a test that has not ended.
+    running: Option<(String, String)>,
+}
+
+/// Takes down what tests say, as they say it.
+struct Witness<'a> {
+    seen: &'a Mutex<Seen>,
+    workload: &'a str,
+    device: String,
+}
+
+impl Tests for Witness<'_> {
+    fn device(&self) -> String {
+        self.device.clone()
+    }
+
+    fn begins(&self, program: &str) {
+        locked(self.seen).running = Some((self.workload.to_owned(), program.to_owned()));
+    }
+
+    fn ended(&self, outcomes: Vec<TestOutcome>, output: RawFile) {
+        let mut seen = locked(self.seen);
+        seen.running = None;
+        seen.tests.extend(outcomes);
+        seen.raw.push(output);
+    }
 }
 
 /// Runs the workloads until they are done or the machine crashes, then powers it off.
@@ -107,7 +139,14 @@ async fn measured(
     // A machine that has crashed is not asked to power off, but its processes must be gone before the next trial.
     let off = running.power_off(POWER_OFF_DEADLINE).await.map_err(|source| machine_error(trial, source))?;
 
-    let Seen { mut samples, mut unavailable } = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let Seen { mut samples, mut unavailable, tests, raw, running } =
+        seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    keep_raw(folder, &raw).map_err(RunError::keep(trial))?;
+    record.tests = tests;
+    if let (Stop::Crashed(report), Some((workload, test))) = (&stop, running) {
+        let (result, message) = (TestResult::Crash, report.title.clone());
+        record.tests.push(TestOutcome { workload, test, result, seconds: None, message });
+    }
     record.unavailable.append(&mut unavailable);
     record.warnings = warnings.into_iter().map(|(guest, title)| format!("{guest}: {title}")).collect();
     let modes = guest_dims(&record.facts);
@@ -152,12 +191,24 @@ async fn workloads(
         .collect();
     let snapshots = collect::patterns(&collectors);
     for workload in &setup.plan.workloads {
+        // Tests say nothing that a trace could explain, and take long.
+        if trial.traced && matches!(workload.kind, WorkloadKind::Ktap(_)) {
+            continue;
+        }
         keeper.event(Event::Workload { trial, name: &workload.name }).map_err(RunError::keep(trial))?;
         if trial.traced {
             running.trace_window_start().await.map_err(|source| machine_error(trial, source))?;
         }
-        let outcome =
-            workload::run(workload, &running.server(), &running.client(), running.sides(), &snapshots).await;
+        let witness = Witness { seen, workload: &workload.name, device: tests_disk(setup.plan, workload) };
+        let outcome = workload::run(
+            workload,
+            &running.server(),
+            &running.client(),
+            running.sides(),
+            &snapshots,
+            &witness,
+        )
+        .await;
         let mut outcome = match outcome {
             Ok(outcome) => outcome,
             Err(WorkloadError::Failed(failure)) => {
@@ -175,7 +226,9 @@ async fn workloads(
             let counts = running.trace_window_stop().await.map_err(|source| machine_error(trial, source))?;
             outcome.window.trace = Some(counts);
         }
-        let reduced = collect::reduce(&collectors, &outcome.window);
+        let around: &[Collector] =
+            if matches!(workload.kind, WorkloadKind::Ktap(_)) { &[] } else { &collectors };
+        let reduced = collect::reduce(around, &outcome.window);
         let timed = if trial.traced { vec![] } else { outcome.samples };
         let mut seen = locked(seen);
         seen.samples.extend(timed.into_iter().chain(reduced.samples).map(|mut sample| {
@@ -195,6 +248,14 @@ async fn workloads(
         }
     }
     Ok(Stop::Done)
+}
+
+/// The disk that a workload's tests are on: each such workload has one, in the order of the plan, after the root's.
+fn tests_disk(plan: &Plan, workload: &Workload) -> String {
+    let disks = plan.workloads.iter().filter(|workload| matches!(workload.kind, WorkloadKind::Ktap(_)));
+    let index = disks.take_while(|other| other.name != workload.name).count();
+    let letter = (b'b'..=b'z').nth(index).map_or('z', char::from);
+    format!("/dev/vd{letter}")
 }
 
 /// An agent stopped answering, or answered nonsense. If its guest is about to be known as crashed, that is why;

@@ -8,7 +8,8 @@ use plan::{Workload, WorkloadKind};
 use protocol::HowEnded;
 
 use crate::{
-    Failure, ParseError, WorkloadError, command,
+    ParseError, WorkloadError, command,
+    ktap::{self, Tests},
     recipe::{Pair, Recipe, window_files},
 };
 
@@ -31,7 +32,8 @@ pub struct Outcome {
 /// Runs `workload` between two endpoints of a running machine.
 ///
 /// The files that `snapshots` names are read on both sides immediately before the client starts and immediately after
-/// it has ended, while the server is idle; where both sides are one namespace, once.
+/// it has ended, while the server is idle; where both sides are one namespace, once. Around the kernel's own tests nothing
+/// is read; `tests` is told what they say.
 ///
 /// # Errors
 /// [`WorkloadError::Failed`] if a tool fails in a guest that lives; [`WorkloadError::Session`] if an agent cannot be
@@ -42,6 +44,7 @@ pub async fn run(
     client: &Endpoint<'_>,
     sides: Sides,
     snapshots: &[String],
+    tests: &dyn Tests,
 ) -> Result<Outcome, WorkloadError> {
     match &workload.kind {
         WorkloadKind::Iperf3(params) => {
@@ -53,11 +56,9 @@ pub async fn run(
         WorkloadKind::Command(params) => {
             command::run(workload, params, &Ends { server, client, sides }, snapshots).await
         }
-        WorkloadKind::Ktap(_) => Err(WorkloadError::Failed(Box::new(Failure {
-            workload: workload.name.clone(),
-            message: "this version does not run kernel selftests".to_owned(),
-            raw: vec![],
-        }))),
+        WorkloadKind::Ktap(params) => {
+            ktap::run(workload, params, &Ends { server, client, sides }, tests).await
+        }
     }
 }
 

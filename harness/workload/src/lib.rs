@@ -2,7 +2,7 @@
 //!
 //! A [`plan::Workload`] and two [`machine::Endpoint`]s go in, an [`Outcome`] comes out: samples, the tools' own output,
 //! and the [`measure::Window`] that `collect` reduces. Which arguments run on which side, and what their output means,
-//! are pure functions in [`iperf3`], [`sockperf`] and [`command`]; only [`run`] talks to guests.
+//! are pure functions in [`iperf3`], [`sockperf`], [`command`] and [`ktap`]; only [`run`] talks to guests.
 //!
 //! Samples carry neither the workload's name nor anything about the machine: the runner adds those dimensions.
 //!
@@ -15,6 +15,7 @@ mod drive;
 mod error;
 mod findings;
 pub mod iperf3;
+pub mod ktap;
 mod recipe;
 pub mod sockperf;
 

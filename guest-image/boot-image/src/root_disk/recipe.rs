@@ -8,8 +8,136 @@ pub(super) const VERSION: u32 = 1;
 /// The Debian suite that the packages come from. Not that of the host: a guest is the same everywhere.
 pub(super) const SUITE: &str = "trixie";
 
+/// What one kind of root is made of.
+#[derive(Debug)]
+pub(crate) struct Recipe {
+    /// What it is for; their dependencies come with them. The names are Debian packages'.
+    pub(super) packages: &'static [&'static str],
+    /// Dependencies that are left out.
+    pub(super) omitted: &'static [&'static str],
+    /// Removed after unpacking.
+    pub(super) pruned: &'static [&'static str],
+    /// Links that Debian makes when it installs a package: name and target, in `usr/bin`.
+    pub(super) alternatives: &'static [(&'static str, &'static str)],
+}
+
+/// The root of guests that measure.
+pub(crate) const LAB: Recipe =
+    Recipe { packages: PACKAGES, omitted: OMITTED, pruned: PRUNED, alternatives: &[] };
+
+/// The root of guests that run the kernel's own tests: what their scripts call, and what their programs link against.
+pub(crate) const SELFTESTS: Recipe = Recipe {
+    packages: &[
+        // The shell and the small tools that scripts are written for; busybox has only what is left.
+        "bash",
+        "coreutils",
+        "diffutils",
+        "findutils",
+        "gawk",
+        "grep",
+        "hostname",
+        "ncurses-bin",
+        "perl-base",
+        "procps",
+        "psmisc",
+        "python3-minimal",
+        "libpython3-stdlib",
+        "python3-yaml",
+        "python3-jsonschema",
+        "sed",
+        "tar",
+        "bc",
+        "bsdextrautils",
+        "jq",
+        "keyutils",
+        "lsof",
+        "xxd",
+        "busybox-static",
+        "kmod",
+        "util-linux",
+        "libc-bin",
+        // Networking.
+        "conntrack",
+        "ethtool",
+        "iperf3",
+        "ipset",
+        "iproute2",
+        "iptables",
+        "iputils-ping",
+        "iputils-arping",
+        "iputils-tracepath",
+        "ncat",
+        "ndisc6",
+        "net-tools",
+        "netcat-openbsd",
+        "netbase",
+        "netsniff-ng",
+        "nftables",
+        "openssl",
+        "socat",
+        "sockperf",
+        "tcpdump",
+        "traceroute",
+        // Libraries of the programs.
+        "libcap2",
+        "libcap2-bin",
+        "libelf1t64",
+        "libmnl0",
+        "libnuma1",
+        "libssl3t64",
+        "numactl",
+        "zlib1g",
+    ],
+    omitted: &[
+        "adduser",
+        "base-passwd",
+        "debconf",
+        "debconf-2.0",
+        "init-system-helpers",
+        "libpam-modules",
+        "libpam-modules-bin",
+        "libpam-runtime",
+        "libsemanage-common",
+        "libsemanage2",
+        "login.defs",
+        "media-types",
+        "openssl-provider-legacy",
+        "passwd",
+        "tzdata",
+    ],
+    pruned: PRUNED_SELFTESTS,
+    alternatives: &[
+        ("awk", "gawk"),
+        ("nc", "nc.openbsd"),
+        ("netcat", "nc.openbsd"),
+        ("traceroute", "traceroute.db"),
+        ("traceroute6", "traceroute6.db"),
+    ],
+};
+
+/// As for the lab, but for /etc, which has the tables of protocols and services that programs look names up in.
+const PRUNED_SELFTESTS: &[&str] = &[
+    "etc/pam.d",
+    "etc/systemd",
+    "usr/include",
+    "usr/lib/locale",
+    "usr/lib/systemd",
+    "usr/lib/udev",
+    "usr/lib/x86_64-linux-gnu/gconv",
+    "usr/share/bash-completion",
+    "usr/share/doc",
+    "usr/share/doc-base",
+    "usr/share/info",
+    "usr/share/initramfs-tools",
+    "usr/share/lintian",
+    "usr/share/locale",
+    "usr/share/man",
+    "usr/share/zsh",
+    "var",
+];
+
 /// What a networking lab runs, and what collectors and people need to look around. The names are packages'.
-pub(super) const PACKAGES: &[&str] = &[
+const PACKAGES: &[&str] = &[
     "iperf3",
     "sockperf",
     "iproute2",
@@ -27,7 +155,7 @@ pub(super) const PACKAGES: &[&str] = &[
 
 /// Dependencies of maintainer scripts and of logins, of which there are none here, and of arpd and lastlog2, which nobody
 /// runs here.
-pub(super) const OMITTED: &[&str] = &[
+const OMITTED: &[&str] = &[
     "adduser",
     "base-passwd",
     "debconf",
@@ -46,7 +174,7 @@ pub(super) const OMITTED: &[&str] = &[
 ];
 
 /// Removed after unpacking: documentation, translations, and set-up for systems that install packages.
-pub(super) const PRUNED: &[&str] = &[
+const PRUNED: &[&str] = &[
     "etc",
     "usr/include",
     "usr/lib/locale",

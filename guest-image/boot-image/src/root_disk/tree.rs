@@ -10,16 +10,17 @@ use std::{
 
 use subprocess::{Supervisor, Tool};
 
-use super::recipe::{FILES, FOLDERS, LINKS, PRUNED};
+use super::recipe::{FILES, FOLDERS, LINKS, Recipe};
 use crate::{BootImageError, error::At};
 
 /// Both helpers take milliseconds.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Turns unpacked packages into the guest's root.
-pub(super) fn finish(tree: &Path, supervisor: &Supervisor) -> Result<(), BootImageError> {
-    prune(tree)?;
+pub(super) fn finish(tree: &Path, recipe: &Recipe, supervisor: &Supervisor) -> Result<(), BootImageError> {
+    prune(tree, recipe.pruned)?;
     furnish(tree)?;
+    link_alternatives(tree, recipe.alternatives)?;
     link_busybox(tree, supervisor)?;
     // Programs find their libraries by one look into the cache, where each would try several folders otherwise.
     // ldconfig is a static program, and -r keeps it within the tree.
@@ -29,8 +30,8 @@ pub(super) fn finish(tree: &Path, supervisor: &Supervisor) -> Result<(), BootIma
     remove(&tree.join("var/cache"))
 }
 
-fn prune(tree: &Path) -> Result<(), BootImageError> {
-    PRUNED.iter().try_for_each(|path| remove(&tree.join(path)))
+fn prune(tree: &Path, pruned: &[&str]) -> Result<(), BootImageError> {
+    pruned.iter().try_for_each(|path| remove(&tree.join(path)))
 }
 
 fn remove(path: &Path) -> Result<(), BootImageError> {
@@ -62,6 +63,17 @@ fn furnish(tree: &Path) -> Result<(), BootImageError> {
         }
     }
     fs::set_permissions(tree, Permissions::from_mode(0o755)).at("set the permissions of", tree)
+}
+
+/// Gives programs the names that Debian's `update-alternatives` gives them, unless a package has that name itself.
+fn link_alternatives(tree: &Path, alternatives: &[(&str, &str)]) -> Result<(), BootImageError> {
+    for (name, target) in alternatives {
+        let path = tree.join("usr/bin").join(name);
+        if path.symlink_metadata().is_err() {
+            symlink(target, &path).at("create", &path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Gives busybox every name that no other package has.
@@ -100,7 +112,7 @@ mod tests {
         }
         fs::write(tree.join("usr/bin/iperf3"), "").unwrap();
         symlink("usr/bin", tree.join("bin")).unwrap();
-        prune(tree).unwrap();
+        prune(tree, &["usr/share/doc", "etc"]).unwrap();
         furnish(tree).unwrap();
         assert!(!tree.join("usr/share/doc").exists());
         assert!(!tree.join("etc/pam.d").exists());

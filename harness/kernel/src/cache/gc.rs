@@ -30,7 +30,7 @@ pub struct Keep {
 pub struct Freed {
     /// Bytes on disk.
     pub bytes: u64,
-    /// What went, as `image <key>`, `tree <id>`, `objects <id>`, `repository <id>`, `damaged <name>`.
+    /// What went, as `image <key>`, `tree <id>`, `objects <id>`, `selftests <key>`, `repository <id>`, `damaged <name>`.
     pub removed: Vec<String>,
 }
 
@@ -44,7 +44,7 @@ struct Candidate {
     bytes: u64,
 }
 
-/// Removes what [`Keep`] does not keep. Trees, objects and repositories count as much as images: they cost time, and no result needs
+/// Removes what [`Keep`] does not keep. Trees, objects, tests and repositories count as much as images: they cost time, and no result needs
 /// them.
 pub(crate) fn collect(layout: &Layout, keep: &Keep) -> Result<Freed, KernelError> {
     let _alone =
@@ -57,6 +57,7 @@ pub(crate) fn collect(layout: &Layout, keep: &Keep) -> Result<Freed, KernelError
     candidates.retain(|image| !keep.keys.contains(&image.name));
     candidates.extend(list(&layout.trees(), "tree")?);
     candidates.extend(list(&layout.all_objects(), "objects")?);
+    candidates.extend(list(&layout.all_selftests(), "selftests")?);
     candidates.extend(list(&layout.repositories(), "repository")?);
     candidates.sort_by(|a, b| b.used.cmp(&a.used).then_with(|| a.name.cmp(&b.name)));
     let mut room = keep.bytes;

@@ -38,6 +38,7 @@ impl Layout {
             "images",
             "trees",
             "objects",
+            "selftests",
             "requests",
             "resolutions",
             "locks",
@@ -80,6 +81,20 @@ impl Layout {
     /// The objects of a base.
     pub(crate) fn objects(&self, id: &str) -> PathBuf {
         self.all_objects().join(id)
+    }
+
+    pub(crate) fn all_selftests(&self) -> PathBuf {
+        self.root.join("selftests")
+    }
+
+    /// Installed tests.
+    pub(crate) fn selftests(&self, key: &str) -> PathBuf {
+        self.all_selftests().join(key)
+    }
+
+    /// Debian roots that tests are built with.
+    pub(crate) fn build_roots(&self) -> PathBuf {
+        self.root.join("roots")
     }
 
     /// Says which image a request became.

@@ -10,7 +10,7 @@ use plan::{
 };
 use workload::Outcome;
 
-use crate::lab::Lab;
+use crate::lab::{Lab, Nobody};
 
 const TIMED: [Collector; 2] = [Collector::Cpu, Collector::Net];
 const OFF: Duration = Duration::from_secs(30);
@@ -50,7 +50,8 @@ fn ping_pong(transport: Transport) -> Workload {
 async fn run(running: &Running, workload: &Workload, collectors: &[Collector]) -> Outcome {
     let patterns = collect::patterns(collectors);
     let outcome =
-        workload::run(workload, &running.server(), &running.client(), running.sides(), &patterns).await;
+        workload::run(workload, &running.server(), &running.client(), running.sides(), &patterns, &Nobody)
+            .await;
     let outcome = outcome.unwrap_or_else(|error| panic!("{error:#?}"));
     // For looking at, and for fixtures of parsers.
     if let Some(folder) = std::env::var_os("ASSAY_TEST_KEEP") {
@@ -168,9 +169,10 @@ async fn a_congestion_control_that_the_kernel_lacks_is_a_failure_of_the_workload
     if let WorkloadKind::Iperf3(params) = &mut workload.kind {
         params.congestion = Some("nosuch".into());
     }
-    let failed = workload::run(&workload, &running.server(), &running.client(), running.sides(), &[])
-        .await
-        .unwrap_err();
+    let failed =
+        workload::run(&workload, &running.server(), &running.client(), running.sides(), &[], &Nobody)
+            .await
+            .unwrap_err();
     assert!(failed.to_string().contains("TCP_CONGESTION"), "{failed}");
     assert!(!failed.is_infrastructure());
     assert!(failed.raw().iter().any(|file| file.name == "tcp.iperf3-client.json"));

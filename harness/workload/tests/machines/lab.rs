@@ -9,6 +9,23 @@ use std::{
 use machine::{Boot, BootEnd, BootFiles, Host, Qemu, Running};
 use subprocess::Supervisor;
 
+/// Whom tests tell nothing: for workloads that are none.
+pub(crate) struct Nobody;
+
+impl workload::ktap::Tests for Nobody {
+    fn device(&self) -> String {
+        unreachable!("there are no tests")
+    }
+
+    fn begins(&self, program: &str) {
+        unreachable!("{program} is no test")
+    }
+
+    fn ended(&self, _: Vec<measure::TestOutcome>, output: measure::RawFile) {
+        unreachable!("{} is no test's", output.name)
+    }
+}
+
 /// A place to boot in.
 pub(crate) struct Lab {
     supervisor: Supervisor,

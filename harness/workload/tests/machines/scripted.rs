@@ -10,7 +10,7 @@ use plan::{
 };
 use workload::{Outcome, WorkloadError};
 
-use crate::lab::Lab;
+use crate::lab::{Lab, Nobody};
 
 fn fixture(path: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(path).to_str().unwrap().to_owned()
@@ -57,7 +57,7 @@ fn ping_pong() -> Workload {
 async fn run(running: &Running, workload: &Workload) -> Result<Outcome, WorkloadError> {
     let patterns = collect::patterns(&[Collector::Cpu]);
     let (server, client) = (running.server(), running.client());
-    let run = workload::run(workload, &server, &client, Sides::OneNamespace, &patterns);
+    let run = workload::run(workload, &server, &client, Sides::OneNamespace, &patterns, &Nobody);
     // Far below the deadlines of the commands: nothing here may wait for one of them.
     tokio::time::timeout(Duration::from_secs(20), run).await.expect("no deadline is waited for")
 }

@@ -1,5 +1,5 @@
-//! A kernel's modules as a read-only disk, which the agent mounts at `/lib/modules/RELEASE`: `modprobe` and the kernel's
-//! own requests find there whatever is not in the initramfs.
+//! A folder of a cache as a read-only disk: a kernel's modules, which the agent mounts at `/lib/modules/RELEASE`, so that
+//! `modprobe` and the kernel's own requests find there whatever is not in the initramfs; and tests.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::{
     shelf::{Shelf, digest},
 };
 
-/// Changes when the same modules give another image.
+/// Changes when the same folder gives another image.
 const VERSION: u32 = 1;
 /// The suite of the tools.
 const SUITE: &str = "trixie";
@@ -27,11 +27,12 @@ struct Entry {
     tree: PathBuf,
 }
 
-/// The image of `tree`, the folder `lib/modules/RELEASE` of a kernel in a cache, whose path therefore stands for what is
-/// in it. `roots` is where tools are unpacked.
+/// The image of `tree`, a folder in a cache which never changes, so that its path stands for what is in it. `what` it is
+/// is for messages; `roots` is where tools are unpacked.
 pub(crate) fn obtain(
     shelf: &Shelf,
     tree: &Path,
+    what: &str,
     roots: &Path,
     packages: &Packages,
     supervisor: &Supervisor,
@@ -45,7 +46,7 @@ pub(crate) fn obtain(
     if let Some(found) = lookup()? {
         return Ok(found);
     }
-    let lock = shelf.lock(&recipe, "the disk of a kernel's modules")?;
+    let lock = shelf.lock(&recipe, what)?;
     if let Some(found) = lookup()? {
         return Ok(found);
     }

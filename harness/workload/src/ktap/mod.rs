@@ -1,0 +1,143 @@
+//! The kernel's own tests: installed selftests on a disk, run by their own runner, one program at a time.
+
+mod drive;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use measure::{RawFile, TestOutcome, TestResult};
+use plan::{Ktap, SUBTEST, TestPatterns};
+
+pub(crate) use drive::run;
+pub use parse::{Report, Reported, parse};
+
+/// Who is told how tests go, as they go: a guest may crash in the middle, and what was seen until then counts.
+pub trait Tests: Sync {
+    /// The disk that the tests of this workload are on, such as `/dev/vdb`.
+    fn device(&self) -> String;
+
+    /// A program begins.
+    fn begins(&self, program: &str);
+
+    /// A program has ended, with all that it said.
+    fn ended(&self, outcomes: Vec<TestOutcome>, output: RawFile);
+}
+
+/// The programs that run, in the order of the tree's own list, and those that were not built, with the reasons.
+///
+/// # Errors
+/// In words for people: patterns that are none, or nothing that runs.
+pub fn select(
+    params: &Ktap,
+    list: &str,
+    not_built: &str,
+) -> Result<(Vec<String>, BTreeMap<String, String>), String> {
+    let (named, skip) = (TestPatterns::new(&params.tests)?, TestPatterns::new(&params.skip)?);
+    let wanted = |name: &str| {
+        let collection = name.split_once(':').map_or("", |(collection, _)| collection);
+        let whole = params.collections.iter().any(|wanted| wanted == collection);
+        (whole || named.matches(name)) && !skip.matches(name)
+    };
+    let mut reasons: BTreeMap<String, String> = not_built
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .map(|(name, reason)| (name.to_owned(), reason.to_owned()))
+        .collect();
+    reasons.retain(|name, _| wanted(name));
+    let programs: Vec<String> = list
+        .lines()
+        .map(str::trim)
+        // It becomes an argument of the tree's runner, which takes it for a pattern.
+        .filter(|name| name.contains(':') && !name.contains(char::is_whitespace) && wanted(name))
+        .filter(|name| !reasons.contains_key(*name))
+        .map(str::to_owned)
+        .collect();
+    if programs.is_empty() && reasons.is_empty() {
+        return Err("none of the installed tests is among those that are to run".to_owned());
+    }
+    for test in &params.tests {
+        let pattern = TestPatterns::new(std::slice::from_ref(test))?;
+        if !list.lines().any(|name| pattern.matches(name.trim())) {
+            return Err(format!("no installed test is called `{test}`"));
+        }
+    }
+    Ok((programs, reasons))
+}
+
+/// What one program said: first itself, then its subtests by their names.
+///
+/// `output` is that of `run_kselftest.sh -t COLLECTION:PROGRAM`, in which every line of the program stands behind `# `
+/// and the runner's own word on it comes last.
+#[must_use]
+pub fn outcomes(workload: &str, program: &str, output: &str, seconds: f64, ended: Ended) -> Vec<TestOutcome> {
+    let report = parse(output);
+    // The runner's own result is the last at the outermost level; what is there besides has lost its parent.
+    let own = report.tests.iter().rposition(|test| test.name.starts_with("selftests: "));
+    let mut outcome = TestOutcome {
+        workload: workload.to_owned(),
+        test: program.to_owned(),
+        result: TestResult::Fail,
+        seconds: Some(seconds),
+        message: String::new(),
+    };
+    let mut subtests: Vec<&Reported> = Vec::new();
+    match (own, ended) {
+        (Some(own), _) => {
+            outcome.result = report.tests[own].result;
+            outcome.message.clone_from(&report.tests[own].message);
+            subtests.extend(&report.tests[own].subtests);
+        }
+        (None, Ended::DeadlinePassed) => {
+            outcome.result = TestResult::Timeout;
+            outcome.message = "neither it nor its runner came to an end".to_owned();
+        }
+        (None, Ended::ByItself) => outcome.message = "its runner did not say how it ended".to_owned(),
+    }
+    if let Some(reason) = report.bailed_out {
+        outcome.message = [outcome.message.as_str(), reason.as_str()].join(" ").trim().to_owned();
+    }
+    let stray = report.tests.iter().enumerate().filter(|(index, _)| Some(*index) != own);
+    subtests.extend(stray.map(|(_, test)| test));
+    let mut outcomes = vec![outcome];
+    let mut names = BTreeSet::from([program.to_owned()]);
+    for subtest in subtests {
+        flatten(workload, program, subtest, &mut names, &mut outcomes);
+    }
+    outcomes
+}
+
+/// How the runner ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// In time.
+    ByItself,
+    /// It was killed.
+    DeadlinePassed,
+}
+
+fn flatten(
+    workload: &str,
+    parent: &str,
+    reported: &Reported,
+    names: &mut BTreeSet<String>,
+    outcomes: &mut Vec<TestOutcome>,
+) {
+    let plain = format!("{parent}{SUBTEST}{}", reported.name);
+    // Some programs give one name to several of their tests, always in the same order.
+    let again = (2..).map(|count| format!("{plain} ({count})"));
+    let test = std::iter::once(plain.clone()).chain(again).find(|name| !names.contains(name));
+    let test = test.unwrap_or(plain);
+    names.insert(test.clone());
+    outcomes.push(TestOutcome {
+        workload: workload.to_owned(),
+        test: test.clone(),
+        result: reported.result,
+        seconds: None,
+        message: reported.message.clone(),
+    });
+    for subtest in &reported.subtests {
+        flatten(workload, &test, subtest, names, outcomes);
+    }
+}

@@ -301,3 +301,40 @@ fn after_kill_9_at_any_moment_nothing_is_left_and_the_run_goes_on() {
     }
     assert!(seen > 0, "no round had children to leave behind");
 }
+
+#[test]
+fn a_program_of_the_users_own_is_measured_and_gated_like_any_other() {
+    let room = Room::new();
+    let output = run(&room, "command").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("requests request-rate, candidate: worse"), "{text}");
+    assert!(text.contains("there is no JSON document"), "{text}");
+    assert!(text.contains("exit-status"), "{text}");
+    for run in ["1", "2", "3"] {
+        let written = room.run().join(format!("trials/0/raw/requests.{run}.stdout"));
+        assert!(std::fs::read_to_string(&written).unwrap().contains("rate: "), "{}", written.display());
+    }
+}
+
+#[test]
+fn a_test_that_a_series_breaks_is_told_from_those_that_fail_anyway() {
+    let room = Room::new();
+    let output = run(&room, "selftests").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("fail newly: net:netlink-dumps"), "{text}");
+    assert!(text.contains("net:tun"), "a known flake that fails is shown: {text}");
+    assert!(room.run().join("trials/0/raw/selftests.net-tun.tap").is_file());
+    let again = room.command().arg("report").output().unwrap();
+    assert_eq!(String::from_utf8(again.stdout).unwrap(), text, "the stored run gives the same report");
+}
+
+#[test]
+fn one_boot_of_each_arm_decides_nothing_about_tests() {
+    let room = Room::new();
+    let output = run(&room, "selftests-once").output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("differ, one boot each"), "{text}");
+}

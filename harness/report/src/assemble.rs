@@ -15,6 +15,7 @@ use crate::{
     curve::curves,
     describe,
     series::{SeriesSet, Values, definition},
+    suite::gather,
 };
 
 /// All that a report is made from.
@@ -110,6 +111,7 @@ pub fn assemble(evidence: Evidence<'_>) -> Result<Model, AssembleError> {
         arms,
         gates,
         explored,
+        suites: gather(plan, trials),
         unavailable: unavailable(trials),
         warnings: evidence.warnings,
     })

@@ -28,6 +28,7 @@ mod places;
 mod plot;
 mod remarks;
 mod series;
+mod suite;
 mod table;
 mod terminal;
 mod verdict;
@@ -52,4 +53,5 @@ pub use outcome::{Conclusion, Outcome, build_failure, conclude, gate_outcome, ov
 pub use paint::Colour;
 pub use remarks::remarks;
 pub use series::{ArmSeries, arm_series};
+pub use suite::{Suite, SuiteComparison, SuiteCounts, SuiteGate, TestRow};
 pub use terminal::{Detail, Terminal, terminal};

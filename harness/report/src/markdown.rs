@@ -3,13 +3,14 @@
 use stats::Summary;
 
 use crate::{
-    Colour, Gate, Model, along, describe, explored,
+    Colour, Gate, Model, Suite, along, describe, explored,
     facts::facts,
     findings::findings,
     number,
     outcome::conclude,
     plot,
     remarks::remarks,
+    suite::words,
     table::{self, Align, hang, wrap},
     verdict,
 };
@@ -24,6 +25,7 @@ const LEADS: usize = 30;
 pub fn markdown(model: &Model) -> String {
     let mut sections = vec![head(model)];
     sections.extend(gates(model));
+    sections.extend(model.suites.iter().map(suite));
     sections.extend(failures(model));
     sections.extend(list("### To be read with it", remarks(model)));
     sections.extend(curves(model));
@@ -146,6 +148,50 @@ fn notes(model: &Model) -> Vec<String> {
         lines.insert(0, String::new());
     }
     lines
+}
+
+/// One workload of kernel tests.
+fn suite(suite: &Suite) -> String {
+    const DIFFERING: usize = 60;
+    const FAILURES: usize = 60;
+    let mut lines = vec![format!("### Kernel tests: {}", suite.workload), String::new()];
+    let align = [&[Align::Left; 2][..], &[Align::Right; 6][..]].concat();
+    lines.extend(table::markdown(&words::counts(suite), &align));
+    if !suite.failures.is_empty() {
+        lines.extend([String::new(), "What fails:".to_owned(), String::new()]);
+        let failures = words::failures(&suite.failures, FAILURES);
+        lines.extend(failures.iter().flat_map(|line| hang("- ", &plain(line), COLUMNS)));
+    }
+    for comparison in &suite.comparisons {
+        lines.push(String::new());
+        let mut text = format!("{} against {}: ", comparison.arm, comparison.baseline);
+        if let Some(gate) = &comparison.gate {
+            let expected = words::expectation(gate.expect);
+            text.push_str(&format!("{} (expected: {expected}); ", gate.outcome.word()));
+            text.push_str(&gate.reasons.join("; "));
+            text.push_str("; ");
+        }
+        text.push_str(&words::alike(comparison));
+        lines.extend(wrap(&plain(&format!("{text}.")), COLUMNS));
+        if !comparison.differing.is_empty() {
+            lines.push(String::new());
+            lines.extend(table::markdown(&words::differing(comparison, DIFFERING), &[Align::Left; 4]));
+            let more = comparison.differing.len().saturating_sub(DIFFERING);
+            if more > 0 {
+                lines.extend([String::new(), format!("{more} more in report.json.")]);
+            }
+            let legend = "p: Fisher's exact test, two-sided; q: adjusted over all tests whose outcomes vary \
+                          (Benjamini-Hochberg).";
+            lines.push(String::new());
+            lines.extend(wrap(legend, COLUMNS));
+        }
+        if !comparison.common_failures.is_empty() {
+            lines.extend([String::new(), "Fail in every boot of both:".to_owned(), String::new()]);
+            let failures = words::failures(&comparison.common_failures, FAILURES);
+            lines.extend(failures.iter().flat_map(|line| hang("- ", &plain(line), COLUMNS)));
+        }
+    }
+    lines.join("\n")
 }
 
 fn failures(model: &Model) -> Option<String> {

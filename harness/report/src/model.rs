@@ -7,6 +7,8 @@ use plan::{Dimension, Expectation, Machine};
 use serde::{Deserialize, Serialize};
 use stats::{Exploration, Judgement, Summary};
 
+use crate::Suite;
+
 use crate::Curve;
 
 /// Everything that a report says, as data. Built by [`crate::assemble`].
@@ -28,6 +30,9 @@ pub struct Model {
     /// The same numbers along each dimension of the matrix, gated ones first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curves: Vec<Curve>,
+    /// What the kernel's own tests said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suites: Vec<Suite>,
     /// What could not be measured, and why.
     pub unavailable: Vec<Unavailable>,
     /// What the caller wants to be read beside the result.

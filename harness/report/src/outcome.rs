@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use stats::Verdict;
 
 use crate::{
-    Arm, End, Gate, Model, describe, number,
+    Arm, End, Gate, Model, Suite, SuiteComparison, describe, number,
     places::{self, asked},
+    suite::words,
 };
 
 /// The run's result.
@@ -73,6 +74,7 @@ pub fn conclude(model: &Model) -> Conclusion {
         found.extend(candidate_failures(model, arm, &known));
     }
     found.extend(reasons_of_gates(model));
+    found.extend(reasons_of_tests(model, &without));
     // A build that fails does so at every place.
     let mut told = BTreeSet::new();
     found.retain(|(_, reason)| told.insert(reason.clone()));
@@ -117,6 +119,18 @@ pub(crate) fn reasons_of_gates(model: &Model) -> Vec<(Outcome, String)> {
         }));
     }
     reasons
+}
+
+/// The part of gates on tests in the result.
+fn reasons_of_tests(model: &Model, without: &Without<'_>) -> Vec<(Outcome, String)> {
+    let judged = |suite: &Suite, comparison: &SuiteComparison| {
+        let gate = comparison.gate.as_ref().filter(|_| has_baseline(without, &comparison.at))?;
+        let expected = words::expectation(gate.expect);
+        let what = format!("{}, {}", suite.workload, comparison.arm);
+        Some((gate.outcome, format!("{what}: {} (expected: {expected})", gate.reasons.join("; "))))
+    };
+    let of = |suite| move |comparison| judged(suite, comparison);
+    model.suites.iter().flat_map(|suite| suite.comparisons.iter().filter_map(of(suite))).collect()
 }
 
 /// Whether a gate holds.

@@ -6,7 +6,7 @@ use measure::Unit;
 use stats::Summary;
 
 use crate::{
-    Colour, Gate, Model, Outcome, along,
+    Colour, Gate, Model, Outcome, SuiteComparison, along,
     explored::{self, Group},
     facts::facts,
     findings::findings,
@@ -14,6 +14,7 @@ use crate::{
     outcome::{conclude, gate_outcome},
     places, plot,
     remarks::remarks,
+    suite::words,
     table::{Align, hang, plain},
     verdict,
 };
@@ -49,6 +50,7 @@ pub fn terminal(model: &Model, terminal: Terminal) -> String {
     page.head(model);
     page.findings(model);
     page.gates(model);
+    page.suites(model);
     page.remarks(model);
     page.curves(model);
     page.explored(model, terminal.detail);
@@ -194,6 +196,66 @@ impl Page {
             let header = self.colour.faint(plot::header().trim_end());
             self.line(&format!("    {:width$}  {header}", ""));
             self.line(format!("    {:width$}  {plot}", "").trim_end());
+        }
+    }
+
+    fn suites(&mut self, model: &Model) {
+        const DIFFERING: usize = 40;
+        const FAILURES: usize = 30;
+        for suite in &model.suites {
+            self.heading(&format!("Kernel tests: {}", suite.workload));
+            let numbers = [Align::Left, Align::Left];
+            let right = [Align::Right; 6];
+            let lines = plain(&words::counts(suite), &[&numbers[..], &right[..]].concat());
+            self.lines(lines.into_iter().map(|line| format!("  {line}")));
+            if !suite.failures.is_empty() {
+                self.line("");
+                self.line("  What fails:");
+                for line in words::failures(&suite.failures, FAILURES) {
+                    self.hang("    ", &line);
+                }
+            }
+            for comparison in &suite.comparisons {
+                self.line("");
+                if let Some(gate) = &comparison.gate {
+                    let word = self.colour.outcome(gate.outcome, gate.outcome.word());
+                    let expected = words::expectation(gate.expect);
+                    self.hang("  ", &format!("{}: {word} (expected: {expected})", comparison.arm));
+                    for reason in &gate.reasons {
+                        self.hang("    - ", reason);
+                    }
+                }
+                if comparison.differing.is_empty() {
+                    self.line(&format!(
+                        "  No test differs between {} and {}.",
+                        comparison.baseline, comparison.arm
+                    ));
+                } else {
+                    self.differing(comparison, DIFFERING);
+                    let more = comparison.differing.len().saturating_sub(DIFFERING);
+                    if more > 0 {
+                        self.line(&format!("  {more} more, in report.json"));
+                    }
+                }
+                self.hang("  ", &words::alike(comparison));
+                if !comparison.common_failures.is_empty() {
+                    self.line("  Fail in every boot of both:");
+                    for line in words::failures(&comparison.common_failures, FAILURES) {
+                        self.hang("    ", &line);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A table, or where names are too long for one, a paragraph for each test.
+    fn differing(&mut self, comparison: &SuiteComparison, most: usize) {
+        let lines = plain(&words::differing(comparison, most), &[Align::Left; 4]);
+        if lines.iter().all(|line| line.chars().count() + 2 <= self.columns) {
+            return self.lines(lines.into_iter().map(|line| format!("  {line}")));
+        }
+        for row in comparison.differing.iter().take(most) {
+            self.hang("  ", &words::sentence(comparison, row));
         }
     }
 

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use plan::{Arm, Base, Collector, Design, IommuMode, Machine, Plan};
+use plan::{Arm, Base, Collector, Design, IommuMode, Machine, Plan, WorkloadKind};
 
 use crate::{
     arm::Arms,
+    base::is_prebuilt,
     fields::Fields,
     gate::{PlacedGate, Surroundings, gates},
     machine::iommus,
@@ -81,7 +82,8 @@ fn read(path: &Path, project: &Project, overrides: &Overrides, findings: &mut Fi
     };
     let (gates, test_gates) = gates(&fields, &surroundings, findings);
     let design = design(&fields, collectors.as_deref(), findings);
-    check_machines(&fields, &arms, collectors.as_deref(), findings);
+    let tests = workloads.iter().flatten().any(|workload| matches!(workload.kind, WorkloadKind::Ktap(_)));
+    check_machines(&fields, &arms, collectors.as_deref(), tests, findings);
     if let Some(design) = &design {
         check_power(&fields, design, &gates, side_count.saturating_sub(1), findings);
         check_boots(&fields, design, arms.len(), findings);
@@ -150,6 +152,7 @@ fn check_machines(
     fields: &Fields<'_>,
     arms: &[Option<Arm>],
     collectors: Option<&[Collector]>,
+    tests: bool,
     findings: &mut Findings,
 ) {
     let Some(arms) = arms.iter().map(Option::as_ref).collect::<Option<Vec<&Arm>>>() else { return };
@@ -157,6 +160,17 @@ fn check_machines(
     if fakes != 0 && fakes != arms.len() {
         let message = "fake machines beside real ones: their numbers cannot be compared";
         findings.add(&fields.place_of("arms"), message, "all arms fake, or none");
+    }
+    for arm in &arms {
+        if tests && !matches!(arm.machine, Machine::Fake(_)) && is_prebuilt(&arm.kernel.base.source) {
+            let message =
+                format!("{}: `{}` is prebuilt: there are no tests to build", arm.name, arm.kernel.base.name);
+            findings.add(
+                &fields.place_of("arms"),
+                message,
+                "a base that is built from source, with `tool: ktap`",
+            );
+        }
     }
     let traces_iotlb = collectors.is_some_and(|collectors| collectors.contains(&Collector::Iotlb));
     let translates = |arm: &&Arm| {

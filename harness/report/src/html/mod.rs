@@ -14,6 +14,7 @@ mod failures;
 mod gates;
 mod head;
 mod latency;
+mod suites;
 mod text;
 mod unavailable;
 mod verdicts;
@@ -38,6 +39,7 @@ pub fn html(model: &Model) -> String {
         unavailable::remarks_section(model),
         curves::section(model),
         gates::section(model),
+        suites::section(model),
         latency::section(model),
         cpu::section(model),
         explored::section(model),

@@ -14,7 +14,7 @@ fn keys(value: &Value, path: &str, found: &mut BTreeSet<String>) {
         Value::Object(entries) => {
             for (key, value) in entries {
                 // Maps whose keys are data, not schema.
-                let data = ["at", "dims", "guests", "mitigations", "iommu", "sysctls"]
+                let data = ["at", "dims", "guests", "mitigations", "iommu", "sysctls", "classes"]
                     .iter()
                     .any(|map| path.ends_with(map));
                 if !data {
@@ -34,6 +34,7 @@ fn every_key_is_described() {
         baseline(&["hooks"]).boots("hooks", 0.004, 0.018, 9.0).model(),
         baseline(&["broken"]).ended("broken", 0..2, &lab::panic()).model(),
         crate::matrix::worse_at_one_place(),
+        crate::suites::compared(),
     ];
     let mut found = BTreeSet::new();
     for model in &models {
@@ -46,7 +47,7 @@ fn every_key_is_described() {
 #[test]
 fn the_document_can_be_read_back() {
     let model = baseline(&["hooks"]).boots("hooks", 0.001, -0.002, 1.0).model();
-    for model in [model, crate::matrix::worse_at_one_place()] {
+    for model in [model, crate::matrix::worse_at_one_place(), crate::suites::compared()] {
         let document: Document<'_> = serde_json::from_str(&json(&model).unwrap()).unwrap();
         assert_eq!((document.format, document.model.as_ref()), (report::FORMAT, &model));
     }

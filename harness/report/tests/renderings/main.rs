@@ -6,6 +6,7 @@ mod lab;
 mod matrix;
 mod pages;
 mod read_with_it;
+mod suites;
 
 use std::path::PathBuf;
 

@@ -180,7 +180,7 @@ pub(crate) static KTAP: Section = Section {
 pub(crate) static TEST_GATE: Section = Section {
     title: "Gate on tests",
     intro: "An item of `gates` that names a workload of the tool `ktap`. It fails if a test that passes in every boot of \
-            the baseline fails in every boot of a candidate, two at least; or if its failures differ at `alpha` (Fisher's \
+            the baseline fails in every boot of a candidate, in three at least; or if its failures differ at `alpha` (Fisher's \
             exact test, adjusted by Benjamini-Hochberg over all tests). It is unclear if a test fails in some boots only, \
             or if arms differ and have one boot each.",
     keys: &[

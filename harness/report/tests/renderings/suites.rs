@@ -1,0 +1,90 @@
+//! What the kernel's own tests look like.
+
+use measure::{TestOutcome, TestResult, TrialEnd};
+use plan::{Ktap, TestExpectation, TestGate, TestsFrom, Workload, WorkloadKind};
+use report::{Model, Outcome};
+
+use crate::{check, lab::Lab};
+
+const BOOTS: u32 = 3;
+
+/// Three boots a side; `candidate` says how a test ended in its boot so-and-so.
+fn boots(candidates: &[&str], candidate: impl Fn(&str, u32) -> TestResult) -> Model {
+    let mut lab = Lab::new(candidates).without_gates();
+    let ktap = Ktap {
+        collections: vec!["net".into(), "iommu".into()],
+        tests: vec![],
+        skip: vec![],
+        flakes: vec!["net:flaky.sh".into()],
+        timeout_s: 45,
+        deadline_s: 1800,
+        from: TestsFrom::Arm,
+    };
+    lab.plan.workloads =
+        vec![Workload { name: "selftests".into(), cell: None, kind: WorkloadKind::Ktap(ktap) }];
+    lab.plan.design.boots = BOOTS;
+    if !candidates.is_empty() {
+        lab.plan.test_gates =
+            vec![TestGate { workload: "selftests".into(), expect: TestExpectation::NoNewFailures }];
+    }
+    for block in 0..BOOTS {
+        for arm in std::iter::once(&"baseline").chain(candidates) {
+            lab.push(arm, block, TrialEnd::Measured { samples: vec![] });
+            let tests = TESTS.iter().map(|(test, result, message)| {
+                let result = if *arm == "baseline" { *result } else { candidate(test, block) };
+                let message = if result.passed() == Some(true) { "" } else { *message };
+                TestOutcome {
+                    workload: "selftests".into(),
+                    test: (*test).into(),
+                    result,
+                    seconds: None,
+                    message: message.into(),
+                }
+            });
+            lab.trials.last_mut().expect("one was pushed").tests = tests.collect();
+        }
+    }
+    lab.model()
+}
+
+/// What the baseline says of each, in every boot.
+const TESTS: [(&str, TestResult, &str); 9] = [
+    ("iommu:iommufd", TestResult::Pass, "exit=1"),
+    ("iommu:iommufd / iommufd.simple_close", TestResult::Pass, ""),
+    ("iommu:iommufd / iommufd_ioas.get_hw_info", TestResult::Pass, ""),
+    ("net:fcnal-test.sh", TestResult::Timeout, "45 seconds"),
+    ("net:flaky.sh", TestResult::Fail, "exit=1"),
+    ("net:gro.sh", TestResult::Fail, "exit=1"),
+    ("net:tls", TestResult::NotBuilt, "tls.c:1679:9: error: too many arguments"),
+    ("net:tun", TestResult::Pass, "exit=1"),
+    ("net:udpgso.sh", TestResult::Skip, ""),
+];
+
+fn as_before(test: &str) -> TestResult {
+    TESTS.iter().find(|(name, ..)| *name == test).map_or(TestResult::Missing, |(_, result, _)| *result)
+}
+
+/// A run in which the candidate breaks two tests of one program, and another fails once.
+pub(crate) fn compared() -> Model {
+    boots(&["broken"], |test, block| match test {
+        "iommu:iommufd" | "iommu:iommufd / iommufd_ioas.get_hw_info" => TestResult::Fail,
+        "net:tun" if block == 1 => TestResult::Fail,
+        "net:flaky.sh" if block < 2 => TestResult::Pass,
+        _ => as_before(test),
+    })
+}
+
+#[test]
+fn tests_that_the_candidate_breaks() {
+    check("tests", &compared(), Outcome::Fails);
+}
+
+#[test]
+fn tests_that_say_the_same() {
+    check("tests-same", &boots(&["hooks"], |test, _| as_before(test)), Outcome::Holds);
+}
+
+#[test]
+fn tests_of_a_single_arm() {
+    check("tests-alone", &boots(&[], |test, _| as_before(test)), Outcome::Holds);
+}

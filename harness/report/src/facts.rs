@@ -38,8 +38,7 @@ pub(crate) fn facts(model: &Model) -> Vec<Fact> {
     facts.push(("design".to_owned(), design(model)));
     facts.push(("host".to_owned(), host(&model.host)));
     if !model.host.bench.is_empty() {
-        let bench = model.host.bench.iter().map(|(what, how)| format!("{what} {how}"));
-        facts.push(("bench".to_owned(), bench.collect::<Vec<_>>().join(", ")));
+        facts.push(("bench".to_owned(), bench(&model.host)));
     }
     facts.push(("QEMU".to_owned(), recorded(model.host.qemu.as_deref())));
     facts.push(("run".to_owned(), format!("{} by assay {}", model.run.name, model.run.assay)));
@@ -174,6 +173,11 @@ fn host(host: &Host) -> String {
     let memory = host.memory_mib.map_or_else(|| recorded(None), |memory| format!("{memory} MiB"));
     let (cpu, kernel) = (recorded(host.cpu.as_deref()), recorded(host.kernel.as_deref()));
     format!("{cpu}, {cpus}, {memory}, Linux {kernel}")
+}
+
+/// How the machine stood for timed runs.
+pub(crate) fn bench(host: &Host) -> String {
+    host.bench.iter().map(|(what, how)| format!("{what} {how}")).collect::<Vec<_>>().join(", ")
 }
 
 fn recorded(value: Option<&str>) -> String {

@@ -82,7 +82,7 @@ pub(crate) fn scale(value: f64, unit: Unit) -> (f64, String) {
 }
 
 /// With so many significant digits, and a comma between thousands.
-fn significant(value: f64, digits: i32) -> String {
+pub(crate) fn significant(value: f64, digits: i32) -> String {
     // Counts are mostly whole, and a decimal point would make them look measured to it.
     if value.fract() == 0.0 && value.abs() < 1e15 {
         return decimals(value, 0);

@@ -193,13 +193,15 @@ fn group_lines(group: &TrendGroup, terminal: Terminal, columns: usize) -> Vec<St
     let how: Vec<&str> = group.runs.as_deref().into_iter().chain([group.machine.as_str()]).collect();
     let how = format!("{}; {}", how.join("; "), direction(group.better));
     lines.extend(hang("  ", &how, columns).into_iter().map(|line| terminal.colour.faint(&line)));
+    // One unit for all of them, so that they can be compared by eye.
+    let unit = number::scale(medians.iter().fold(0.0, |most, median| median.abs().max(most)), group.unit);
     let cells = |point: &TrendPoint| {
         let unfinished = if point.finished { "" } else { " so far" };
         vec![
             format!("  {}", point.run),
             point.arm.clone(),
             point.kernel.clone(),
-            numbers(point, group.unit),
+            numbers(point, &unit),
             format!("{}{unfinished}", number::counted(point.boots, "boot")),
         ]
     };
@@ -222,16 +224,15 @@ fn group_lines(group: &TrendGroup, terminal: Terminal, columns: usize) -> Vec<St
     lines
 }
 
-/// `939 [926, 981] Mbit/s`: median and interval with one unit, and two digits of half the interval's width.
-fn numbers(point: &TrendPoint, unit: Unit) -> String {
+/// `939 [926, 981] Mbit/s`: median and interval in the unit of the group, with two digits of half the interval's width.
+fn numbers(point: &TrendPoint, (divisor, symbol): &(f64, String)) -> String {
+    let unit = if symbol.is_empty() { String::new() } else { format!(" {symbol}") };
     let Some(Interval { low, high }) = point.interval else {
-        return format!("{} [no interval]", number::value(point.median, unit, None));
+        return format!("{}{unit} [no interval]", number::significant(point.median / divisor, 3));
     };
-    let (divisor, symbol) = number::scale(point.median, unit);
     let half_width = (high - low) / 2.0 / divisor;
     let digits = if half_width > 0.0 { (1 - number::magnitude(half_width)).clamp(0, 4) } else { 1 };
     let text = |value: f64| number::decimals(value / divisor, digits);
-    let unit = if symbol.is_empty() { String::new() } else { format!(" {symbol}") };
     format!("{} [{}, {}]{unit}", text(point.median), text(low), text(high))
 }
 

@@ -6,7 +6,9 @@ use plan::ConfigStart;
 
 use super::{Comparing, Difference};
 use crate::{
-    Arm, describe, number,
+    Arm, describe,
+    facts::bench,
+    number,
     remarks::{image, mitigations, short},
 };
 
@@ -57,6 +59,7 @@ fn facts(of: &Comparing<'_>) -> Vec<(&'static str, String)> {
         ("host CPUs online", text(host.cpus.map(|cpus| cpus.to_string()))),
         ("host memory", text(host.memory_mib.map(|memory| format!("{memory} MiB")))),
         ("host kernel", text(host.kernel.clone())),
+        ("bench", text(Some(bench(host)))),
         ("QEMU", text(host.qemu.clone())),
         ("accelerator", text(host.accel.clone())),
     ];

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod guest;
+mod help;
 mod history;
 mod kernel;
 mod series;
@@ -24,7 +25,13 @@ use crate::terminal;
 /// Tests Linux kernel patches: builds a baseline and a patched kernel, boots both, runs network workloads on them,
 /// and says what the patch changed.
 #[derive(Debug, Parser)]
-#[command(name = "assay", version, disable_help_subcommand = true)]
+#[command(
+    name = "assay",
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_long_help = help::ASSAY
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) places: Places,
@@ -44,24 +51,30 @@ impl Arguments {
 
 /// Where things are.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Folders")]
 pub(crate) struct Places {
     /// Folder of runs. In a kernel tree it is ~/.local/state/assay/results, which is no part of the tree.
     #[arg(long, global = true, value_name = "DIR", default_value_os_t = crate::places::results())]
     pub(crate) results: PathBuf,
     /// Kernels, packages and images that can be had again [default: /var/cache/assay for root, else ~/.cache/assay].
-    #[arg(long, global = true, value_name = "DIR", env = "ASSAY_CACHE")]
+    #[arg(long, global = true, value_name = "DIR", env = "ASSAY_CACHE", hide_env_values = true)]
     pub(crate) cache: Option<PathBuf>,
     /// Folder with `kernels/` and `patches/` [default: the nearest one above the scenario, the
     /// current folder, or `assay` itself].
-    #[arg(long, global = true, value_name = "DIR", env = "ASSAY_PROJECT")]
+    #[arg(long, global = true, value_name = "DIR", env = "ASSAY_PROJECT", hide_env_values = true)]
     pub(crate) project: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Answer a scenario's question: build, boot, measure, compare. Exit: 0 gates hold, 1 one fails, 3 unclear.
+    /// Answer a scenario's question: build, boot, measure, compare.
+    ///
+    /// Builds a kernel for each arm, boots all arms several times in randomised blocks, runs the workloads, and says better,
+    /// worse, same or unclear for each gate. The report is printed and kept with the run.
+    #[command(after_long_help = help::RUN)]
     Run(Run),
     /// Print what a scenario would do, with every default decided, and do nothing.
+    #[command(after_long_help = help::PLAN)]
     Plan {
         #[command(flatten)]
         question: Question,
@@ -70,10 +83,13 @@ pub(crate) enum Command {
         json: bool,
     },
     /// Run a command in a guest that boots a kernel; its exit status is ours.
+    #[command(after_long_help = help::EXEC)]
     Exec(Exec),
     /// An interactive terminal in a guest that boots a kernel; `Ctrl-] q` ends it. Its exit status is ours.
+    #[command(after_long_help = help::SHELL)]
     Shell(Shell),
     /// Start gdb on a guest that `exec --gdb` or `shell --gdb` booted, with its kernel's symbols.
+    #[command(after_long_help = help::GDB)]
     Gdb {
         /// Process id of that `assay` [default: the only one there is].
         #[arg(long, value_name = "PID")]
@@ -83,16 +99,19 @@ pub(crate) enum Command {
         arguments: Vec<std::ffi::OsString>,
     },
     /// Kernels: bases, builds and the cache.
+    #[command(after_long_help = help::KERNEL)]
     Kernel {
         #[command(subcommand)]
         command: Kernel,
     },
     /// Series of patches: mailboxes, folders, ranges of commits.
+    #[command(after_long_help = help::SERIES)]
     Series {
         #[command(subcommand)]
         command: Series,
     },
     /// Print the report of a run.
+    #[command(after_long_help = help::REPORT)]
     Report {
         /// Folder of the run, or its name in the results folder [default: the newest].
         #[arg(add = ArgValueCandidates::new(crate::complete::runs))]
@@ -111,14 +130,19 @@ pub(crate) enum Command {
         output: Option<PathBuf>,
     },
     /// List the runs in the results folder, newest first: how far each got and what it found.
+    #[command(after_long_help = help::RUNS)]
     Runs(Runs),
-    /// Put an arm of one run beside an arm of another, or of the same one. Exit: of the gates within one run; 3 (unclear)
-    /// between runs, whose boots were made at different times.
+    /// Put an arm of one run beside an arm of another, or of the same one.
+    ///
+    /// Boots of one run were made in turns and can be compared. Between runs, time and arm are confounded: differences are
+    /// shown, and the answer is unclear.
+    #[command(after_long_help = help::COMPARE)]
     Compare(Compare),
     /// Print one metric over all runs, in the order of time.
+    #[command(after_long_help = help::TREND)]
     Trend(Trend),
-    /// Look at this machine: what it can do for kernel work, what that means, and the commands that change it. Exit: 1 if
-    /// Assay cannot build, boot and compare here.
+    /// Look at this machine: what it can do for kernel work, what that means, and the commands that change it.
+    #[command(after_long_help = help::DOCTOR)]
     Doctor {
         /// As JSON.
         #[arg(long)]
@@ -128,21 +152,20 @@ pub(crate) enum Command {
     ///
     /// Without --apply nothing is changed. With it, how everything was is written down first, so that --restore can put it
     /// back after a crash, too. With a command, everything is put back when the command ends, however it ends.
+    #[command(after_long_help = help::TUNE)]
     Tune(Tune),
     /// Print the hook that makes a shell complete `assay`: bases, series and runs too.
-    ///
-    /// bash: assay completions bash > ~/.local/share/bash-completion/completions/assay;
-    /// zsh: assay completions zsh > ~/.zfunc/_assay, with ~/.zfunc in fpath;
-    /// fish: assay completions fish > ~/.config/fish/completions/assay.fish
+    #[command(after_long_help = help::COMPLETIONS)]
     Completions {
         /// Which shell.
         #[arg(value_enum)]
         shell: crate::complete::Shell,
     },
     /// Print the JSON schema of scenario files, with which editors complete and check them.
+    #[command(after_long_help = help::SCHEMA)]
     Schema,
     /// Write the manual: one man page a command.
-    #[command(name = "man")]
+    #[command(name = "man", after_long_help = help::MANUAL)]
     Manual {
         /// Where to write the pages [default: print that of `assay`].
         folder: Option<PathBuf>,

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use clap_complete::engine::ArgValueCandidates;
 
-use super::SeriesFlags;
+use super::{SeriesFlags, help};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Kernel {
@@ -13,8 +13,8 @@ pub(crate) enum Kernel {
         #[arg(long)]
         json: bool,
     },
-    /// Build a kernel, or take it from the cache; prints the path of its image. Exit: 1 if the series does not apply
-    /// or does not compile.
+    /// Build a kernel, or take it from the cache; prints the path of its image.
+    #[command(after_long_help = help::KERNEL_BUILD)]
     Build {
         #[command(flatten)]
         choice: KernelChoice,
@@ -34,7 +34,8 @@ pub(crate) enum Kernel {
     Config(KernelChoice),
     /// Print a configuration fragment with all that Assay's guests need, for the kernel's scripts/kconfig/merge_config.sh.
     Fragment,
-    /// Build a kernel again from nothing, and say whether the image is the same to the byte. Exit: 1 if not.
+    /// Build a kernel again from nothing, and say whether the image is the same to the byte.
+    #[command(after_long_help = help::KERNEL_REPRODUCE)]
     Reproduce {
         #[command(flatten)]
         choice: KernelChoice,
@@ -43,6 +44,7 @@ pub(crate) enum Kernel {
         json: bool,
     },
     /// Remove what was not used for longest until the cache is small enough.
+    #[command(after_long_help = help::KERNEL_GC)]
     Gc {
         /// Size to stay under, in GiB.
         #[arg(long, default_value_t = 20, value_name = "GIB")]

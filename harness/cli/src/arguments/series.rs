@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::help;
 use clap::{Args, Subcommand};
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 
@@ -28,6 +29,7 @@ impl SeriesFlags {
 pub(crate) enum Series {
     /// Print what was understood of a series: its cover letter, its patches in order, trailers that replies add, and
     /// what was left out.
+    #[command(after_long_help = help::SERIES_SHOW)]
     Show {
         #[command(flatten)]
         choice: SeriesChoice,
@@ -36,7 +38,8 @@ pub(crate) enum Series {
         json: bool,
     },
     /// Check a series on every base that it names: each patch applies, passes the base's checkpatch and builds; the last one
-    /// boots. Exit: 1 if one does not, or the compiler has new warnings.
+    /// boots.
+    #[command(after_long_help = help::SERIES_CHECK)]
     Check {
         #[command(flatten)]
         choice: SeriesChoice,

@@ -43,9 +43,15 @@ pub(crate) fn read_all(patterns: &[String], limit: usize, net: Net) -> Result<Ve
     let mut readings = Vec::new();
     let mut left = MOST_IN_ALL;
     for pattern in patterns {
-        if let Some(content) = source::read(pattern) {
-            left = left.saturating_sub(content.as_ref().map_or(0, Vec::len));
-            readings.push(Reading { path: pattern.clone(), content });
+        if let Some(found) = source::read(pattern) {
+            for mut reading in found {
+                let length = reading.content.as_ref().map_or(0, Vec::len);
+                if length > left {
+                    reading.content = Err(format!("the files before it leave no room for {length} bytes"));
+                }
+                left -= reading.content.as_ref().map_or(0, Vec::len);
+                readings.push(reading);
+            }
             continue;
         }
         let paths = pattern::expand(&through(net, pattern))?;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Version of the protocol. The agent says it in [`FromAgent::Ready`]; the host refuses another one. Both are built
 /// from one tree, so this guards against a stale image, not against the past.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Most bytes of payload in one message.
 pub const CHUNK: usize = 64 * 1024;
@@ -43,8 +43,15 @@ pub enum ToAgent {
         last: bool,
     },
     /// Read files. Each pattern is an absolute path in which `*` matches within one component, or a source, `KIND:NAME`,
-    /// which is no file and is answered as one called so. `clock:monotonic` is CLOCK_MONOTONIC in nanoseconds, a decimal
-    /// number and a line end. Answered by one `File` after another, then `Done`.
+    /// which is no file and is answered as one called so:
+    ///
+    /// - `clock:monotonic`: CLOCK_MONOTONIC in nanoseconds, a decimal number and a line end;
+    /// - `netlink:FAMILY/COMMAND`: the dump of a generic netlink family by a command's number, as the kernel sends it, the
+    ///   NLMSG_DONE at its end included;
+    /// - `ethtool-stats:INTERFACE`: a driver's own counters as `ethtool -S` shows them, a line `NAME: VALUE` for each;
+    ///   `ethtool-stats:*` is answered for each interface but the loopback device.
+    ///
+    /// Answered by one `File` after another, then `Done`.
     Read {
         /// This request.
         id: Id,

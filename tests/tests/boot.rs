@@ -7,6 +7,8 @@
 
 #[path = "boot/attachments.rs"]
 mod attachments;
+#[path = "boot/collectors.rs"]
+mod collectors;
 #[path = "boot/terminal.rs"]
 mod terminal;
 

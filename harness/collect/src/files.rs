@@ -4,17 +4,24 @@ use measure::{SideFiles, Sides, Window};
 
 /// A file as it was before and after the window, or why it is not there.
 pub(crate) fn both<'a>(files: &'a SideFiles, path: &str) -> Result<(&'a str, &'a str), String> {
+    let text = |moment: &str, bytes: &'a [u8]| {
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| format!("{path} is no text {moment} the workload"))?;
+        match text.ends_with('\n') {
+            true => Ok(text),
+            false => Err(format!("{path} is cut off {moment} the workload")),
+        }
+    };
+    let (before, after) = both_bytes(files, path)?;
+    Ok((text("before", before)?, text("after", after)?))
+}
+
+/// The same of what is no text.
+pub(crate) fn both_bytes<'a>(files: &'a SideFiles, path: &str) -> Result<(&'a [u8], &'a [u8]), String> {
     let read = |moment: &str, files: &'a measure::Files| match files.get(path) {
         None => Err(format!("{path} was not read {moment} the workload")),
         Some(Err(why)) => Err(format!("{path} could not be read {moment} the workload: {why}")),
-        Some(Ok(bytes)) => {
-            let text =
-                std::str::from_utf8(bytes).map_err(|_| format!("{path} is no text {moment} the workload"))?;
-            match text.ends_with('\n') {
-                true => Ok(text),
-                false => Err(format!("{path} is cut off {moment} the workload")),
-            }
-        }
+        Some(Ok(bytes)) => Ok(bytes.as_slice()),
     };
     Ok((read("before", &files.before)?, read("after", &files.after)?))
 }

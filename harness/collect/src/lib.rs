@@ -10,11 +10,14 @@
 mod context;
 mod cpu;
 mod cpuidle;
+mod ethtool;
 mod files;
 mod interrupts;
 mod iotlb;
 mod memory;
 mod net;
+mod netlink;
+mod page_pool;
 mod per;
 mod softirqs;
 mod softnet;
@@ -40,6 +43,8 @@ pub fn patterns(collectors: &[Collector]) -> Vec<String> {
             Collector::Softnet => &[softnet::STAT, per::CLOCK],
             Collector::Cpuidle => &cpuidle::FILES,
             Collector::Memory => &[memory::MEMINFO, memory::VMSTAT, per::CLOCK],
+            Collector::PagePool => &page_pool::SOURCES,
+            Collector::Ethtool => &ethtool::SOURCES,
             Collector::Iotlb => &[],
         };
         patterns.extend(files.iter().map(|&file| file.to_owned()));
@@ -85,6 +90,8 @@ pub fn reduce(collectors: &[Collector], window: &Window) -> Reduced {
             Collector::Softnet => softnet::reduce(window, &mut reduced),
             Collector::Cpuidle => cpuidle::reduce(window, &mut reduced),
             Collector::Memory => memory::reduce(window, &mut reduced),
+            Collector::PagePool => page_pool::reduce(window, &mut reduced),
+            Collector::Ethtool => ethtool::reduce(window, &mut reduced),
             Collector::Iotlb => iotlb::reduce(window, &mut reduced),
         }
     }

@@ -24,13 +24,17 @@ pub enum Collector {
     Cpuidle,
     /// Memory that is left, slab, page cache, allocations, from `/proc/{meminfo,vmstat}`.
     Memory,
+    /// Buffers of NICs' receive queues, allocated and recycled, from the netlink family `netdev`.
+    PagePool,
+    /// Each driver's own counters, as `ethtool -S` shows them.
+    Ethtool,
     /// IOTLB hits, fills and invalidations per 4 KiB page, from QEMU's trace; runs in traced boots only.
     Iotlb,
 }
 
 impl Collector {
     /// Every collector, in the order of reports.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Cpu,
         Self::Net,
         Self::Interrupts,
@@ -39,6 +43,8 @@ impl Collector {
         Self::Softnet,
         Self::Cpuidle,
         Self::Memory,
+        Self::PagePool,
+        Self::Ethtool,
         Self::Iotlb,
     ];
 
@@ -61,6 +67,8 @@ impl Collector {
             Self::Softnet => "softnet",
             Self::Cpuidle => "cpuidle",
             Self::Memory => "memory",
+            Self::PagePool => "page-pool",
+            Self::Ethtool => "ethtool",
             Self::Iotlb => "iotlb",
         }
     }
@@ -88,6 +96,13 @@ impl Collector {
             Self::Memory => {
                 "Memory that is left, slab, page cache; pages allocated and stalls where the kernel counts them \
                  (`CONFIG_VM_EVENT_COUNTERS`, not in lab kernels): `/proc/meminfo`, `/proc/vmstat`."
+            }
+            Self::PagePool => {
+                "Buffers of receive queues, allocated and recycled, by interface: netlink family `netdev`, since 6.8. Of the \
+                 emulated NICs, none uses page pools on 6.12; mlx5, idpf, bnxt, gve and veth with XDP do."
+            }
+            Self::Ethtool => {
+                "Each driver's own counters, as `ethtool -S` shows them; those that have counted something."
             }
             Self::Iotlb => {
                 "What an emulated IOMMU's translation cache did: QEMU's trace events. It slows guests down, so it gets boots \

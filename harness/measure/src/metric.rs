@@ -257,6 +257,22 @@ metrics! {
     PAGE_ALLOCATIONS_PER_PAGE = "page-allocations-per-page", PerPage, Lower, Memory around Bulk, "side";
     /// Allocations that had to reclaim memory themselves (`allocstall_*` of `/proc/vmstat`).
     ALLOCATION_STALLS = "allocation-stalls", Count, Lower, Memory, "side";
+    /// Buffers that an interface's page pools gave out in a second, by `kind`: `fast` from the cache, `slow` and
+    /// `slow-high-order` by a trip to the page allocator; `empty` and `refill` are the ring's, `waive` is a wrong node.
+    /// Kinds that never occurred are left out.
+    PAGE_POOL_ALLOCATIONS = "page-pool-allocations", PerSecond, Neither, PagePool, "side", "interface", "kind";
+    /// Buffers that came back to an interface's page pools in a second, by `kind`: `cached` and `ring` were kept,
+    /// `ring-full` and `released-refcnt` were not; `cache-full` goes to the ring.
+    PAGE_POOL_RECYCLES = "page-pool-recycles", PerSecond, Neither, PagePool, "side", "interface", "kind";
+    /// Buffers that page pools kept, of those that came back: cached + ring over these + ring-full + released-refcnt.
+    PAGE_POOL_RECYCLED = "page-pool-recycled", Percent, Higher, PagePool, "side", "interface";
+    /// Buffers that were out after the workload.
+    PAGE_POOL_INFLIGHT = "page-pool-inflight", Count, Neither, PagePool, "side", "interface";
+    /// Trips of an interface's page pools to the page allocator for each 4 KiB page of payload; one trip may bring up to 64
+    /// pages.
+    PAGE_POOL_SLOW_PER_PAGE = "page-pool-slow-per-page", PerPage, Lower, PagePool around Bulk, "side", "interface";
+    /// A driver's own counter in a second (`ethtool -S`). Those that never counted anything or went down are left out.
+    NIC_COUNTER = "nic-counter", PerSecond, Neither, Ethtool, "side", "interface", "counter";
     /// IOTLB hits of the emulated IOMMU for each 4 KiB page (QEMU `vtd_iotlb_page_hit`).
     IOTLB_HITS = "iotlb-hits-per-page", PerPage, Neither, Iotlb around Bulk, "side";
     /// IOTLB misses that were filled, for each page (QEMU `vtd_iotlb_page_update`).

@@ -45,6 +45,10 @@ pub enum Provenance {
     Procfs,
     /// A file in the guest's `/sys`.
     Sysfs,
+    /// A dump of a netlink family of the guest's kernel.
+    Netlink,
+    /// A NIC driver's own counters.
+    Ethtool,
     /// QEMU's trace events: an emulated device, not a hardware counter.
     QemuTrace,
     /// The agent's or the harness's clock.
@@ -61,6 +65,8 @@ impl std::fmt::Display for Provenance {
             Self::Command => "command",
             Self::Procfs => "procfs",
             Self::Sysfs => "sysfs",
+            Self::Netlink => "netlink",
+            Self::Ethtool => "ethtool",
             Self::QemuTrace => "qemu-trace",
             Self::Clock => "clock",
             Self::Fake => "fake",

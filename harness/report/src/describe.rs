@@ -39,7 +39,7 @@ pub(crate) fn place(at: &Dims) -> String {
 fn dims(dims: &Dims) -> String {
     let words = dims.iter().map(|(name, value)| match (name.as_str(), value.as_str()) {
         ("percentile", "min" | "max")
-        | ("direction" | "side" | "interface" | "source" | "kind" | "state", _) => value.clone(),
+        | ("direction" | "side" | "interface" | "source" | "kind" | "state" | "counter", _) => value.clone(),
         ("percentile", _) => format!("p{value}"),
         ("occurrence", _) => format!("#{value}"),
         ("core", "all") => "all cores".to_owned(),
@@ -52,10 +52,10 @@ fn dims(dims: &Dims) -> String {
 }
 
 /// Whether a series is one part of something: a core or a flow, of which the whole is there as well, or one of the many
-/// sources of interrupts.
+/// sources of interrupts and counters of NICs.
 pub(crate) fn is_part(key: &SeriesKey) -> bool {
     key.dims.get("core").is_some_and(|core| core != "all")
-        || ["flow", "source"].iter().any(|part| key.dims.contains_key(*part))
+        || ["flow", "source", "counter"].iter().any(|part| key.dims.contains_key(*part))
 }
 
 /// A workload's tool and its parameters.

@@ -110,6 +110,7 @@ fn sides_of(metric: &Definition<'_>, kind: &WorkloadKind, machine: &Machine) -> 
             | Collector::Memory,
             _,
         ) => by_kernel,
+        (Collector::PagePool | Collector::Ethtool, _) => by_namespace,
         (Collector::Net, Around::Anything) if metric.dims.contains(&"interface") => by_namespace,
         (Collector::Net, Around::Anything) => by_kernel,
         (Collector::Net, Around::Tcp) if metric.name == metric::DROP_RATE.name => senders,

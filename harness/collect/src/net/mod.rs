@@ -159,6 +159,12 @@ pub(crate) fn interface_names(text: &str) -> Result<Vec<String>, String> {
     Ok(interfaces.names().map(str::to_owned).collect())
 }
 
+/// Those of them that have ever had a packet, without the loopback device.
+pub(crate) fn interfaces_in_use(text: &str) -> Result<Vec<String>, String> {
+    let interfaces = Interfaces::parse(text).map_err(|why| format!("{DEV}: {why}"))?;
+    Ok(interfaces.used().filter(|name| *name != "lo").map(str::to_owned).collect())
+}
+
 fn backlogs(side: &str, files: &SideFiles, reduced: &mut Reduced) {
     let dims = [("side", side)];
     match softnet::grown_by(files) {

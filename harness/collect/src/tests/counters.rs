@@ -23,6 +23,12 @@ fn readings(folder: &str, side: &str, moment: &str) -> Files {
         match name {
             "sys.txt" => files.extend(sysfs(&String::from_utf8(bytes).unwrap())),
             "clock-monotonic" => drop(files.insert("clock:monotonic".into(), Ok(bytes))),
+            _ if name.starts_with("netlink-netdev-") => {
+                files.insert(name.replacen("netlink-netdev-", "netlink:netdev/", 1), Ok(bytes));
+            }
+            _ if name.starts_with("ethtool-stats-") => {
+                files.insert(name.replacen("ethtool-stats-", "ethtool-stats:", 1), Ok(bytes));
+            }
             _ => {
                 let path = match name.strip_prefix("proc-net-") {
                     Some(name) => format!("/proc/net/{name}"),
@@ -44,7 +50,7 @@ fn sysfs(text: &str) -> Files {
     text.split("== ").skip(1).map(file).collect()
 }
 
-fn side(folder: &str, side: &str) -> SideFiles {
+pub(super) fn side(folder: &str, side: &str) -> SideFiles {
     SideFiles { before: readings(folder, side, "before"), after: readings(folder, side, "after") }
 }
 

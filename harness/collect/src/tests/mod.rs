@@ -2,6 +2,7 @@ mod counters;
 mod cpu;
 mod iotlb;
 mod net;
+mod pools;
 
 use std::{path::Path, time::Duration};
 

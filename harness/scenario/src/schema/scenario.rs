@@ -295,7 +295,12 @@ pub(crate) static GATE: Section = Section {
             "Where in the matrix it is judged.",
         ),
         optional("flow", Kind::Text(FLOW), "required by `flow-throughput`", "Which flow."),
-        optional("interface", Kind::Text(INTERFACE), "required by `nic-drops`", "Which interface."),
+        optional(
+            "interface",
+            Kind::Text(INTERFACE),
+            "required by the metrics of interfaces",
+            "Which interface.",
+        ),
         optional(
             "occurrence",
             Kind::Text(OCCURRENCE),

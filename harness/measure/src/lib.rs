@@ -7,6 +7,7 @@
 #![deny(missing_docs)]
 
 mod collector;
+mod complaint;
 mod end;
 pub mod metric;
 mod sample;
@@ -16,6 +17,7 @@ mod trial;
 mod window;
 
 pub use collector::{Around, Collector};
+pub use complaint::{Complaint, ComplaintKind, Frame, SourceLine};
 pub use end::{ApplyFailure, BuildEnd, CrashKind, CrashReport, GuestFacts, KernelImage, TrialEnd};
 pub use metric::{Better, Definition, MetricDef, Unit, YieldedBy};
 pub use sample::{Dims, Provenance, RawFile, Sample};

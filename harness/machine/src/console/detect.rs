@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use measure::CrashKind;
 
-use super::text::{plain, without_stamp};
+use crash::{plain, without_stamp};
 
 /// Lines kept from before a crash; also the tail of a guest that says nothing.
 const BEFORE: usize = 60;

@@ -1,10 +1,9 @@
 //! A guest's console: kept in a file, and watched for the kernel's last words.
 
 mod detect;
-mod text;
 
+pub(crate) use crash::plain;
 pub(crate) use detect::{Detector, Found};
-pub(crate) use text::plain;
 
 use std::{
     fs::File,

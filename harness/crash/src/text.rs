@@ -2,7 +2,7 @@
 
 /// `bytes` as one line of text: no control characters (a guest could send escape sequences to the reader's terminal),
 /// no line end, no more than `most` characters.
-pub(crate) fn plain(bytes: &[u8], most: usize) -> String {
+pub fn plain(bytes: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut plain = String::with_capacity(text.len().min(most));
     let mut characters = text.trim_end().chars().peekable();
@@ -29,7 +29,7 @@ fn skip_escape(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) {
 }
 
 /// A kernel line without its `[    1.234567]` and `[    T1]` prefixes.
-pub(crate) fn without_stamp(line: &str) -> &str {
+pub fn without_stamp(line: &str) -> &str {
     let mut rest = line;
     while let Some(inner) = rest.strip_prefix('[') {
         let Some((stamp, after)) = inner.split_once(']') else { break };

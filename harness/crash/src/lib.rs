@@ -1,0 +1,15 @@
+//! What a kernel complained about, read from its console, and where in its source that is.
+//!
+//! Invariant: pure but for [`Symbols`], which reads a kernel's symbols. Input comes from a guest that may be hostile: every line,
+//! every text and every list is bounded.
+
+mod frame;
+mod mark;
+mod read;
+mod symbols;
+mod text;
+mod title;
+
+pub use read::read;
+pub use symbols::{Symbols, SymbolsError};
+pub use text::{plain, without_stamp};

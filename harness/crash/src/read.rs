@@ -1,0 +1,146 @@
+//! From a console to complaints.
+
+use measure::{Complaint, ComplaintKind};
+
+use crate::{
+    frame::{self, first_stack},
+    mark::{self, Extent},
+    text::{plain, without_stamp},
+    title,
+};
+
+/// Most characters of a line.
+const LINE: usize = 1024;
+/// Most lines of one complaint: lockdep's are the longest.
+const LINES: usize = 400;
+/// Lines kept from before and after it.
+const BEFORE: usize = 10;
+const AFTER: usize = 3;
+/// After its first word, a complaint without an end mark of its own ends with its first stack, which begins within this.
+const TO_STACK: usize = 120;
+/// A panic that follows within this many lines belongs to the complaint.
+const TO_PANIC: usize = 60;
+/// Most different complaints of one boot.
+const MOST: usize = 100;
+
+/// Reads what the kernel of `guest` complained about on its `console`, in that order; equal ones are one, with a count.
+#[must_use]
+pub fn read(guest: &str, console: &[u8]) -> Vec<Complaint> {
+    let text: Vec<String> = console.split(|&byte| byte == b'\n').map(|line| plain(line, LINE)).collect();
+    let words: Vec<&str> = text.iter().map(|line| without_stamp(line)).collect();
+    let mut found: Vec<Complaint> = Vec::new();
+    let mut at = 0;
+    // The end of the complaint before, and where it is in `found`.
+    let mut last: Option<(usize, usize)> = None;
+    while at < words.len() {
+        let Some((kind, extent)) = mark::begins(words[at]) else {
+            at += 1;
+            continue;
+        };
+        if kind == ComplaintKind::Panic
+            && mark::is_consequence(words[at])
+            && let Some((_, index)) = last.filter(|(end, _)| at - end <= TO_PANIC)
+        {
+            found[index].fatal = true;
+            last = None;
+            at = end(&words, at, extent).max(at + 1);
+            continue;
+        }
+        let end = end(&words, at, extent);
+        let index = add(&mut found, complaint(guest, kind, extent, &text, &words, at, end));
+        last = index.map(|index| (end, index));
+        at = end.max(at + 1);
+    }
+    found
+}
+
+/// The line after the last one of the complaint that begins at `at`.
+fn end(words: &[&str], at: usize, extent: Extent) -> usize {
+    let most = words.len().min(at + LINES);
+    let to =
+        |is_last: fn(&str) -> bool| (at + 1..most).find(|&line| is_last(words[line])).map(|line| line + 1);
+    match extent {
+        Extent::Line => at + 1,
+        Extent::Trace => to(|words| words.starts_with("---[ end ")).unwrap_or_else(|| other(words, at, most)),
+        Extent::Rule => to(is_rule).unwrap_or(most),
+        Extent::Stack => stack_end(words, at, most),
+    }
+}
+
+/// The next line that begins another complaint than the fault at `at`, which is told in several of them; `most` if there is none.
+fn other(words: &[&str], at: usize, most: usize) -> usize {
+    (at + 1..most)
+        .find(|&line| mark::begins(words[line]).is_some_and(|(kind, _)| kind != ComplaintKind::Oops))
+        .unwrap_or(most)
+}
+
+/// Where the first stack after `at` ends; the line after `at` if there is none.
+fn stack_end(words: &[&str], at: usize, most: usize) -> usize {
+    let near = most.min(at + TO_STACK);
+    // A stack behind another complaint is that one's.
+    let next = (at + 1..near).find(|&line| mark::begins(words[line]).is_some()).unwrap_or(near);
+    let Some(head) = (at + 1..next).find(|&line| frame::is_head(words[line])) else { return at + 1 };
+    let is_over = |words: &str| words == "</TASK>" || words.starts_with("---[ end ") || words.is_empty();
+    (head + 1..most)
+        .find(|&line| is_over(words[line]) || mark::begins(words[line]).is_some())
+        .map_or(most, |line| if is_over(words[line]) { line + 1 } else { line })
+}
+
+fn is_rule(words: &str) -> bool {
+    words.len() >= 10 && words.bytes().all(|byte| byte == b'=')
+}
+
+/// Lines before the first that are the complaint's as well.
+fn begin(words: &[&str], at: usize) -> usize {
+    let near = at.saturating_sub(8);
+    (near..at)
+        .rev()
+        .find(|&line| words[line].starts_with("------------[ cut here ]") || is_rule(words[line]))
+        .unwrap_or(at)
+}
+
+fn complaint(
+    guest: &str,
+    kind: ComplaintKind,
+    extent: Extent,
+    text: &[String],
+    words: &[&str],
+    at: usize,
+    end: usize,
+) -> Complaint {
+    let from = begin(words, at);
+    let own = &words[at..end];
+    let frames = if extent == Extent::Line { vec![] } else { first_stack(own) };
+    let title = title::of(kind, &words[from..at], own, &frames);
+    let first = from.saturating_sub(BEFORE);
+    let last = text.len().min(end + AFTER);
+    Complaint {
+        kind,
+        guest: guest.to_owned(),
+        fingerprint: title::fingerprint(kind, &title, &frames),
+        title,
+        words: words[at].to_owned(),
+        frames,
+        undecoded: None,
+        excerpt: text[first..last].join("\n"),
+        fatal: kind == ComplaintKind::Panic,
+        times: 1,
+    }
+}
+
+/// Counts it if it is there already. Where it is, if it was kept.
+fn add(found: &mut Vec<Complaint>, new: Complaint) -> Option<usize> {
+    if let Some(index) = found.iter().position(|known| known.fingerprint == new.fingerprint) {
+        found[index].times += 1;
+        found[index].fatal |= new.fatal;
+        return Some(index);
+    }
+    if found.len() == MOST {
+        return None;
+    }
+    found.push(new);
+    Some(found.len() - 1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -90,7 +90,15 @@ fn every_way_to_fail_is_a_result_of_its_own_and_the_other_arms_keep_their_data()
     assert_eq!(build("does-not-compile"), "does-not-compile");
 
     let text = String::from_utf8(output.stdout).unwrap();
-    for evidence in ["Kernel panic", "drivers/iommu/intel/dmar.c", "@@ ", "QI_RESERVED_SLOTS"] {
+    // The stack of the panic has the source's lines.
+    for evidence in [
+        "Kernel panic",
+        "planted_panic+0x",
+        " at init/main.c:",
+        "drivers/iommu/intel/dmar.c",
+        "@@ ",
+        "QI_RESERVED_SLOTS",
+    ] {
         assert!(text.contains(evidence), "{evidence} is missing in\n{text}");
     }
     let samples = std::fs::read_to_string(room.run().join("samples.jsonl")).unwrap();

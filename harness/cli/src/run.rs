@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context;
 use jiff::Timestamp;
-use measure::{BuildEnd, SampleTable};
+use measure::{BuildEnd, KernelImage, SampleTable};
 use plan::Plan;
 use runner::{Finish, Setup, execute, schedule};
 use scenario::Overrides;
@@ -150,9 +150,15 @@ fn trials(
         boots_per_arm: total / plan.arms.len().max(1),
         left_out: trials.iter().filter(|trial| !boot_files.contains_key(&trial.arm)).count(),
     };
+    let built = stored.file.kernels.iter().filter_map(|(arm, kernel)| match &kernel.build {
+        BuildEnd::Built(image) => Some((arm.clone(), image.clone())),
+        _ => None,
+    });
+    let images: BTreeMap<String, KernelImage> = built.collect();
     let setup = Setup {
         plan,
         boot_files: &boot_files,
+        images: &images,
         supervisor: &lab.supervisor,
         host: &bench.host,
         runtime: runtime.folder(),

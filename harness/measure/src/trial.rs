@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{GuestFacts, TestOutcome, TrialEnd};
+use crate::{Complaint, GuestFacts, TestOutcome, TrialEnd};
 
 /// One boot of one arm, as it went.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub struct TrialRecord {
     pub unavailable: Vec<String>,
     /// Warnings of the kernel (`WARNING: ...`) on a console, with the guest's name.
     pub warnings: Vec<String>,
+    /// What the kernels complained about, the fatal complaint of a crash among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub complaints: Vec<Complaint>,
     /// What each test of the kernel's own said, in the order in which they ran.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tests: Vec<TestOutcome>,

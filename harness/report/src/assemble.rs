@@ -196,6 +196,7 @@ fn trial(record: &TrialRecord) -> Trial {
         boot_seconds: record.boot_seconds,
         took_seconds: record.took_seconds,
         kernel_warnings: record.warnings.clone(),
+        complaints: record.complaints.clone(),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Arms that failed: what happened, how often, and where to look.
 
-use measure::{ApplyFailure, BuildEnd};
+use measure::{ApplyFailure, BuildEnd, Complaint};
 
 use crate::{
-    Arm, End, Model, describe, number,
+    Arm, End, Model, Trial, describe, number,
     outcome::{build_failure, build_name},
 };
 
@@ -101,10 +101,12 @@ fn boots(arm: &Arm) -> Vec<Finding> {
     // An ending, the first boot that had it, and how many had.
     let mut groups: Vec<(Ending, u32, usize)> = Vec::new();
     for trial in &arm.trials {
-        let Some(ending) = ending(&trial.end) else { continue };
-        match groups.iter_mut().find(|(known, ..)| known.what == ending.what) {
-            Some((.., boots)) => *boots += 1,
-            None => groups.push((ending, trial.index, 1)),
+        let survived = trial.complaints.iter().filter(|complaint| !complaint.fatal).map(survived);
+        for ending in ending(trial).into_iter().chain(survived) {
+            match groups.iter_mut().find(|(known, ..)| known.what == ending.what) {
+                Some((.., boots)) => *boots += 1,
+                None => groups.push((ending, trial.index, 1)),
+            }
         }
     }
     let of = number::counted(arm.trials.len(), "boot");
@@ -120,9 +122,52 @@ fn boots(arm: &Arm) -> Vec<Finding> {
     groups.into_iter().map(finding).collect()
 }
 
-fn ending(end: &End) -> Option<Ending> {
-    Some(match end {
+/// What the kernel complained about and lived on.
+fn survived(complaint: &Complaint) -> Ending {
+    Ending {
+        kind: complaint.kind.words(),
+        what: format!("{}, and the {} went on", complaint.title, guest(&complaint.guest)),
+        excerpt: stack(complaint),
+        whole: lines(&complaint.excerpt),
+    }
+}
+
+/// A complaint's first line, and its stack with lines of source.
+fn stack(complaint: &Complaint) -> Vec<String> {
+    let mut text = vec![complaint.words.clone()];
+    for frame in complaint.frames.iter().filter(|frame| frame.certain).take(EXCERPT_LINES) {
+        let module = frame.module.as_ref().map(|module| format!(" [{module}]")).unwrap_or_default();
+        let symbol = format!("{}+{:#x}/{:#x}{module}", frame.function, frame.offset, frame.size);
+        // The line itself may be in a function that was inlined; the frame's own function comes last.
+        match frame.lines.split_last() {
+            None => text.push(format!("  {symbol}")),
+            Some((own, inlined)) => {
+                let inlined = inlined.iter();
+                text.extend(
+                    inlined.map(|at| format!("  {} at {}:{} (inlined)", at.function, at.file, at.line)),
+                );
+                text.push(format!("  {symbol} at {}:{}", own.file, own.line));
+            }
+        }
+    }
+    let reason = complaint.undecoded.as_ref();
+    text.extend(reason.map(|reason| format!("  (no lines of source: {reason})")));
+    text
+}
+
+fn ending(trial: &Trial) -> Option<Ending> {
+    let fatal = trial.complaints.iter().find(|complaint| complaint.fatal);
+    Some(match &trial.end {
         End::Measured => return None,
+        End::Crashed { report } if let Some(complaint) = fatal => Ending {
+            kind: complaint.kind.words(),
+            what: match complaint.guest.as_str() {
+                "guest" => complaint.title.clone(),
+                name => format!("{} ({})", complaint.title, guest(name)),
+            },
+            excerpt: stack(complaint),
+            whole: lines(&report.excerpt),
+        },
         End::Crashed { report } => Ending {
             kind: describe::crash(report.kind),
             what: format!(

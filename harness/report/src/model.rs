@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use measure::{BuildEnd, CrashReport, Dims, GuestFacts, Provenance, TrialEnd, Unit};
+use measure::{BuildEnd, Complaint, CrashReport, Dims, GuestFacts, Provenance, TrialEnd, Unit};
 use plan::{Dimension, Expectation, Machine};
 use serde::{Deserialize, Serialize};
 use stats::{Exploration, Judgement, Summary};
@@ -193,6 +193,9 @@ pub struct Trial {
     pub took_seconds: f64,
     /// Warnings of the kernel on a console, each with the guest's name.
     pub kernel_warnings: Vec<String>,
+    /// What the kernels complained about, with their stacks; the fatal complaint of a crash among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub complaints: Vec<Complaint>,
 }
 
 /// What one boot yielded of a series; an array of three numbers in JSON.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use stats::Verdict;
 
 use crate::{
-    Arm, End, Gate, Model, Suite, SuiteComparison, describe, number,
+    Arm, End, Gate, Model, Suite, SuiteComparison, Trial, describe, number,
     places::{self, asked},
     suite::words,
 };
@@ -155,14 +155,29 @@ pub(crate) fn of_verdict(verdict: Verdict, expect: Expectation) -> Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Sign {
     Crash(&'static str, String),
+    /// Of a kernel that went on: kind and title.
+    Complaint(&'static str, String),
     WorkloadFailed(String),
     NotTestable,
 }
 
 impl Sign {
-    fn of(end: &End) -> Option<Self> {
-        match end {
+    /// Every sign of one boot.
+    fn of(trial: &Trial) -> Vec<Self> {
+        let survived = trial.complaints.iter().filter(|complaint| !complaint.fatal);
+        let survived =
+            survived.map(|complaint| Self::Complaint(complaint.kind.words(), complaint.title.clone()));
+        Self::of_end(trial).into_iter().chain(survived).collect()
+    }
+
+    fn of_end(trial: &Trial) -> Option<Self> {
+        let fatal = trial.complaints.iter().find(|complaint| complaint.fatal);
+        match &trial.end {
             End::Measured => None,
+            // Its title has no addresses and numbers, which differ from boot to boot.
+            End::Crashed { .. } if let Some(complaint) = fatal => {
+                Some(Self::Crash(complaint.kind.words(), complaint.title.clone()))
+            }
             // A hang has no words of its own; what the harness says of it may differ from boot to boot.
             End::Crashed { report } if matches!(report.kind, CrashKind::BootHang | CrashKind::Hang) => {
                 Some(Self::Crash(describe::crash(report.kind), String::new()))
@@ -177,6 +192,7 @@ impl Sign {
         match self {
             Self::Crash(kind, title) if title.is_empty() => (*kind).to_owned(),
             Self::Crash(kind, title) => format!("{kind} ({title})"),
+            Self::Complaint(kind, title) => format!("{kind} ({title})"),
             Self::WorkloadFailed(workload) => format!("failure of workload {workload}"),
             Self::NotTestable => "not testable".to_owned(),
         }
@@ -185,12 +201,12 @@ impl Sign {
 
 /// Every way in which an arm's boots failed.
 fn signs(arm: &Arm) -> BTreeSet<Sign> {
-    arm.trials.iter().filter_map(|trial| Sign::of(&trial.end)).collect()
+    arm.trials.iter().flat_map(Sign::of).collect()
 }
 
 /// `panic (Kernel panic - ...) in 2 of 12 boots`.
 fn in_boots(arm: &Arm, sign: &Sign) -> String {
-    let boots = arm.trials.iter().filter(|trial| Sign::of(&trial.end).as_ref() == Some(sign)).count();
+    let boots = arm.trials.iter().filter(|trial| Sign::of(trial).contains(sign)).count();
     format!("{} in {boots} of {}", sign.phrase(), number::counted(arm.trials.len(), "boot"))
 }
 

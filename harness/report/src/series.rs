@@ -328,6 +328,7 @@ mod tests {
             took_seconds: 0.0,
             unavailable: vec![],
             warnings: vec![],
+            complaints: vec![],
             tests: vec![],
         }
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, future::Future, path::Path, path::PathBuf, pin::Pin};
 
 use machine::{BootFiles, Host, MachineError};
-use measure::{TrialEnd, TrialRecord};
+use measure::{KernelImage, TrialEnd, TrialRecord};
 use plan::Plan;
 use subprocess::Supervisor;
 use workload::WorkloadError;
@@ -21,6 +21,8 @@ pub struct Setup<'a> {
     pub plan: &'a Plan,
     /// What to boot, by arm. An arm without an entry takes part in no trial.
     pub boot_files: &'a BTreeMap<String, BootFiles>,
+    /// What was built for each arm: where the symbols are.
+    pub images: &'a BTreeMap<String, KernelImage>,
     /// Starts and ends every child.
     pub supervisor: &'a Supervisor,
     /// What this host can do.
@@ -186,6 +188,7 @@ mod tests {
             took_seconds: 1.0,
             unavailable: vec![],
             warnings: vec![],
+            complaints: vec![],
             tests: vec![],
         }
     }

@@ -15,7 +15,7 @@ use measure::{
 use plan::{Collector, Machine, Plan, Workload, WorkloadKind};
 use workload::{WorkloadError, ktap::Tests};
 
-use crate::{Event, Keeper, RunError, Setup, Trial};
+use crate::{Event, Keeper, RunError, Setup, Trial, complaints};
 
 /// A clean power-off flushes nothing that matters; a guest that cannot even do this hangs.
 const POWER_OFF_DEADLINE: Duration = Duration::from_secs(20);
@@ -46,6 +46,7 @@ pub(crate) async fn run_trial(
         took_seconds: 0.0,
         unavailable: vec![],
         warnings: vec![],
+        complaints: vec![],
         tests: vec![],
     };
     let booted = machine::boot(Boot {
@@ -76,6 +77,8 @@ pub(crate) async fn run_trial(
         }
     };
     record.took_seconds = started.elapsed().as_secs_f64();
+    record.complaints = complaints::read(&folder, setup.images.get(&trial.arm), &record.end)
+        .map_err(|error| RunError::keep(trial)(Box::new(error)))?;
     Ok(record)
 }
 

@@ -165,6 +165,7 @@ mod tests {
             took_seconds: 9.0,
             unavailable: vec![],
             warnings: vec![],
+            complaints: vec![],
             tests: vec![],
         }
     }

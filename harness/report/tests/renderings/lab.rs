@@ -1,10 +1,10 @@
 //! Runs that never were: plans and trial records with numbers that are written out here.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use measure::{
-    BuildEnd, CrashKind, CrashReport, Dims, GuestFacts, KernelImage, MetricDef, Provenance, Sample,
-    SampleTable, TrialEnd, TrialRecord, metric,
+    BuildEnd, Complaint, CrashKind, CrashReport, Dims, GuestFacts, KernelImage, MetricDef, Provenance,
+    Sample, SampleTable, TrialEnd, TrialRecord, metric,
 };
 use plan::{
     Accel, Amount, Arm, Base, ConfigStart, CpuModel, Design, Expectation, FakeMachine, Gate, Iommu,
@@ -122,8 +122,16 @@ impl Lab {
             took_seconds: 24.2,
             unavailable: vec!["rr: acks-per-page: sockperf moves no bulk payload".into()],
             warnings: vec![],
+            complaints: vec![],
             tests: vec![],
         });
+    }
+
+    /// Gives `complaint` to those boots of an arm.
+    pub(crate) fn complaining(mut self, arm: &str, boots: Range<usize>, complaint: &Complaint) -> Self {
+        let of_arm = self.trials.iter_mut().filter(|trial| trial.arm == arm);
+        of_arm.skip(boots.start).take(boots.len()).for_each(|trial| trial.complaints.push(complaint.clone()));
+        self
     }
 
     pub(crate) fn model(self) -> Model {

@@ -1,5 +1,6 @@
 //! What reports look like, for each kind of result.
 
+mod complaints;
 mod documented;
 mod history;
 mod lab;

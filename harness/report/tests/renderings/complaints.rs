@@ -1,0 +1,77 @@
+//! What kernels complained about, in reports.
+
+use measure::{Complaint, ComplaintKind, Frame, SourceLine};
+use report::Outcome;
+
+use crate::{baseline, check, lab};
+
+fn warning() -> Complaint {
+    let line =
+        |function: &str, file: &str, line| SourceLine { function: function.into(), file: file.into(), line };
+    let frame = |function: &str, lines| Frame {
+        function: function.into(),
+        offset: 0x1c,
+        size: 0x80,
+        module: None,
+        certain: true,
+        lines,
+    };
+    Complaint {
+        kind: ComplaintKind::Warning,
+        guest: "server".into(),
+        title: "WARNING in page_pool_put_netmem: negative inflight".into(),
+        words: "WARNING: CPU: 0 PID: 12 at net/core/page_pool.c:612 page_pool_put_netmem+0x1c/0x80".into(),
+        fingerprint: "0123456789ab".into(),
+        frames: vec![
+            frame(
+                "page_pool_put_netmem",
+                vec![
+                    line("page_pool_inflight", "net/core/page_pool.c", 612),
+                    line("page_pool_put_netmem", "net/core/page_pool.c", 850),
+                ],
+            ),
+            Frame { certain: false, ..frame("guessed", vec![]) },
+            frame("napi_poll", vec![]),
+        ],
+        undecoded: None,
+        excerpt: "negative inflight\nWARNING: CPU: 0 PID: 12 at net/core/page_pool.c:612".into(),
+        fatal: false,
+        times: 3,
+    }
+}
+
+#[test]
+fn a_warning_that_only_the_candidate_has_fails_the_run() {
+    let model = baseline(&["leaky"])
+        .boots("leaky", 0.001, -0.002, 1.0)
+        .complaining("leaky", 1..3, &warning())
+        .model();
+    check("complaint", &model, Outcome::Fails);
+}
+
+#[test]
+fn a_warning_that_the_baseline_has_as_well_is_no_failure_of_the_candidate() {
+    let model = baseline(&["leaky"])
+        .boots("leaky", 0.001, -0.002, 1.0)
+        .complaining("baseline", 0..1, &warning())
+        .complaining("leaky", 1..3, &warning())
+        .model();
+    let reasons = report::conclude(&model);
+    assert_eq!(reasons.outcome, Outcome::Unclear, "{reasons:?}");
+    assert!(reasons.reasons[0].ends_with("and the baseline has the same"), "{reasons:?}");
+}
+
+#[test]
+fn a_crash_with_a_stack_shows_its_lines_of_source() {
+    let panic = Complaint {
+        kind: ComplaintKind::Oops,
+        title: "NULL pointer dereference in page_pool_put_netmem".into(),
+        fatal: true,
+        ..warning()
+    };
+    let model = baseline(&["broken"])
+        .ended("broken", 0..2, &lab::panic())
+        .complaining("broken", 0..2, &panic)
+        .model();
+    check("crash-with-lines", &model, Outcome::Fails);
+}

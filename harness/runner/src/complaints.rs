@@ -1,0 +1,98 @@
+//! What the kernels of a trial complained about, with lines of source where the symbols are at hand.
+
+use std::{fs, io, path::Path};
+
+use crash::Symbols;
+use measure::{Complaint, CrashReport, KernelImage, TrialEnd};
+
+/// Reads the consoles that a trial left in `folder`. `image` is the kernel that its guests booted, `end` how it went.
+pub(crate) fn read(folder: &Path, image: Option<&KernelImage>, end: &TrialEnd) -> io::Result<Vec<Complaint>> {
+    let mut consoles = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some(guest) = name.and_then(|name| name.strip_suffix(".console.log")) {
+            consoles.push((guest.to_owned(), path));
+        }
+    }
+    consoles.sort();
+    let mut complaints = Vec::new();
+    for (guest, path) in consoles {
+        complaints.extend(crash::read(&guest, &fs::read(path)?));
+    }
+    if let TrialEnd::Crashed { report, .. } = end {
+        mark_fatal(&mut complaints, report);
+    }
+    decode(&mut complaints, image);
+    Ok(complaints)
+}
+
+/// A kernel that reports a stall lives on; the machine is ended because of it.
+fn mark_fatal(complaints: &mut [Complaint], report: &CrashReport) {
+    let of_guest = || |complaint: &&mut Complaint| complaint.guest == report.guest;
+    if complaints.iter_mut().filter(of_guest()).all(|complaint| !complaint.fatal)
+        && let Some(cause) =
+            complaints.iter_mut().filter(of_guest()).find(|complaint| complaint.words == report.title)
+    {
+        cause.fatal = true;
+    }
+}
+
+/// Symbols that cannot be read leave a complaint as the kernel told it, with the reason.
+fn decode(complaints: &mut [Complaint], image: Option<&KernelImage>) {
+    if complaints.iter().all(|complaint| complaint.frames.is_empty()) {
+        return;
+    }
+    let symbols = match image.and_then(|image| Some((image.vmlinux.as_ref()?, image.system_map.as_ref()?))) {
+        Some((vmlinux, map)) => Symbols::open(vmlinux, map).map_err(|error| chain(&error)),
+        None => Err("the kernel came without symbols and System.map".to_owned()),
+    };
+    for complaint in complaints.iter_mut().filter(|complaint| !complaint.frames.is_empty()) {
+        match &symbols {
+            Ok(symbols) => symbols.decode(complaint),
+            Err(reason) => complaint.undecoded = Some(reason.clone()),
+        }
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_guests_console_is_read_and_what_cannot_be_decoded_says_why() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let oops = include_bytes!("../../../tests/fixtures/console/oops-null-pointer.txt");
+        fs::write(folder.path().join("server.console.log"), oops).expect("written");
+        fs::write(
+            folder.path().join("client.console.log"),
+            include_bytes!("../../../tests/fixtures/console/soft-lockup.txt"),
+        )
+        .expect("written");
+        fs::write(folder.path().join("server.stderr.log"), oops).expect("written");
+        let report = CrashReport {
+            kind: measure::CrashKind::Stall,
+            guest: "client".into(),
+            title: "watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [busybox:43]".into(),
+            excerpt: String::new(),
+        };
+        let end = TrialEnd::Crashed { report, samples: vec![] };
+        let complaints = read(folder.path(), None, &end).expect("readable");
+        assert_eq!(complaints.len(), 2);
+        // No panic says so: it is the one for which the machine was ended.
+        assert_eq!((complaints[0].guest.as_str(), complaints[0].fatal), ("client", true));
+        let complaints = &complaints[1..];
+        assert_eq!(complaints[0].guest, "server");
+        assert_eq!(
+            complaints[0].undecoded.as_deref(),
+            Some("the kernel came without symbols and System.map")
+        );
+    }
+}

@@ -114,10 +114,11 @@ pub fn compare_markdown(compared: &Compared) -> String {
         let heading = ["metric", "first", "second", "change", "q"];
         let mut cells: Vec<Vec<String>> = vec![heading[..columns].iter().map(ToString::to_string).collect()];
         cells.extend(rows.iter().map(|row| {
+            let [first, second] = both(row);
             let all = [
                 describe::label(&row.series),
-                number::median(&row.first, row.unit),
-                number::median(&row.second, row.unit),
+                first,
+                second,
                 change(row),
                 row.q.map_or_else(|| "-".to_owned(), number::probability),
             ];
@@ -236,6 +237,12 @@ fn median(summary: Option<&Summary>, gate: &VersusGate) -> String {
     summary.map_or_else(|| "no values".to_owned(), |summary| number::median(summary, gate.unit))
 }
 
+/// Both medians, in the unit of the first.
+fn both(row: &VersusRow) -> [String; 2] {
+    let (first, second, unit) = number::medians(&row.first, &row.second, row.unit);
+    [first, second].map(|median| if unit.is_empty() { median } else { format!("{median} {unit}") })
+}
+
 fn change(row: &VersusRow) -> String {
     row.effect.as_ref().map_or_else(|| "-".to_owned(), |effect| number::effect(effect, row.unit))
 }
@@ -256,8 +263,7 @@ fn row_lines(rows: &[&VersusRow], compared: &Compared, columns: usize) -> Vec<St
                         describe::metric(&row.series)
                     )];
                     if medians {
-                        cells.push(number::median(&row.first, row.unit));
-                        cells.push(number::median(&row.second, row.unit));
+                        cells.extend(both(row));
                     }
                     cells.push(change(row));
                     if compared.times == Times::SameBlocks {

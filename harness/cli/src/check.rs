@@ -177,12 +177,11 @@ impl On<'_> {
             if self.depth != Depth::Style && inspected.applies == Applies::Yes {
                 progress.line(format!("{}: with {} of {count} patches", spec.base.name, index + 1));
             }
-            let (build, image) = if self.depth == Depth::Style {
-                (Build::NotBuilt("not asked for".to_owned()), None)
-            } else if inspected.applies == Applies::Yes {
-                self.build(&up_to(spec, index + 1), &mut known, progress)?
-            } else {
-                (Build::NotBuilt("does not apply".to_owned()), None)
+            let (build, image) = match (&inspected.applies, self.depth) {
+                (_, Depth::Style) => (Build::NotBuilt("not asked for".to_owned()), None),
+                (Applies::Yes, _) => self.build(&up_to(spec, index + 1), &mut known, progress)?,
+                (Applies::No(_), _) => (Build::NotBuilt("does not apply".to_owned()), None),
+                (Applies::NotReached, _) => (Build::NotBuilt("one before does not apply".to_owned()), None),
             };
             last = image;
             patches.push(PatchCheck { inspected, build });

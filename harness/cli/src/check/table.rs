@@ -135,3 +135,88 @@ fn findings(patch: &PatchCheck, text: &mut String) {
         Build::Built { .. } | Build::NotBuilt(_) => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kernel::{Inspected, StyleFinding};
+    use measure::ApplyFailure;
+
+    use super::*;
+
+    fn patch(name: &str, applies: Applies, findings: &[StyleLevel], build: Build) -> PatchCheck {
+        let finding = |level: &StyleLevel| StyleFinding {
+            level: *level,
+            kind: "LONG_LINE".into(),
+            line: 31,
+            message: "line length of 120 exceeds 100 columns".into(),
+        };
+        let style = Style::Checked(findings.iter().map(finding).collect());
+        PatchCheck { inspected: Inspected { patch: format!("s/{name}.patch"), applies, style }, build }
+    }
+
+    fn on_a_base(patches: Vec<PatchCheck>, boot: Boot) -> BaseCheck {
+        BaseCheck { base: "b".into(), series: "s".into(), patches, boot, base_warnings_known: true }
+    }
+
+    fn built(seconds: Option<f64>, warnings: &[&str]) -> Build {
+        Build::Built { seconds, new_warnings: Some(warnings.iter().map(ToString::to_string).collect()) }
+    }
+
+    #[test]
+    fn a_clean_series_is_said_to_be_clean() {
+        let check = on_a_base(
+            vec![
+                patch("0001-a", Applies::Yes, &[StyleLevel::Warning, StyleLevel::Check], built(None, &[])),
+                patch("0002-b", Applies::Yes, &[], built(Some(61.7), &[])),
+            ],
+            Boot::Booted { warnings: vec![] },
+        );
+        let text = table(&[check]);
+        let cells: Vec<Vec<&str>> =
+            text.lines().map(|line| line.split("  ").map(str::trim).collect()).collect();
+        let row =
+            |index: usize| -> Vec<&str> { cells[index].iter().copied().filter(|c| !c.is_empty()).collect() };
+        assert_eq!(row(2), ["0001-a", "yes", "1 warning, 1 check", "yes, cached"]);
+        assert_eq!(row(3), ["0002-b", "yes", "clean", "yes, 62 s"]);
+        assert!(text.contains("s/0001-a.patch:31: warning: line length"), "{text}");
+        assert!(text.ends_with("\nclean\n"), "{text}");
+    }
+
+    #[test]
+    fn whatever_is_wrong_makes_a_base_unclean_and_is_shown() {
+        let failure = ApplyFailure {
+            patch: "s/0001-a.patch".into(),
+            file: None,
+            line: None,
+            hunk: Some("@@ -1 +1 @@\n-old\n+new".into()),
+            message: "error: patch failed: a.c:1".into(),
+        };
+        let booted = || Boot::Booted { warnings: vec![] };
+        let lone = |applies, findings: &[StyleLevel], build, boot| {
+            on_a_base(vec![patch("0001-a", applies, findings, build)], boot)
+        };
+        let crash = Boot::Crashed { title: "Oops: 0000".into(), excerpt: "RIP: 0010:f".into() };
+        let errors = BuildEnd::DoesNotCompile { errors: "a.c:3:1: error: no".into(), log: "log".into() };
+        for (check, shown) in [
+            (lone(Applies::No(failure), &[], Build::NotBuilt("-".into()), booted()), "-old"),
+            (lone(Applies::Yes, &[StyleLevel::Error], built(None, &[]), booted()), "31: error: line length"),
+            (lone(Applies::Yes, &[], built(None, &["a.c:1: warning: odd"]), booted()), "1 NEW WARNING"),
+            (lone(Applies::Yes, &[], Build::Failed(Box::new(errors)), booted()), "a.c:3:1: error: no"),
+            (lone(Applies::Yes, &[], built(None, &[]), crash), "DOES NOT BOOT: Oops: 0000"),
+            (
+                lone(
+                    Applies::Yes,
+                    &[],
+                    built(None, &[]),
+                    Boot::Booted { warnings: vec!["WARNING: x".into()] },
+                ),
+                "WITH WARNINGS: WARNING: x",
+            ),
+        ] {
+            assert!(!check.is_clean(), "{check:?}");
+            let clean = on_a_base(vec![], booted());
+            let text = table(&[clean, check]);
+            assert!(text.contains(shown) && text.ends_with("\n1 of 2 bases clean\n"), "{text}");
+        }
+    }
+}

@@ -112,6 +112,7 @@ struct Booted {
 
 fn boot() -> Result<Booted, BootError> {
     mounts::mount_all(mounts::EARLY)?;
+    mounts::link_descriptors()?;
     let command_line =
         fs::read_to_string("/proc/cmdline").map_err(|source| BootError::CommandLine { source })?;
     let asked = Asked::parse(&command_line);

@@ -1,6 +1,6 @@
 //! What is mounted where.
 
-use std::{fs, io};
+use std::{fs, io, os::unix::fs::symlink};
 
 use nix::{
     errno::Errno,
@@ -68,6 +68,29 @@ pub(super) const LATE: &[Mount] = &[
     pseudo("debugfs", "/sys/kernel/debug", "", Need::IfKernelHasIt),
     pseudo("tracefs", "/sys/kernel/tracing", "", Need::IfKernelHasIt),
 ];
+
+/// What udev links in `/dev` elsewhere, and no udev runs here. Without `/dev/stdout` a script that writes to it, as the
+/// kernel's own test runner does, makes a file of that name and says nothing.
+const LINKS: &[(&str, &str)] = &[
+    ("/dev/fd", "/proc/self/fd"),
+    ("/dev/stdin", "/proc/self/fd/0"),
+    ("/dev/stdout", "/proc/self/fd/1"),
+    ("/dev/stderr", "/proc/self/fd/2"),
+];
+
+/// Makes the customary links in `/dev`, where there is nothing of that name.
+pub(super) fn link_descriptors() -> Result<(), BootError> {
+    for (place, target) in LINKS {
+        match symlink(target, place) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(source) => {
+                return Err(BootError::Mount { what: (*target).into(), target: (*place).into(), source });
+            }
+        }
+    }
+    Ok(())
+}
 
 /// Mounts a table in order.
 pub(super) fn mount_all(table: &[Mount]) -> Result<(), BootError> {

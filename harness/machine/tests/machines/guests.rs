@@ -38,6 +38,10 @@ async fn one_guest_boots_runs_a_command_and_powers_off() {
         ("guest", executed.stdout.as_slice())
     );
     assert!(!facts.mitigations.is_empty());
+    // The runner of kernel selftests writes there.
+    let script = GuestCommand::new("sh").args(["-c", "echo said >> /dev/stdout; cat < /dev/fd/0"]);
+    let executed = running.server().session.exec(script).await.unwrap();
+    assert_eq!((executed.how, executed.stdout.as_slice()), (HowEnded::Exited(0), &b"said\n"[..]));
     let up = running.boot_seconds();
     assert_eq!(running.power_off(OFF).await.unwrap(), Ok(()));
     eprintln!("up after {up:.2} s, gone after {:.2} s", began.elapsed().as_secs_f64());

@@ -17,7 +17,7 @@ pub(crate) struct Recipe {
     pub(super) omitted: &'static [&'static str],
     /// Removed after unpacking.
     pub(super) pruned: &'static [&'static str],
-    /// Links that Debian makes when it installs a package: name and target, in `usr/bin`.
+    /// Links that Debian makes when it installs a package: name in `usr/bin`, and target from there.
     pub(super) alternatives: &'static [(&'static str, &'static str)],
 }
 
@@ -31,6 +31,7 @@ pub(crate) const SELFTESTS: Recipe = Recipe {
         // The shell and the small tools that scripts are written for; busybox has only what is left.
         "bash",
         "coreutils",
+        "dash",
         "diffutils",
         "findutils",
         "gawk",
@@ -107,7 +108,15 @@ pub(crate) const SELFTESTS: Recipe = Recipe {
     ],
     pruned: PRUNED_SELFTESTS,
     alternatives: &[
+        // Not busybox's: its shell calls its own ip, which knows no namespaces.
+        ("sh", "dash"),
         ("awk", "gawk"),
+        ("ip6tables", "../sbin/ip6tables-nft"),
+        ("ip6tables-restore", "../sbin/ip6tables-nft-restore"),
+        ("ip6tables-save", "../sbin/ip6tables-nft-save"),
+        ("iptables", "../sbin/iptables-nft"),
+        ("iptables-restore", "../sbin/iptables-nft-restore"),
+        ("iptables-save", "../sbin/iptables-nft-save"),
         ("nc", "nc.openbsd"),
         ("netcat", "nc.openbsd"),
         ("traceroute", "traceroute.db"),

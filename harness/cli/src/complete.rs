@@ -81,7 +81,13 @@ pub(crate) fn runs() -> Vec<CompletionCandidate> {
 fn project() -> Option<scenario::Project> {
     match std::env::var_os("ASSAY_PROJECT") {
         Some(root) => Some(scenario::Project::at(root)),
-        None => scenario::Project::containing(Path::new("")).ok(),
+        None => scenario::Project::containing(Path::new(""))
+            .or_else(|problems| {
+                // Installed, or called from elsewhere: what stands beside the program.
+                let us = std::env::current_exe().ok();
+                us.and_then(|us| scenario::Project::containing(&us).ok()).ok_or(problems)
+            })
+            .ok(),
     }
 }
 

@@ -71,7 +71,7 @@ pub(crate) fn spec(
 fn list(places: &Places, json: bool) -> Result<ExitCode, Failure> {
     let project = places.project(Path::new("."))?;
     if json {
-        let built = Lab::open(places)?.kernels()?.list()?;
+        let built: Vec<_> = Lab::open(places)?.kernels()?.list()?.iter().map(in_short).collect();
         let (bases, series) = (project.bases(), project.series());
         print_json(&serde_json::json!({ "bases": bases, "series": series, "built": built }))?;
         return Ok(ExitCode::SUCCESS);
@@ -97,6 +97,21 @@ fn list(places: &Places, json: bool) -> Result<ExitCode, Failure> {
         );
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// An image of the cache for programs: all but the list of its files.
+fn in_short(stored: &kernel::Stored) -> serde_json::Value {
+    serde_json::json!({
+        "key": stored.key,
+        "base": stored.base,
+        "series": stored.series,
+        "options": stored.options,
+        "release": stored.release,
+        "source_version": stored.source_version,
+        "toolchain": stored.toolchain,
+        "build_seconds": stored.build_seconds,
+        "bytes": stored.bytes,
+    })
 }
 
 fn build(places: &Places, choice: &KernelChoice, json: bool) -> Result<ExitCode, Failure> {

@@ -102,7 +102,11 @@ fn require_root(root: &Root) -> Result<(), Failure> {
     if !root.is_machine() || nix::unistd::geteuid().is_root() {
         return Ok(());
     }
-    let words: Vec<String> = std::env::args().map(|word| quoted(&word)).collect();
+    let mut words: Vec<String> = std::env::args().map(|word| quoted(&word)).collect();
+    // sudo searches a path of its own.
+    if let (Some(program), Ok(us)) = (words.first_mut(), std::env::current_exe()) {
+        *program = quoted(&us.to_string_lossy());
+    }
     Err(Failure::user(format!(
         "assay: changing this machine's settings needs root; run:\n  sudo {}",
         words.join(" ")
@@ -245,10 +249,11 @@ async fn command(
     let before = tune::group_of(root, supervisor.pid());
     tune::enter(root, &tuned.applied, supervisor.pid()).context("entering the group of CPUs")?;
     let ended = run(supervisor, words, stop).await;
-    if let Some(before) = before {
-        tune::move_to(root, &before, supervisor.pid()).context("leaving the group of CPUs")?;
-    }
-    ended
+    let left = before.map_or(Ok(()), |before| tune::move_to(root, &before, supervisor.pid()));
+    // Why the command failed says more than that its parent is gone, too.
+    let status = ended?;
+    left.context("leaving the group of CPUs")?;
+    Ok(status)
 }
 
 async fn run(

@@ -5,6 +5,7 @@
 mod bench;
 mod check;
 mod demo;
+mod install;
 mod run;
 mod screenshots;
 mod setup;
@@ -27,6 +28,12 @@ struct Arguments {
 enum Chore {
     /// Install what is missing on this machine and build `assay` and its guest agent.
     Setup,
+    /// Build `assay` and install it for this user: program, data, completions for bash, zsh and fish, man pages.
+    Install {
+        /// Below which folder; ~/.local if none is named.
+        #[arg(long, value_name = "DIR")]
+        prefix: Option<std::path::PathBuf>,
+    },
     /// All set-up, a first result from a prebuilt kernel, then scenarios/iommu-hooks.yaml. Prints the report's path last.
     Demo,
     /// All set-up, then the tests; minutes per stage are printed, and more than the budget is a failure.
@@ -56,6 +63,7 @@ enum Chore {
 fn main() -> ExitCode {
     let done = match Arguments::parse().chore {
         Chore::Setup => setup::everything().map(|_| ()),
+        Chore::Install { prefix } => install::install(prefix),
         Chore::Demo => demo::demo(),
         Chore::Test { all } => test::test(all),
         Chore::Check => check::check(),

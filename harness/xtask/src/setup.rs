@@ -68,7 +68,7 @@ pub(crate) fn packages(packages: &[(&str, &str)]) -> Result<()> {
 }
 
 /// Builds `assay`, and beside it the static agent that boots in its guests.
-fn build() -> Result<()> {
+pub(crate) fn build() -> Result<()> {
     const TARGET: &str = "x86_64-unknown-linux-gnu";
     // Where a position-independent executable relocates itself, the agent would do so at every boot, under emulation.
     const FLAGS: &str = r#"["-C", "target-feature=+crt-static", "-C", "relocation-model=static"]"#;

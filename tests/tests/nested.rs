@@ -28,6 +28,7 @@ chgrp 107 /dev/kvm
 chmod 660 /dev/kvm
 cd /room
 /kit/bin/assay --cache /cache --results /room/results run /kit/project/scenarios/kvm.yaml
+grep kvm-exits /room/results/*/samples.jsonl
 ";
 
 const BASE: &str = "# The image that the outer guest runs as well.
@@ -44,6 +45,7 @@ arms:
   only: {}
 workloads:
   tcp: { tool: iperf3, duration: 2s }
+collect: [cpu, kvm-exits]
 boots: 1
 ";
 
@@ -95,4 +97,16 @@ fn long_the_harness_makes_a_trial_with_kvm_inside_a_guest() {
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("ran under: kvm"), "{}", said(&output));
+    // The host's own counters of the inner guest; emulated SVM leaves it for every halt and interrupt.
+    for (metric, kind) in [("kvm-exits", "exits"), ("kvm-exits", "halt_exits"), ("kvm-exits-per-page", "")] {
+        let sample = text.lines().find(|line| {
+            line.contains(&format!(r#""metric":"{metric}""#))
+                && (kind.is_empty() || line.contains(&format!(r#""kind":"{kind}""#)))
+        });
+        let sample = sample.unwrap_or_else(|| panic!("{metric} {kind}: {}", said(&output)));
+        assert!(
+            sample.contains(r#""provenance":"debugfs""#) && !sample.contains(r#""value":0.0"#),
+            "{sample}"
+        );
+    }
 }

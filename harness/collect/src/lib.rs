@@ -14,6 +14,7 @@ mod ethtool;
 mod files;
 mod interrupts;
 mod iotlb;
+mod kvm;
 mod memory;
 mod net;
 mod netlink;
@@ -45,6 +46,10 @@ pub fn patterns(collectors: &[Collector]) -> Vec<String> {
             Collector::Memory => &[memory::MEMINFO, memory::VMSTAT, per::CLOCK],
             Collector::PagePool => &page_pool::SOURCES,
             Collector::Ethtool => &ethtool::SOURCES,
+            Collector::KvmExits => {
+                patterns.extend(kvm::sources());
+                &[]
+            }
             Collector::Iotlb => &[],
         };
         patterns.extend(files.iter().map(|&file| file.to_owned()));
@@ -92,6 +97,7 @@ pub fn reduce(collectors: &[Collector], window: &Window) -> Reduced {
             Collector::Memory => memory::reduce(window, &mut reduced),
             Collector::PagePool => page_pool::reduce(window, &mut reduced),
             Collector::Ethtool => ethtool::reduce(window, &mut reduced),
+            Collector::KvmExits => kvm::reduce(window, &mut reduced),
             Collector::Iotlb => iotlb::reduce(window, &mut reduced),
         }
     }

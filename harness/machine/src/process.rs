@@ -115,6 +115,10 @@ impl Process {
         &self.name
     }
 
+    pub(crate) fn pid(&self) -> i32 {
+        self.child.pid()
+    }
+
     pub(crate) fn errors(&self) -> &ErrorStream {
         &self.errors
     }

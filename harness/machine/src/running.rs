@@ -195,6 +195,14 @@ impl Running {
         self.facts.clone()
     }
 
+    /// Each guest's name, how it is executed, and its process.
+    pub(crate) fn processes(&self) -> impl Iterator<Item = (&str, &str, i32)> {
+        self.guests
+            .iter()
+            .zip(&self.facts)
+            .map(|(guest, (name, facts))| (name.as_str(), facts.accel.as_str(), guest.process.pid()))
+    }
+
     /// Seconds from power-on until every agent answered.
     #[must_use]
     pub fn boot_seconds(&self) -> f64 {

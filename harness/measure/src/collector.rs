@@ -28,13 +28,15 @@ pub enum Collector {
     PagePool,
     /// Each driver's own counters, as `ethtool -S` shows them.
     Ethtool,
+    /// Why virtual CPUs left their guests, from KVM's debugfs on the host, and in guests that run guests.
+    KvmExits,
     /// IOTLB hits, fills and invalidations per 4 KiB page, from QEMU's trace; runs in traced boots only.
     Iotlb,
 }
 
 impl Collector {
     /// Every collector, in the order of reports.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Cpu,
         Self::Net,
         Self::Interrupts,
@@ -45,6 +47,7 @@ impl Collector {
         Self::Memory,
         Self::PagePool,
         Self::Ethtool,
+        Self::KvmExits,
         Self::Iotlb,
     ];
 
@@ -69,6 +72,7 @@ impl Collector {
             Self::Memory => "memory",
             Self::PagePool => "page-pool",
             Self::Ethtool => "ethtool",
+            Self::KvmExits => "kvm-exits",
             Self::Iotlb => "iotlb",
         }
     }
@@ -103,6 +107,10 @@ impl Collector {
             }
             Self::Ethtool => {
                 "Each driver's own counters, as `ethtool -S` shows them; those that have counted something."
+            }
+            Self::KvmExits => {
+                "Why virtual CPUs left their guests: `/sys/kernel/debug/kvm` of the host, which root may read, for guests under \
+                 KVM; and of guests that run guests of their own."
             }
             Self::Iotlb => {
                 "What an emulated IOMMU's translation cache did: QEMU's trace events. It slows guests down, so it gets boots \

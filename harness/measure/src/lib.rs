@@ -24,4 +24,6 @@ pub use sample::{Dims, Provenance, RawFile, Sample};
 pub use table::{Entry, SampleKind, SampleTable};
 pub use test::{TestOutcome, TestResult};
 pub use trial::TrialRecord;
-pub use window::{Files, GuestTrace, Payload, SideFiles, Sides, TraceCounts, Traffic, Window};
+pub use window::{
+    Files, GuestTrace, KvmCounts, KvmWindow, Payload, SideFiles, Sides, TraceCounts, Traffic, Window,
+};

@@ -273,6 +273,13 @@ metrics! {
     PAGE_POOL_SLOW_PER_PAGE = "page-pool-slow-per-page", PerPage, Lower, PagePool around Bulk, "side", "interface";
     /// A driver's own counter in a second (`ethtool -S`). Those that never counted anything or went down are left out.
     NIC_COUNTER = "nic-counter", PerSecond, Neither, Ethtool, "side", "interface", "counter";
+    /// Exits of a guest under KVM in a second, and what they were for, by the host's counters (`/sys/kernel/debug/kvm`); kind
+    /// `exits` is all of them. Kinds that never occurred are left out.
+    KVM_EXITS = "kvm-exits", PerSecond, Neither, KvmExits, "side", "kind";
+    /// Exits of a guest under KVM for each 4 KiB page of payload, from before the server's start until after its end.
+    KVM_EXITS_PER_PAGE = "kvm-exits-per-page", PerPage, Lower, KvmExits around Bulk, "side";
+    /// Exits in a second of all guests that a guest runs itself, by its own KVM's counters.
+    NESTED_KVM_EXITS = "nested-kvm-exits", PerSecond, Neither, KvmExits, "side", "kind";
     /// IOTLB hits of the emulated IOMMU for each 4 KiB page (QEMU `vtd_iotlb_page_hit`).
     IOTLB_HITS = "iotlb-hits-per-page", PerPage, Neither, Iotlb around Bulk, "side";
     /// IOTLB misses that were filled, for each page (QEMU `vtd_iotlb_page_update`).

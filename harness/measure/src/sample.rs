@@ -45,6 +45,8 @@ pub enum Provenance {
     Procfs,
     /// A file in the guest's `/sys`.
     Sysfs,
+    /// KVM's counters in debugfs, of the host or of the guest.
+    Debugfs,
     /// A dump of a netlink family of the guest's kernel.
     Netlink,
     /// A NIC driver's own counters.
@@ -65,6 +67,7 @@ impl std::fmt::Display for Provenance {
             Self::Command => "command",
             Self::Procfs => "procfs",
             Self::Sysfs => "sysfs",
+            Self::Debugfs => "debugfs",
             Self::Netlink => "netlink",
             Self::Ethtool => "ethtool",
             Self::QemuTrace => "qemu-trace",

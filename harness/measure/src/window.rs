@@ -65,6 +65,22 @@ pub struct Window {
     pub traffic: Traffic,
     /// Counted trace events, in traced boots.
     pub trace: Option<TraceCounts>,
+    /// What the host's KVM counted, if it was asked.
+    pub kvm: Option<KvmCounts>,
+}
+
+/// KVM's counters by the guest's name, as in [`TraceCounts`], or why a guest has none.
+pub type KvmCounts = BTreeMap<String, Result<KvmWindow, String>>;
+
+/// What the host's KVM had counted of one guest before and after a workload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KvmWindow {
+    /// Between the two readings, by the host's clock: the workload, and its preparation.
+    pub elapsed: Duration,
+    /// Counters by their names in debugfs, before.
+    pub before: BTreeMap<String, u64>,
+    /// And after.
+    pub after: BTreeMap<String, u64>,
 }
 
 /// Trace events of QEMU, by the guest's name: `server`, `client`, or `guest` when there is only one.

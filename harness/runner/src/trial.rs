@@ -203,6 +203,7 @@ async fn workloads(
             running.trace_window_start().await.map_err(|source| machine_error(trial, source))?;
         }
         let witness = Witness { seen, workload: &workload.name, device: tests_disk(setup.plan, workload) };
+        let exits = collectors.contains(&Collector::KvmExits).then(|| running.kvm_window_start());
         let outcome = workload::run(
             workload,
             &running.server(),
@@ -212,6 +213,7 @@ async fn workloads(
             &witness,
         )
         .await;
+        let exits = exits.map(|start| running.kvm_window_stop(start));
         let mut outcome = match outcome {
             Ok(outcome) => outcome,
             Err(WorkloadError::Failed(failure)) => {
@@ -229,6 +231,7 @@ async fn workloads(
             let counts = running.trace_window_stop().await.map_err(|source| machine_error(trial, source))?;
             outcome.window.trace = Some(counts);
         }
+        outcome.window.kvm = exits;
         let around: &[Collector] =
             if matches!(workload.kind, WorkloadKind::Ktap(_)) { &[] } else { &collectors };
         let reduced = collect::reduce(around, &outcome.window);

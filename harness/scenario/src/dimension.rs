@@ -107,7 +107,8 @@ fn sides_of(metric: &Definition<'_>, kind: &WorkloadKind, machine: &Machine) -> 
             | Collector::Context
             | Collector::Softnet
             | Collector::Cpuidle
-            | Collector::Memory,
+            | Collector::Memory
+            | Collector::KvmExits,
             _,
         ) => by_kernel,
         (Collector::PagePool | Collector::Ethtool, _) => by_namespace,

@@ -130,6 +130,7 @@ async fn run_pair(
         elapsed: executed.elapsed,
         traffic: findings.traffic,
         trace: None,
+        kvm: None,
     };
     raw.extend(window_files(&workload.name, &window));
     Ok(Outcome { samples: findings.samples, unavailable: findings.unavailable, raw, window })

@@ -63,6 +63,7 @@ fn guests(folder: &str, bytes: u64) -> Window {
         elapsed: Duration::from_secs(5),
         traffic: Traffic::Bulk(Payload { client_to_server: Some(bytes), server_to_client: Some(0) }),
         trace: None,
+        kvm: None,
     }
 }
 

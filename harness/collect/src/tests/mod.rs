@@ -1,6 +1,7 @@
 mod counters;
 mod cpu;
 mod iotlb;
+mod kvm;
 mod net;
 mod pools;
 
@@ -36,6 +37,7 @@ fn two_guests() -> Window {
         elapsed: Duration::from_secs(5),
         traffic: Traffic::Bulk(Payload { client_to_server: Some(103_153_664), server_to_client: Some(0) }),
         trace: None,
+        kvm: None,
     }
 }
 
@@ -49,6 +51,7 @@ fn two_namespaces() -> Window {
         elapsed: Duration::from_secs(5),
         traffic: Traffic::Bulk(payload),
         trace: None,
+        kvm: None,
     }
 }
 
@@ -60,7 +63,15 @@ fn changed(files: &[(&str, &str, &str)]) -> Window {
     let client = SideFiles { before: read(|file| file.1.to_owned()), after: read(|file| file.2.to_owned()) };
     let traffic = Traffic::Bulk(Payload { client_to_server: Some(4096), server_to_client: Some(0) });
     let elapsed = Duration::from_secs(1);
-    Window { sides: Sides::OneNamespace, server: SideFiles::default(), client, elapsed, traffic, trace: None }
+    Window {
+        sides: Sides::OneNamespace,
+        server: SideFiles::default(),
+        client,
+        elapsed,
+        traffic,
+        trace: None,
+        kvm: None,
+    }
 }
 
 fn edit(files: &mut Files, path: &str, change: impl FnOnce(String) -> String) {

@@ -12,6 +12,7 @@ fn captured(folder: &str, bytes: u64) -> Window {
         elapsed: Duration::from_secs(1),
         traffic: Traffic::Bulk(Payload { client_to_server: Some(bytes), server_to_client: Some(0) }),
         trace: None,
+        kvm: None,
     }
 }
 

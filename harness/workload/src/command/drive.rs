@@ -66,6 +66,7 @@ pub(crate) async fn run(
         elapsed: ended.elapsed,
         traffic: findings.traffic,
         trace: None,
+        kvm: None,
     };
     raw.extend(window_files(&workload.name, &window));
     Ok(Outcome { samples: findings.samples, unavailable: findings.unavailable, raw, window })

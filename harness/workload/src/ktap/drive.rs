@@ -63,6 +63,7 @@ pub(crate) async fn run(
         elapsed: begun.elapsed(),
         traffic: Traffic::Unknown,
         trace: None,
+        kvm: None,
     };
     Ok(Outcome { samples: vec![], unavailable: vec![], raw: vec![], window })
 }

@@ -45,7 +45,7 @@ fn what_was_understood_is_shown() {
     let hooks = json(&assay(&room, &["series", "show", "iommu-hooks", "--json"]));
     let counts: Vec<usize> =
         hooks.as_array().unwrap().iter().map(|series| series["patches"].as_array().unwrap().len()).collect();
-    assert_eq!(counts, [5, 5], "one for each base that it names");
+    assert_eq!(counts, [5, 5], "one for each folder that its bases have");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! What users call a series: found, read, and given as a plan names it. `assay series show`.
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Context;
 use scenario::{Project, SeriesFile};
@@ -96,13 +99,16 @@ pub(crate) fn show(places: &Places, choice: &SeriesChoice, json: bool) -> Result
         Found::Filed(file) => {
             let named = file.bases.iter().flat_map(|bases| bases.keys().cloned()).collect();
             let bases: Vec<String> = if choice.base.is_empty() { named } else { choice.base.clone() };
-            bases
-                .iter()
-                .map(|base| {
-                    let folder = filed(&file, base, &project)?.folder;
-                    Input::Folder(folder).read(&lab.supervisor).map_err(of_series)
-                })
-                .collect::<Result<_, Failure>>()?
+            let mut folders: Vec<PathBuf> = Vec::new();
+            for base in &bases {
+                let folder = filed(&file, base, &project)?.folder;
+                // Bases of one version have their patches in common.
+                if !folders.contains(&folder) {
+                    folders.push(folder);
+                }
+            }
+            let read = |folder| Input::Folder(folder).read(&lab.supervisor).map_err(of_series);
+            folders.into_iter().map(read).collect::<Result<_, Failure>>()?
         }
     };
     if json {

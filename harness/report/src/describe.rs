@@ -1,5 +1,7 @@
 //! Plans and keys in words.
 
+use std::collections::BTreeSet;
+
 use measure::{CrashKind, Dims};
 use plan::{
     Accel, Amount, Command, CpuModel, Expectation, Iommu, IommuMode, Iperf3Direction, Ktap, Machine, Nic,
@@ -205,10 +207,15 @@ fn iommu(iommu: Iommu) -> String {
     format!("{mode}{caching}")
 }
 
-/// A machine in a line.
+/// An arm's machine in a line, with what its guests really ran under: numbers from KVM and from emulation are of two worlds.
 #[must_use]
-pub fn machine_in_words(of: &Machine) -> String {
-    machine(of).join("; ")
+pub fn machine_in_words(of: &Arm) -> String {
+    let mut words = machine(&of.machine);
+    let under: BTreeSet<&str> = of.guests.values().map(|facts| facts.accel.as_str()).collect();
+    if !under.is_empty() {
+        words.push(format!("ran under {}", under.into_iter().collect::<Vec<_>>().join(" and ")));
+    }
+    words.join("; ")
 }
 
 /// An arm's kernel in a line: base, series, options, parameters.

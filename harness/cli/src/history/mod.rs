@@ -60,7 +60,7 @@ fn contents(folder: &Path) -> Result<Contents, Failure> {
             release: image.map(|image| image.release.clone()),
             source_version: image.map(|image| image.source_version.clone()),
             build_failure: arm.build.as_ref().and_then(report::build_failure),
-            machine: report::machine_in_words(&arm.machine),
+            machine: report::machine_in_words(arm),
             boots: count(arm.trials.len()),
             boots_failed: count(arm.trials.len() - arm.measured()),
         }

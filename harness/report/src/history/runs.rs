@@ -119,7 +119,7 @@ pub fn runs_json(list: &RunList) -> String {
 pub fn runs_text(list: &RunList, terminal: Terminal) -> String {
     let colour = terminal.colour;
     let mut lines = Vec::new();
-    if list.runs.is_empty() {
+    if list.runs.is_empty() && list.not_shown == 0 {
         lines.push(format!("no runs in {}", list.results));
     } else {
         lines.extend(table(list, terminal));

@@ -271,6 +271,16 @@ fn points() -> Vec<TrendInput> {
 }
 
 #[test]
+fn a_machine_is_what_its_guests_ran_under_too() {
+    let mut arm = first().model.arms.remove(0);
+    assert!(report::machine_in_words(&arm).ends_with("ran under tcg"), "{}", report::machine_in_words(&arm));
+    for facts in arm.guests.values_mut() {
+        facts.accel = "kvm".into();
+    }
+    assert!(report::machine_in_words(&arm).ends_with("ran under kvm"));
+}
+
+#[test]
 fn a_trend_is_in_the_order_of_time_and_of_like_with_like() {
     let trend = trend("throughput", points()).unwrap();
     let shape: Vec<_> = trend.groups.iter().map(|group| group.points.len()).collect();

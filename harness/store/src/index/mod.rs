@@ -31,7 +31,7 @@ use crate::{
 pub use entry::{ArmEntry, Contents, GateEntry, RunEntry, SeriesEntry, SeriesQuery, State, StoredSeries};
 
 /// Grows whenever the schema changes, or what is computed for it: an index with another number is emptied.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 /// Marks the file as ours (`PRAGMA application_id`): "Assy".
 const APPLICATION: i32 = 0x4173_7379;
 /// How long another process may take to write its entries.

@@ -153,11 +153,17 @@ fn compare(
     let expected = plan.test_gates.iter().find(|gate| gate.workload == workload.group());
     let boots = [baseline_boots, candidate_boots];
     let gate = expected.map(|gate| judge::judge(gate.expect, &rows, boots, plan.design.alpha));
+    // An arm that has not booted yet differs in nothing.
     let differs = |row: &TestRow| {
-        matches!(
-            row.class,
-            Class::NewlyFailing | Class::Fixed | Class::SometimesFailing | Class::Flaky | Class::OneArmOnly
-        )
+        !boots.contains(&0)
+            && matches!(
+                row.class,
+                Class::NewlyFailing
+                    | Class::Fixed
+                    | Class::SometimesFailing
+                    | Class::Flaky
+                    | Class::OneArmOnly
+            )
     };
     let mut differing: Vec<TestRow> = rows.iter().filter(|row| differs(row)).cloned().collect();
     differing.sort_by(|a, b| {

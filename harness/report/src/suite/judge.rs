@@ -15,6 +15,10 @@ const NAMED: usize = 3;
 /// Judges the tests that are no known flakes.
 pub(super) fn judge(expect: TestExpectation, rows: &[TestRow], boots: [u32; 2], alpha: f64) -> SuiteGate {
     let TestExpectation::NoNewFailures = expect;
+    if boots.contains(&0) {
+        let reasons = vec!["no test ran in both arms".to_owned()];
+        return SuiteGate { expect, outcome: Outcome::Unclear, reasons };
+    }
     let mut new = Vec::new();
     let mut open = Vec::new();
     let mut absent = Vec::new();
@@ -166,6 +170,13 @@ mod tests {
         assert_eq!(verdict(&[], 3), (Outcome::Unclear, "no test ran in both arms".into()));
         let gone = verdict(&[("a", (3, 0), (0, 0)), ("b", (3, 0), (3, 0))], 3);
         assert_eq!(gone, (Outcome::Unclear, "1 test passed in the baseline and said nothing here: a".into()));
+        let half_done = judge(TestExpectation::NoNewFailures, &rows(&[("a", (1, 0), (0, 0))]), [1, 0], 0.05);
+        assert_eq!(half_done.outcome, Outcome::Unclear);
+        assert_eq!(
+            half_done.reasons,
+            ["no test ran in both arms"],
+            "a run that is not finished names no tests"
+        );
         assert_eq!(verdict(&[("new", (0, 0), (0, 3)), ("b", (3, 0), (3, 0))], 3).0, Outcome::Unclear);
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use host::{Distribution, PACKAGES, QEMU, Root};
+use kernel::KernelError;
 use machine::MachineError;
 use subprocess::ToolError;
 
@@ -19,6 +20,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static), how: &Distribution) -> Op
     let tool = cause.downcast_ref::<ToolError>();
     if let Some(tool) = tool.or_else(|| cause.downcast_ref::<Box<ToolError>>().map(AsRef::as_ref)) {
         return of_tool(tool, how);
+    }
+    if let Some(KernelError::MissingTools { packages, .. }) = cause.downcast_ref() {
+        return of_debian(packages, how);
     }
     if let Some(MachineError::NoKvm { .. } | MachineError::HostCpuWithoutKvm { .. }) = cause.downcast_ref() {
         return Some("`assay doctor` says what KVM lacks here, and the command that changes it".into());
@@ -46,6 +50,17 @@ fn of_tool(error: &ToolError, how: &Distribution) -> Option<String> {
     }
 }
 
+/// How this distribution installs what these Debian packages have.
+fn of_debian(packages: &str, how: &Distribution) -> Option<String> {
+    let named = packages.split_ascii_whitespace().filter_map(|name| {
+        let package = PACKAGES.iter().find(|package| package.debian == name)?;
+        how.package(package)
+    });
+    let names: Vec<&str> = named.collect();
+    let installer = how.installer().filter(|_| !names.is_empty())?;
+    Some(format!("{installer} {}; `assay doctor` says what else is missing", names.join(" ")))
+}
+
 /// The one of these names that was probably meant, as a question: `; did you mean ...?`, or nothing.
 pub(crate) fn meant<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     scenario::suggestion(text, &names.into_iter().collect::<Vec<_>>())
@@ -68,6 +83,12 @@ mod tests {
         assert!(of(&full)[0].contains("assay kernel gc"));
         let kvm = MachineError::NoKvm { why: "there is no /dev/kvm".into() };
         assert!(of(&kvm.into())[0].contains("assay doctor"));
+        let arch = tempfile::tempdir().unwrap();
+        std::fs::create_dir(arch.path().join("etc")).unwrap();
+        std::fs::write(arch.path().join("etc/os-release"), "ID=arch\n").unwrap();
+        let arch = Distribution::of(&Root::at(arch.path()), false);
+        let hint = of_debian("libelf-dev flex", &arch).unwrap();
+        assert!(hint.starts_with("sudo pacman -S libelf flex;"), "{hint}");
         assert!(of(&anyhow::anyhow!("anything else")).is_empty());
     }
 }

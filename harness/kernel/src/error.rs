@@ -113,7 +113,7 @@ pub enum KernelError {
         remedy: String,
     },
     /// Programs or headers that a kernel build needs are not there.
-    #[error("{missing} not found on this host (remedy: apt-get install {packages})")]
+    #[error("{missing} not found on this host (Debian: {packages})")]
     MissingTools {
         /// The programs and headers.
         missing: String,

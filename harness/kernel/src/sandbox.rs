@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use subprocess::{Resource, RunAs, Supervisor, Tool, ToolError, sandbox_ids};
+use subprocess::{Resource, RunAs, Supervisor, Tool, sandbox_ids};
 
 use crate::{KernelError, error::io, folder::Owner};
 
@@ -182,9 +182,6 @@ pub(crate) fn require(cache: &Path, supervisor: &Supervisor) -> Result<(), Kerne
              kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu, user.max_user_namespaces above 0; in a \
              container, one that may make namespaces",
         ),
-        Err(ToolError::NotFound { .. }) => {
-            refused("bwrap is not installed".into(), "apt-get install bubblewrap")
-        }
         Err(source) => Err(KernelError::Tool { what: "start a sandbox".into(), source: Box::new(source) }),
     }
 }

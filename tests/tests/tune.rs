@@ -158,3 +158,17 @@ fn what_somebody_else_has_written_is_an_exit_status_of_1() {
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     machine.assert_reads("60", "powersave");
 }
+
+#[test]
+fn a_damaged_note_of_what_was_tuned_stops_no_run() {
+    let state = tempfile::tempdir().unwrap();
+    fs::write(state.path().join("tune.json"), "{ \"since\"").unwrap();
+    let room = Room::new();
+    let mut command = room.command();
+    command.args(["run", "tests/fixtures/fake/scenarios/twins.yaml"]).env("ASSAY_STATE", state.path());
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).contains("whether this machine is tuned is unknown"), "{}", said(&output));
+    let record = fs::read_to_string(room.run().join("run.json")).unwrap();
+    assert!(record.contains("\"tuned\": \"unknown: "), "{record}");
+}

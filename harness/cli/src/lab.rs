@@ -221,11 +221,12 @@ impl Bench {
 }
 
 /// How this machine stands for timed runs.
-fn bench() -> Result<store::Bench> {
+fn bench() -> store::Bench {
     let root = host::Root::machine();
     let host::Bench { governor, driver, turbo, smt, deepest_idle_us, isolated, load } = host::bench(&root);
-    let tuned = crate::tune::tuned_since(&root, &crate::tune::state_file())?;
-    Ok(store::Bench { governor, driver, turbo, smt, deepest_idle_us, isolated, load, tuned })
+    let tuned = crate::tune::tuned_since(&root, &crate::tune::state_file())
+        .unwrap_or_else(|error| Some(format!("unknown: {error}")));
+    store::Bench { governor, driver, turbo, smt, deepest_idle_us, isolated, load, tuned }
 }
 
 /// From `/proc` and `uname`.
@@ -247,7 +248,7 @@ fn host_facts() -> Result<store::Host> {
         cpus: std::thread::available_parallelism()
             .map_or(0, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
         memory_mib: memory_kib.context("/proc/meminfo has no MemTotal")? / 1024,
-        bench: Some(bench()?),
+        bench: Some(bench()),
         ..store::Host::default()
     })
 }

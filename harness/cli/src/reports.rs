@@ -221,7 +221,14 @@ fn bench(bench: &store::Bench) -> BTreeMap<String, String> {
         ("idle states", said(bench.deepest_idle_us.map(|latency| format!("up to {latency} us")))),
         ("isolated", bench.isolated.clone().unwrap_or_else(|| "none".to_owned())),
         ("load", said(bench.load.map(|load| format!("{load:.2}")))),
-        ("tuned", bench.tuned.as_ref().map_or_else(|| "no".to_owned(), |since| format!("since {since}"))),
+        (
+            "tuned",
+            match bench.tuned.as_deref() {
+                None => "no".to_owned(),
+                Some(unknown) if unknown.starts_with("unknown") => unknown.to_owned(),
+                Some(since) => format!("since {since}"),
+            },
+        ),
     ];
     facts.map(|(what, how)| (what.to_owned(), how)).into()
 }

@@ -57,8 +57,10 @@ fn start(places: &Places, question: &Question, progress: &mut Progress) -> Resul
         progress.line(format!("note: {remark}"));
     }
     let machine = host::Root::machine();
-    if let Some(note) = crate::tune::tuned_note(&machine, &crate::tune::state_file())? {
-        progress.line(note);
+    match crate::tune::tuned_note(&machine, &crate::tune::state_file()) {
+        Ok(note) => note.into_iter().for_each(|note| progress.line(note)),
+        // A damaged note of what was tuned is no reason not to measure; the run's record says so as well.
+        Err(error) => progress.line(format!("note: whether this machine is tuned is unknown: {error}")),
     }
     let bench = lab.bench_for(&plan, progress)?;
     let started = Timestamp::now();

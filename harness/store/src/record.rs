@@ -80,7 +80,8 @@ pub struct Bench {
     pub isolated: Option<String>,
     /// Load average over one minute.
     pub load: Option<f64>,
-    /// Since when the machine was tuned with `assay tune`, RFC 3339; absent if it was not.
+    /// Since when the machine was tuned with `assay tune`, RFC 3339; absent if it was not, `unknown: REASON` if
+    /// that could not be told.
     pub tuned: Option<String>,
 }
 

@@ -74,7 +74,7 @@ impl Session {
         };
         if version != protocol::VERSION {
             let message = format!(
-                "it speaks version {version} and not {}: the guest image is stale",
+                "it speaks version {version} and not {}: the agent in the guest is another build's (`cargo xtask setup` makes the one that fits)",
                 protocol::VERSION
             );
             return Err(SessionError::Protocol { message });

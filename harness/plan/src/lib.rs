@@ -27,7 +27,7 @@ pub use machine::{
     Accel, CpuModel, FakeMachine, Iommu, IommuMode, Knobs, Machine, Nic, NicModel, QemuMachine, Topology,
 };
 pub use matrix::{Cell, Dimension, DimensionValues, Scope};
-pub use pattern::{SUBTEST, TestPatterns, VALUE, value_regex};
+pub use pattern::{Patterns, SUBTEST, VALUE, value_regex};
 pub use workload::{
     Amount, Iperf3, Iperf3Direction, Sockperf, SockperfMode, Transport, Workload, WorkloadKind,
 };
@@ -66,6 +66,9 @@ pub struct Plan {
     /// What must hold of the outcomes of tests, at most one for each workload.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test_gates: Vec<TestGate>,
+    /// Shell patterns over the titles of what kernels complain about and survive: shown, and nothing is decided by it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_complaints: Vec<String>,
 }
 
 impl Plan {

@@ -28,11 +28,11 @@ pub fn value_regex(pattern: &str) -> Result<Regex, String> {
     }
 }
 
-/// Names of tests by patterns as a shell has them; `*` matches a `/` as well.
+/// Names by patterns as a shell has them; `*` matches a `/` as well.
 #[derive(Clone, Debug, Default)]
-pub struct TestPatterns(Vec<Pattern>);
+pub struct Patterns(Vec<Pattern>);
 
-impl TestPatterns {
+impl Patterns {
     /// Of these patterns.
     ///
     /// # Errors
@@ -43,13 +43,17 @@ impl TestPatterns {
         patterns.iter().map(compiled).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether one of them matches `name`, or the program that the subtest `name` belongs to.
+    /// Whether one of them matches `name`.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
+        self.0.iter().any(|pattern| pattern.matches(name))
+    }
+
+    /// Whether one of them matches the test `name`, or the program that the subtest `name` belongs to.
+    #[must_use]
+    pub fn matches_test(&self, name: &str) -> bool {
         let program = name.split_once(SUBTEST).map(|(program, _)| program);
-        self.0
-            .iter()
-            .any(|pattern| pattern.matches(name) || program.is_some_and(|name| pattern.matches(name)))
+        self.matches(name) || program.is_some_and(|name| self.matches(name))
     }
 }
 
@@ -72,10 +76,13 @@ mod tests {
 
     #[test]
     fn patterns_match_whole_names_and_the_subtests_of_a_program() {
-        let patterns = TestPatterns::new(&["net:udpgro*".into(), "net:tls / *bidir*".into()]).unwrap();
-        assert!(patterns.matches("net:udpgro_bench.sh") && patterns.matches("net:udpgro.sh / ipv4 / tcp"));
-        assert!(patterns.matches("net:tls / tls.13_gcm.bidir") && !patterns.matches("net:tls"));
-        assert!(!patterns.matches("other-net:udpgro.sh"));
-        assert!(TestPatterns::new(&["[".into()]).unwrap_err().starts_with("`[`: "));
+        let patterns = Patterns::new(&["net:udpgro*".into(), "net:tls / *bidir*".into()]).unwrap();
+        assert!(
+            patterns.matches_test("net:udpgro_bench.sh")
+                && patterns.matches_test("net:udpgro.sh / ipv4 / tcp")
+        );
+        assert!(patterns.matches_test("net:tls / tls.13_gcm.bidir") && !patterns.matches_test("net:tls"));
+        assert!(!patterns.matches_test("other-net:udpgro.sh"));
+        assert!(Patterns::new(&["[".into()]).unwrap_err().starts_with("`[`: "));
     }
 }

@@ -5,8 +5,8 @@ use std::{
     path::PathBuf,
 };
 
-use measure::{BuildEnd, Dims, SampleTable, TrialRecord, metric};
-use plan::Plan;
+use measure::{BuildEnd, Complaint, Dims, SampleTable, TrialRecord, metric};
+use plan::{Patterns, Plan};
 use stats::{Better, Block, Comparison, StatsError, Summary, explore, judge, summarise};
 
 use crate::{
@@ -156,6 +156,8 @@ fn plan_summary(plan: &Plan) -> PlanSummary {
 fn assemble_arm(arm: &plan::Arm, evidence: &Evidence<'_>) -> Arm {
     let mut records: Vec<_> = evidence.trials.iter().filter(|trial| trial.arm == arm.name).collect();
     records.sort_by_key(|trial| trial.index);
+    // A scenario with a pattern that is none is refused when it is read.
+    let known = Patterns::new(&evidence.plan.known_complaints).unwrap_or_default();
     Arm {
         name: arm.name.clone(),
         side: arm.side().to_owned(),
@@ -171,7 +173,7 @@ fn assemble_arm(arm: &plan::Arm, evidence: &Evidence<'_>) -> Arm {
             .find(|trial| !trial.facts.is_empty())
             .map(|t| t.facts.clone())
             .unwrap_or_default(),
-        trials: records.into_iter().map(trial).collect(),
+        trials: records.into_iter().map(|record| trial(record, &known)).collect(),
     }
 }
 
@@ -187,7 +189,9 @@ fn series(series: &plan::Series) -> SeriesSummary {
     }
 }
 
-fn trial(record: &TrialRecord) -> Trial {
+fn trial(record: &TrialRecord, known: &Patterns) -> Trial {
+    let is_known = |complaint: &Complaint| !complaint.fatal && known.matches(&complaint.title);
+    let (known_complaints, complaints) = record.complaints.iter().cloned().partition(is_known);
     Trial {
         index: record.index,
         block: record.block,
@@ -196,7 +200,8 @@ fn trial(record: &TrialRecord) -> Trial {
         boot_seconds: record.boot_seconds,
         took_seconds: record.took_seconds,
         kernel_warnings: record.warnings.clone(),
-        complaints: record.complaints.clone(),
+        complaints,
+        known_complaints,
     }
 }
 

@@ -196,6 +196,9 @@ pub struct Trial {
     /// What the kernels complained about, with their stacks; the fatal complaint of a crash among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub complaints: Vec<Complaint>,
+    /// Those that they survived and that the plan says are known: they decide nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_complaints: Vec<Complaint>,
 }
 
 /// What one boot yielded of a series; an array of three numbers in JSON.

@@ -265,11 +265,13 @@ fn candidate_failures(model: &Model, arm: &Arm, known: &BTreeSet<Sign>) -> Vec<(
     }
     let failure = |sign: &Sign| {
         let what = format!("{}: {}", arm.name, in_boots(arm, sign));
-        match sign {
+        Some(match sign {
             Sign::NotTestable => (Outcome::Unclear, what),
+            // Both kernels went on, so both can be compared.
+            Sign::Complaint(..) if known.contains(sign) => return None,
             _ if known.contains(sign) => (Outcome::Unclear, format!("{what}, and the baseline has the same")),
             _ => (Outcome::Fails, format!("{what}, which the baseline does not have")),
-        }
+        })
     };
-    signs(arm).iter().map(failure).collect()
+    signs(arm).iter().filter_map(failure).collect()
 }

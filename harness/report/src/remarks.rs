@@ -1,10 +1,12 @@
 //! What must be known to read the numbers rightly, drawn from the model itself.
 
+use std::collections::BTreeSet;
+
 use measure::{BuildEnd, Dims, GuestFacts, KernelImage, Provenance};
 use plan::{Iommu, IommuMode, Machine, Topology};
 
 use crate::{
-    Arm, Gate, Model, describe, number,
+    Arm, Gate, Model, Trial, describe, number,
     places::{self, asked},
 };
 
@@ -19,6 +21,7 @@ pub fn remarks(model: &Model) -> Vec<String> {
     all.extend(iommus_not_as_asked(model));
     all.extend(model.baselines().filter_map(baseline_fails_at_times));
     all.extend(noisy(model));
+    all.extend(known_complaints(model));
     all.extend(model.warnings.iter().cloned());
     all
 }
@@ -31,6 +34,26 @@ fn fake(model: &Model) -> Option<String> {
     any.then(|| {
         "These numbers are canned output of a fake machine: they say nothing about any kernel.".to_owned()
     })
+}
+
+/// What the scenario says is known, so that it is not forgotten.
+fn known_complaints(model: &Model) -> Vec<String> {
+    let mut remarks = Vec::new();
+    for arm in &model.arms {
+        let titles: BTreeSet<&str> = arm
+            .trials
+            .iter()
+            .flat_map(|trial| &trial.known_complaints)
+            .map(|known| known.title.as_str())
+            .collect();
+        for title in titles {
+            let has = |trial: &&Trial| trial.known_complaints.iter().any(|known| known.title == title);
+            let boots = arm.trials.iter().filter(has).count();
+            let of = number::counted(arm.trials.len(), "boot");
+            remarks.push(format!("Known, and not judged: {}, {boots} of {of}: {title}.", arm.name));
+        }
+    }
+    remarks
 }
 
 /// The image that an arm boots.

@@ -73,6 +73,7 @@ mod tests {
             design: Design { boots: 40, traced_boots: 2, seed, alpha: 0.05, boot_deadline_s: 60 },
             gates: vec![],
             test_gates: vec![],
+            known_complaints: vec![],
         }
     }
 

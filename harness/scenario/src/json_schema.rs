@@ -168,6 +168,7 @@ fn shape(section: &Section, key: &str) -> Value {
             let one = json!({ "anyOf": [{ "enum": modes }, reference(&IOMMU)] });
             or_list(one)
         }
+        ("Scenario", "known-complaints") => list(json!({ "type": "string" })),
         ("Gate", "metric") => json!({ "type": "string" }),
         ("Gate", "at") => map(text()),
         ("command", "run") => any_of_several(list(text())),

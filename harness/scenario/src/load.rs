@@ -7,14 +7,14 @@ use plan::{Arm, Base, Collector, Design, IommuMode, Machine, Plan, WorkloadKind}
 use crate::{
     arm::Arms,
     base::is_prebuilt,
-    fields::Fields,
+    fields::{Fields, items, text_of},
     gate::{PlacedGate, Surroundings, gates},
     machine::iommus,
     matrix::Matrix,
     overrides::Overrides,
     problem::{Findings, Place, Problems},
     project::{Project, read_yaml},
-    schema::{self, NAME},
+    schema::{self, COMPLAINT, KNOWN_COMPLAINTS, NAME},
     workload::{collectors, workloads},
 };
 
@@ -82,6 +82,7 @@ fn read(path: &Path, project: &Project, overrides: &Overrides, findings: &mut Fi
     };
     let (gates, test_gates) = gates(&fields, &surroundings, findings);
     let design = design(&fields, collectors.as_deref(), findings);
+    let known_complaints = known_complaints(&fields, findings);
     let tests = workloads.iter().flatten().any(|workload| matches!(workload.kind, WorkloadKind::Ktap(_)));
     check_machines(&fields, &arms, collectors.as_deref(), tests, findings);
     if let Some(design) = &design {
@@ -100,7 +101,20 @@ fn read(path: &Path, project: &Project, overrides: &Overrides, findings: &mut Fi
         design: design?,
         gates: gates.into_iter().map(|gate| gate.map(|gate| gate.gate)).collect::<Option<_>>()?,
         test_gates: test_gates.into_iter().collect::<Option<_>>()?,
+        known_complaints: known_complaints?,
     })
+}
+
+/// Most patterns of known complaints.
+const MAX_KNOWN: usize = 100;
+
+fn known_complaints(fields: &Fields<'_>, findings: &mut Findings) -> Option<Vec<String>> {
+    let node = fields.value("known-complaints", findings)?;
+    let list = items(&node, KNOWN_COMPLAINTS.what, findings);
+    if list.len() > MAX_KNOWN {
+        findings.add(&node.place, format!("{} entries", list.len()), format!("at most {MAX_KNOWN}"));
+    }
+    list.iter().map(|item| text_of(item, COMPLAINT, findings)).collect::<Vec<_>>().into_iter().collect()
 }
 
 fn design(fields: &Fields<'_>, collectors: Option<&[Collector]>, findings: &mut Findings) -> Option<Design> {

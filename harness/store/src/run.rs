@@ -143,6 +143,7 @@ mod tests {
                 design: Design { boots: 1, traced_boots: 0, seed: 1, alpha: 0.05, boot_deadline_s: 60 },
                 gates: vec![],
                 test_gates: vec![],
+                known_complaints: vec![],
             },
             kernels: BTreeMap::new(),
             host: Host::default(),

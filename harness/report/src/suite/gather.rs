@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use measure::{TestOutcome, TestResult, TrialRecord};
-use plan::{Arm, Ktap, Plan, TestPatterns, Workload, WorkloadKind};
+use plan::{Arm, Ktap, Patterns, Plan, Workload, WorkloadKind};
 use stats::{Class, Contrast, Tally, contrast};
 
 use super::{Suite, SuiteComparison, SuiteCounts, TestRow, judge};
@@ -61,7 +61,7 @@ pub(crate) fn gather(plan: &Plan, trials: &[TrialRecord]) -> Vec<Suite> {
 
 fn suite(plan: &Plan, workload: &Workload, params: &Ktap, trials: &[TrialRecord]) -> Suite {
     // The scenario's reader has refused patterns that are none.
-    let flakes = TestPatterns::new(&params.flakes).unwrap_or_default();
+    let flakes = Patterns::new(&params.flakes).unwrap_or_default();
     let of_arm = |arm: &Arm| -> (u32, OfArm<'_>) {
         let mut records = OfArm::new();
         let mut boots = 0;
@@ -126,12 +126,13 @@ fn compare(
     arm: &Arm,
     (baseline_boots, before): (u32, OfArm<'_>),
     (candidate_boots, after): (u32, OfArm<'_>),
-    flakes: &TestPatterns,
+    flakes: &Patterns,
 ) -> SuiteComparison {
     let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
     let of = |records: &OfArm<'_>, name: &str| records.get(name).cloned().unwrap_or_default();
     // A known flake is tested by itself: it must not make it harder to see anything else.
-    let (flaky, steady): (Vec<&str>, Vec<&str>) = names.into_iter().partition(|name| flakes.matches(name));
+    let (flaky, steady): (Vec<&str>, Vec<&str>) =
+        names.into_iter().partition(|name| flakes.matches_test(name));
     let mut rows: Vec<TestRow> = Vec::new();
     for (names, known_flake) in [(steady, false), (flaky, true)] {
         let records: Vec<(Record, Record)> =
@@ -198,12 +199,12 @@ fn row(name: &str, before: &Record, after: &Record, contrast: Contrast, known_fl
 }
 
 /// What fails where nothing is compared.
-fn failures(records: &OfArm<'_>, flakes: &TestPatterns) -> Vec<TestRow> {
+fn failures(records: &OfArm<'_>, flakes: &Patterns) -> Vec<TestRow> {
     let failing = records.iter().filter(|(_, record)| record.tally.counts.failed > 0);
     let row = |(name, record): (&&str, &Record)| {
         let class = if record.tally.counts.passed == 0 { Class::AlwaysFails } else { Class::Flaky };
         let contrast = Contrast { class, p: None, q: None };
-        row(name, record, &Record::default(), contrast, flakes.matches(name))
+        row(name, record, &Record::default(), contrast, flakes.matches_test(name))
     };
     failing.map(row).collect()
 }

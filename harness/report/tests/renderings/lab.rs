@@ -46,6 +46,7 @@ impl Lab {
             design: Design { boots: 8, traced_boots: 0, seed: 42, alpha: 0.05, boot_deadline_s: 60 },
             gates,
             test_gates: vec![],
+            known_complaints: vec![],
         };
         Self { plan, builds, trials: vec![], finished: true }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     Kind, Section, default, optional, required,
-    syntax::{CONGESTION, CORE, FLOW, INTERFACE, OCCURRENCE, PATH, WORKLOAD_NAME},
+    syntax::{CONGESTION, CORE, FLOW, INTERFACE, KNOWN_COMPLAINTS, OCCURRENCE, PATH, WORKLOAD_NAME},
 };
 
 const KIB: u64 = 1024;
@@ -78,6 +78,13 @@ pub(crate) static SCENARIO: Section = Section {
             Kind::Shape("a list of at most 3 gates, see *Gate*"),
             "[]",
             "What must hold. Every other metric is reported as exploratory.",
+        ),
+        default(
+            "known-complaints",
+            Kind::Shape(KNOWN_COMPLAINTS.what),
+            "[]",
+            "Warnings of kernels that are known already, by their titles as reports have them: they are shown, and decide \
+             nothing. Any other that only a candidate's kernels have fails the run.",
         ),
     ],
 };

@@ -268,6 +268,23 @@ pub(crate) const TEST: Syntax = Syntax {
     },
 };
 
+/// Patterns over titles of complaints.
+pub(crate) const KNOWN_COMPLAINTS: Syntax = Syntax {
+    what: "a list of shell patterns over titles, such as `WARNING in igb_*`",
+    holds: COMPLAINT.holds,
+};
+
+/// One of them.
+pub(crate) const COMPLAINT: Syntax = Syntax {
+    what: "a shell pattern over titles, such as `WARNING in igb_*`",
+    holds: |text| {
+        !text.is_empty()
+            && text.len() <= 300
+            && !text.chars().any(char::is_control)
+            && plan::Patterns::new(&[text.to_owned()]).is_ok()
+    },
+};
+
 /// A pattern over names of tests.
 pub(crate) const TEST_PATTERN: Syntax = Syntax {
     what: "a shell pattern over names of tests, such as net:udpgro* or `net:tls / *bidir*`",
@@ -275,7 +292,7 @@ pub(crate) const TEST_PATTERN: Syntax = Syntax {
         !text.is_empty()
             && text.len() <= 300
             && !text.chars().any(char::is_control)
-            && plan::TestPatterns::new(&[text.to_owned()]).is_ok()
+            && plan::Patterns::new(&[text.to_owned()]).is_ok()
     },
 };
 

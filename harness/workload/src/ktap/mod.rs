@@ -8,7 +8,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use measure::{RawFile, TestOutcome, TestResult};
-use plan::{Ktap, SUBTEST, TestPatterns};
+use plan::{Ktap, Patterns, SUBTEST};
 
 pub(crate) use drive::run;
 pub use parse::{Report, Reported, parse};
@@ -34,11 +34,11 @@ pub fn select(
     list: &str,
     not_built: &str,
 ) -> Result<(Vec<String>, BTreeMap<String, String>), String> {
-    let (named, skip) = (TestPatterns::new(&params.tests)?, TestPatterns::new(&params.skip)?);
+    let (named, skip) = (Patterns::new(&params.tests)?, Patterns::new(&params.skip)?);
     let wanted = |name: &str| {
         let collection = name.split_once(':').map_or("", |(collection, _)| collection);
         let whole = params.collections.iter().any(|wanted| wanted == collection);
-        (whole || named.matches(name)) && !skip.matches(name)
+        (whole || named.matches_test(name)) && !skip.matches_test(name)
     };
     let mut reasons: BTreeMap<String, String> = not_built
         .lines()
@@ -58,7 +58,7 @@ pub fn select(
         return Err("none of the installed tests is among those that are to run".to_owned());
     }
     for test in &params.tests {
-        let pattern = TestPatterns::new(std::slice::from_ref(test))?;
+        let pattern = Patterns::new(std::slice::from_ref(test))?;
         if !list.lines().any(|name| pattern.matches(name.trim())) {
             return Err(format!("no installed test is called `{test}`"));
         }

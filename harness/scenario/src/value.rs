@@ -88,7 +88,7 @@ impl Kind {
     /// A number of a kind `Fraction`.
     pub(crate) fn fraction(&self, node: &Node) -> Result<f64, String> {
         let text = unquoted(node, "a number")?;
-        let value = decimal(text).ok_or_else(|| format!("`{text}` is not a number"))?;
+        let value = scientific(text).ok_or_else(|| format!("`{text}` is not a number"))?;
         match self {
             Self::Fraction { max } if value > 0.0 && value <= *max => Ok(value),
             Self::Fraction { .. } => Err(format!("`{text}` is out of range")),
@@ -179,6 +179,16 @@ fn digits(text: &str) -> Option<u64> {
     text.chars().all(|c| c.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
+/// A number without sign that may have an exponent, such as `1e6` and `2.5e-3`.
+fn scientific(text: &str) -> Option<f64> {
+    let Some((number, exponent)) = text.split_once(['e', 'E']) else { return decimal(text) };
+    let power = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    (!power.is_empty() && decimal(number).is_some() && digits(power).is_some())
+        .then(|| text.parse().ok())
+        .flatten()
+        .filter(|value: &f64| value.is_finite())
+}
+
 /// A decimal number without exponent or sign.
 fn decimal(text: &str) -> Option<f64> {
     text.chars().all(|c| c.is_ascii_digit() || c == '.').then(|| text.parse().ok()).flatten()
@@ -214,6 +224,17 @@ mod tests {
     fn node(text: &str) -> Node {
         let value = Value::Scalar { text: text.to_owned(), quoted: false };
         Node { place: Place::file("x".as_ref(), Some(1)), value }
+    }
+
+    #[test]
+    fn numbers_may_have_an_exponent() {
+        let kind = Kind::Fraction { max: 1e15 };
+        assert_eq!(kind.fraction(&node("1e6")), Ok(1e6));
+        assert_eq!(kind.fraction(&node("2.5E-3")), Ok(0.0025));
+        assert_eq!(kind.fraction(&node("0.5")), Ok(0.5));
+        for none in ["e6", "1e", "1e+", "+1e6", "1e6e6", "1e1.5", "inf", "nan", "1e999"] {
+            assert!(kind.fraction(&node(none)).is_err(), "{none}");
+        }
     }
 
     #[test]

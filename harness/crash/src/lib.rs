@@ -10,6 +10,6 @@ mod symbols;
 mod text;
 mod title;
 
-pub use read::read;
+pub use read::{MOST_READ, read};
 pub use symbols::{Symbols, SymbolsError};
 pub use text::{plain, without_stamp};

@@ -22,17 +22,29 @@ const TO_STACK: usize = 120;
 const TO_PANIC: usize = 60;
 /// Most different complaints of one boot.
 const MOST: usize = 100;
+/// Most complaints that are looked at, equal ones included: a guest may print nothing else.
+const LOOKED_AT: usize = 10_000;
+
+/// Most bytes of a console that are read: half of them from its beginning, half from its end. A guest may fill the disk
+/// with line ends, each of which costs more here than the byte that it is.
+pub const MOST_READ: usize = 4 * 1024 * 1024;
 
 /// Reads what the kernel of `guest` complained about on its `console`, in that order; equal ones are one, with a count.
+/// Of a console of more than [`MOST_READ`] bytes the middle is left out.
 #[must_use]
 pub fn read(guest: &str, console: &[u8]) -> Vec<Complaint> {
-    let text: Vec<String> = console.split(|&byte| byte == b'\n').map(|line| plain(line, LINE)).collect();
+    let (beginning, ending) = halves(console);
+    let lines =
+        |part: &'_ [u8]| part.split(|&byte| byte == b'\n').map(|line| plain(line, LINE)).collect::<Vec<_>>();
+    let mut text: Vec<String> = lines(beginning);
+    text.extend(ending.map(lines).unwrap_or_default());
     let words: Vec<&str> = text.iter().map(|line| without_stamp(line)).collect();
     let mut found: Vec<Complaint> = Vec::new();
     let mut at = 0;
     // The end of the complaint before, and where it is in `found`.
     let mut last: Option<(usize, usize)> = None;
-    while at < words.len() {
+    let mut looked_at = 0;
+    while at < words.len() && looked_at < LOOKED_AT {
         let Some((kind, extent)) = mark::begins(words[at]) else {
             at += 1;
             continue;
@@ -46,12 +58,21 @@ pub fn read(guest: &str, console: &[u8]) -> Vec<Complaint> {
             at = end(&words, at, extent).max(at + 1);
             continue;
         }
+        looked_at += 1;
         let end = end(&words, at, extent);
         let index = add(&mut found, complaint(guest, kind, extent, &text, &words, at, end));
         last = index.map(|index| (end, index));
         at = end.max(at + 1);
     }
     found
+}
+
+/// The part that is read, and its other part if it is too long for one.
+fn halves(console: &[u8]) -> (&[u8], Option<&[u8]>) {
+    if console.len() <= MOST_READ {
+        return (console, None);
+    }
+    (&console[..MOST_READ / 2], Some(&console[console.len() - MOST_READ / 2..]))
 }
 
 /// The line after the last one of the complaint that begins at `at`.

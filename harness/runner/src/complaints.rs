@@ -5,8 +5,14 @@ use std::{fs, io, path::Path};
 use crash::Symbols;
 use measure::{Complaint, CrashReport, KernelImage, TrialEnd};
 
-/// Reads the consoles that a trial left in `folder`. `image` is the kernel that its guests booted, `end` how it went.
-pub(crate) fn read(folder: &Path, image: Option<&KernelImage>, end: &TrialEnd) -> io::Result<Vec<Complaint>> {
+/// Reads the consoles that a trial left in `folder`. `image` is the kernel that its guests booted, `end` how it went. What
+/// is not read goes to `unavailable`.
+pub(crate) fn read(
+    folder: &Path,
+    image: Option<&KernelImage>,
+    end: &TrialEnd,
+    unavailable: &mut Vec<String>,
+) -> io::Result<Vec<Complaint>> {
     let mut consoles = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -18,7 +24,14 @@ pub(crate) fn read(folder: &Path, image: Option<&KernelImage>, end: &TrialEnd) -
     consoles.sort();
     let mut complaints = Vec::new();
     for (guest, path) in consoles {
-        complaints.extend(crash::read(&guest, &fs::read(path)?));
+        let console = fs::read(path)?;
+        if console.len() > crash::MOST_READ {
+            unavailable.push(format!(
+                "complaints of {guest}'s kernel in the middle of its console: it is longer than the {} MiB that are read",
+                crash::MOST_READ >> 20
+            ));
+        }
+        complaints.extend(crash::read(&guest, &console));
     }
     if let TrialEnd::Crashed { report, .. } = end {
         mark_fatal(&mut complaints, report);
@@ -84,7 +97,9 @@ mod tests {
             excerpt: String::new(),
         };
         let end = TrialEnd::Crashed { report, samples: vec![] };
-        let complaints = read(folder.path(), None, &end).expect("readable");
+        let mut unavailable = Vec::new();
+        let complaints = read(folder.path(), None, &end, &mut unavailable).expect("readable");
+        assert!(unavailable.is_empty());
         assert_eq!(complaints.len(), 2);
         // No panic says so: it is the one for which the machine was ended.
         assert_eq!((complaints[0].guest.as_str(), complaints[0].fatal), ("client", true));

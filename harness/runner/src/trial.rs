@@ -77,8 +77,9 @@ pub(crate) async fn run_trial(
         }
     };
     record.took_seconds = started.elapsed().as_secs_f64();
-    record.complaints = complaints::read(&folder, setup.images.get(&trial.arm), &record.end)
-        .map_err(|error| RunError::keep(trial)(Box::new(error)))?;
+    record.complaints =
+        complaints::read(&folder, setup.images.get(&trial.arm), &record.end, &mut record.unavailable)
+            .map_err(|error| RunError::keep(trial)(Box::new(error)))?;
     Ok(record)
 }
 

@@ -87,6 +87,23 @@ fn letters(number: usize) -> String {
     number.to_string().bytes().map(|digit| char::from(digit - b'0' + b'a')).collect()
 }
 
+#[test]
+fn the_ends_of_a_flooded_console_are_read() {
+    let panic = b"Kernel panic - not syncing: first\n".as_slice();
+    let flood = b"\n".repeat(3 * MOST_READ);
+    let last = b"\nKernel panic - not syncing: last".as_slice();
+    let titles: Vec<String> =
+        read("guest", &[panic, &flood, last].concat()).into_iter().map(|complaint| complaint.title).collect();
+    assert_eq!(titles, ["panic: first", "panic: last"]);
+}
+
+#[test]
+fn a_guest_that_only_complains_is_not_listened_to_for_ever() {
+    let console = b"Kernel panic - not syncing: again\n".repeat(3 * LOOKED_AT);
+    let all = read("guest", &console);
+    assert_eq!((all.len(), all[0].times as usize), (1, LOOKED_AT));
+}
+
 /// Cut at every line, a console never makes it panic, and what it says is a beginning of what the whole says.
 #[test]
 fn a_console_may_end_anywhere() {

@@ -59,11 +59,11 @@ fn file(id: u32, path: &str, moment: Moment, text: &str) -> FromAgent {
 }
 
 #[tokio::test]
-async fn a_stale_image_is_refused() {
+async fn an_agent_of_another_build_is_refused() {
     let (ours, theirs) = tokio::io::duplex(1024);
     Agent(theirs).send(greeting(protocol::VERSION + 1)).await;
     let error = Session::establish(ours, ANSWER_DEADLINE).await.unwrap_err();
-    assert!(error.to_string().contains("stale"), "{error}");
+    assert!(error.to_string().contains("another build's"), "{error}");
 }
 
 #[tokio::test]

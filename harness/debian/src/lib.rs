@@ -13,6 +13,9 @@
 mod apt;
 mod digest;
 mod error;
+/// Doors to parsers, for `tests/fuzz`.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod list;
 mod lock;
 mod mirror;

@@ -49,7 +49,7 @@ pub(crate) fn read(etc: &Path) -> Result<Vec<Entry>, DebianError> {
 }
 
 /// One-line format: `deb [option=value ...] uri suite component...`. What is not of that form, apt refuses itself.
-fn parse_list(text: &str) -> Vec<Entry> {
+pub(crate) fn parse_list(text: &str) -> Vec<Entry> {
     text.lines().filter_map(parse_line).collect()
 }
 
@@ -72,7 +72,7 @@ fn parse_line(line: &str) -> Option<Entry> {
 }
 
 /// Stanzas of fields (deb822): one entry for each address.
-fn parse_deb822(text: &str) -> Vec<Entry> {
+pub(crate) fn parse_deb822(text: &str) -> Vec<Entry> {
     let mut found = Vec::new();
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     for stanza in lines.split(|line| line.trim().is_empty()) {

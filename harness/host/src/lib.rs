@@ -12,6 +12,9 @@ mod cpus;
 mod distribution;
 pub mod doctor;
 mod facts;
+/// Doors to parsers, for `tests/fuzz`.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod packages;
 pub mod probe;
 mod root;

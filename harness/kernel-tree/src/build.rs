@@ -251,7 +251,7 @@ impl BuildFolder {
 
 /// Where a line of `modules.order` has its module: trees before 5.3 begin lines with `kernel/`, those since 6.2 list
 /// objects (`.o`) in place of modules. Nothing for a line that would lead out of the folder.
-fn module_place(line: &str) -> Option<PathBuf> {
+pub(crate) fn module_place(line: &str) -> Option<PathBuf> {
     let stem = line.strip_suffix(".ko").or_else(|| line.strip_suffix(".o"))?;
     // `kernel/` is a folder of the source as well; only there do modules lie directly below it.
     let stem = match stem.strip_prefix("kernel/") {

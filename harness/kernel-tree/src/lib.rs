@@ -14,6 +14,9 @@ mod changes;
 mod elf;
 mod error;
 mod find;
+/// Doors to parsers, for `tests/fuzz`.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod make;
 mod needs;
 mod repository;

@@ -122,7 +122,7 @@ fn apply_one(
 }
 
 /// Refuses a path that is not plainly within the tree. git refuses such paths too; neither has to be trusted alone.
-fn refuse_escape(patch: &str, path: &str) -> Result<(), KernelError> {
+pub(crate) fn refuse_escape(patch: &str, path: &str) -> Result<(), KernelError> {
     let reason = if folder::beneath(Path::new(path)).is_none() || path.split('/').any(|name| name == "..") {
         "it leads out of the tree"
     } else if path.split('/').any(|name| name.eq_ignore_ascii_case(".git")) {

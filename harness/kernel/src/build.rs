@@ -186,7 +186,7 @@ const SHOWN: usize = 20;
 
 /// The first errors of compiler, linker and modpost, each with the lines that belong to it; make's own if there are
 /// none.
-fn first_errors(output: &str) -> String {
+pub(crate) fn first_errors(output: &str) -> String {
     let lines: Vec<&str> = output.lines().collect();
     let is_error = |line: &str| {
         line.contains(": error:")

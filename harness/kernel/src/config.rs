@@ -163,7 +163,7 @@ fn unfulfilled(tree: &Path, merged: &str, wishes: &[Asked]) -> Vec<String> {
     lost.into_iter().map(|wish| kconfig::explain(&kconfig, &values, wish)).collect()
 }
 
-fn fragment_lines(base: &str, fragment: &ConfigFragment) -> Result<Vec<Asked>, KernelError> {
+pub(crate) fn fragment_lines(base: &str, fragment: &ConfigFragment) -> Result<Vec<Asked>, KernelError> {
     let mut asked = Vec::new();
     for (number, line) in fragment.text.lines().enumerate() {
         if let Some((name, value)) = assignment(line) {
@@ -184,7 +184,7 @@ fn fragment_lines(base: &str, fragment: &ConfigFragment) -> Result<Vec<Asked>, K
 }
 
 /// The option and the value of a line of a `.config`; `n` for one that is not set.
-fn assignment(line: &str) -> Option<(&str, &str)> {
+pub(crate) fn assignment(line: &str) -> Option<(&str, &str)> {
     let line = line.trim_end();
     let (name, value) = match line.strip_prefix("# CONFIG_") {
         Some(rest) => (rest.strip_suffix(" is not set")?, "n"),
@@ -195,7 +195,7 @@ fn assignment(line: &str) -> Option<(&str, &str)> {
 }
 
 /// `start` without the options that are asked for, followed by those: what `merge_config.sh -m` makes.
-fn merge(start: &str, asked: &[Asked]) -> String {
+pub(crate) fn merge(start: &str, asked: &[Asked]) -> String {
     let names: std::collections::BTreeSet<&str> = asked.iter().map(|asked| asked.name.as_str()).collect();
     let kept = start.lines().filter(|line| assignment(line).is_none_or(|(name, _)| !names.contains(name)));
     let mut text: String = kept.flat_map(|line| [line, "\n"]).collect();

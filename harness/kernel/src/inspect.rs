@@ -154,7 +154,7 @@ fn style(output: &Output) -> Style {
 }
 
 /// `/in:12: WARNING:LONG_LINE: line length of 120 exceeds 100 columns`.
-fn findings(text: &str) -> Vec<StyleFinding> {
+pub(crate) fn findings(text: &str) -> Vec<StyleFinding> {
     text.lines()
         .filter_map(|line| {
             let (place, rest) = line.split_once(": ")?;

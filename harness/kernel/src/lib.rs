@@ -17,6 +17,9 @@ mod config;
 mod digest;
 mod error;
 mod folder;
+/// Doors to parsers, for `tests/fuzz`.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod identity;
 mod image;
 mod inspect;

@@ -192,6 +192,19 @@ fn read_line(stream: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<b
     }
 }
 
+/// For [`crate::fuzzing::standard_error`].
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(stream: impl BufRead) -> (usize, usize) {
+    let shared = Shared::default();
+    shared.lock().counts = BTreeMap::from([(b"vtd_hit".to_vec(), 0), (b"vtd_fill".to_vec(), 0)]);
+    let (sender, _receiver) = oneshot::channel();
+    shared.lock().waiting.insert(b"assay-mark-1".to_vec(), sender);
+    let mut log = Vec::new();
+    shared.read(stream, &mut log);
+    let kept = shared.lock().tail.iter().map(String::len).sum();
+    (kept, log.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,6 +17,9 @@ mod errors;
 mod exits;
 mod facts;
 mod fake;
+/// Doors to parsers, for `tests/fuzz`.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod guest;
 mod helper;
 mod host;

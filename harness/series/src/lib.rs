@@ -13,6 +13,9 @@
 mod compose;
 mod diff;
 mod error;
+/// Doors to parsers, for `tests/fuzz`.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod input;
 mod letter;
 mod limits;

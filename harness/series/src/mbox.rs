@@ -76,7 +76,7 @@ pub(crate) fn standard_input() -> Result<Vec<u8>, SeriesError> {
     decompressed(bytes, "-")
 }
 
-fn decompressed(bytes: Vec<u8>, input: &str) -> Result<Vec<u8>, SeriesError> {
+pub(crate) fn decompressed(bytes: Vec<u8>, input: &str) -> Result<Vec<u8>, SeriesError> {
     // RFC 1952, 2.3.1.
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return Ok(bytes);

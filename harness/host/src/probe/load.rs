@@ -21,7 +21,7 @@ pub struct Consumer {
 
 /// CPU time of every process so far.
 #[derive(Debug, Default)]
-pub(super) struct Snapshot {
+pub(crate) struct Snapshot {
     /// Of all CPUs together, idle time included, in clock ticks.
     total: u64,
     cpus: u32,
@@ -37,7 +37,7 @@ struct Process {
 }
 
 impl Snapshot {
-    pub(super) fn take(root: &Root) -> Self {
+    pub(crate) fn take(root: &Root) -> Self {
         let stat = root.read("/proc/stat").unwrap_or_default();
         let total = stat.lines().next().unwrap_or_default();
         let total =
@@ -65,7 +65,7 @@ fn process(stat: &str) -> Option<Process> {
 }
 
 /// Who took most between two snapshots, the largest first, without this process and what it started.
-pub(super) fn consumers(before: &Snapshot, after: &Snapshot) -> Vec<Consumer> {
+pub(crate) fn consumers(before: &Snapshot, after: &Snapshot) -> Vec<Consumer> {
     let us = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
     consumers_but(us, before, after)
 }

@@ -1,9 +1,9 @@
 //! What has to be asked, because no file tells: versions, permissions, and whether things really work.
 
-mod load;
-mod qemu;
+pub(crate) mod load;
+pub(crate) mod qemu;
 mod storage;
-mod versions;
+pub(crate) mod versions;
 
 use std::{
     collections::BTreeMap,

@@ -86,7 +86,7 @@ fn ask(argv: &[OsString], supervisor: &Supervisor) -> Result<Features, String> {
 }
 
 /// The answers, one JSON object a line, told apart by their shape.
-fn understand(said: &str) -> Option<Features> {
+pub(crate) fn understand(said: &str) -> Option<Features> {
     let mut features = Features::default();
     for line in said.lines() {
         let message: Value = serde_json::from_str(line).ok()?;

@@ -68,7 +68,7 @@ fn on_path(program: &str) -> Option<Version> {
 }
 
 /// The first word that looks like a version: digits and a dot, perhaps after a letter `v`; or any number after `version`.
-fn number(said: &str) -> Option<&str> {
+pub(crate) fn number(said: &str) -> Option<&str> {
     let line = said.lines().find(|line| !line.trim().is_empty())?;
     // gcc and ld put the packager's version in brackets before their own.
     let mut depth = 0_usize;

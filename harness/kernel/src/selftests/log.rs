@@ -1,7 +1,7 @@
 //! What a log of make says about targets that could not be made.
 
 /// Targets whose recipe failed under `make --ignore-errors`, each with the first complaint of its compiler.
-pub(super) fn failures(log: &str) -> Vec<(String, String)> {
+pub(crate) fn failures(log: &str) -> Vec<(String, String)> {
     let mut failures = Vec::new();
     let mut complaint: Option<String> = None;
     for line in log.lines() {

@@ -4,7 +4,7 @@
 //! has the same libraries, and are the same on every host. What does not build is told program by program; the rest runs.
 
 mod install;
-mod log;
+pub(crate) mod log;
 
 use std::{collections::BTreeMap, path::PathBuf};
 

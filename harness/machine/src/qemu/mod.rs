@@ -9,4 +9,6 @@ mod trace;
 pub use binary::Qemu;
 pub(crate) use guest::boot;
 pub(crate) use monitor::Monitor;
+#[cfg(feature = "fuzzing")]
+pub(crate) use trace::known_events;
 pub(crate) use trace::{start as trace_start, stop as trace_stop};

@@ -63,7 +63,7 @@ pub(crate) async fn stop(
 }
 
 /// Those of [`EVENTS`] that this QEMU was built with.
-async fn known_events(monitor: &Monitor) -> Result<Vec<String>, MachineError> {
+pub(crate) async fn known_events(monitor: &Monitor) -> Result<Vec<String>, MachineError> {
     let mut known = Vec::new();
     for event in EVENTS {
         let answer = monitor.try_execute("trace-event-get-state", json!({ "name": event })).await?;

@@ -1,0 +1,27 @@
+//! A folder for parsers that read files.
+
+use std::{
+    fs,
+    path::{Component, Path},
+};
+
+use tempfile::TempDir;
+
+/// A folder that is removed with this value; in memory where that can be.
+pub(crate) fn folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.expect("a temporary folder can be made")
+}
+
+/// Writes a file below `folder`, at those parts of `name` that lead downwards. A name that cannot be a file's makes none.
+pub(crate) fn write(folder: &Path, name: &str, content: &[u8]) {
+    let parts = Path::new(name).components().filter(|part| matches!(part, Component::Normal(_)));
+    let path = folder.join(parts.collect::<std::path::PathBuf>());
+    if let Some(parent) = path.parent()
+        && path != folder
+        && fs::create_dir_all(parent).is_ok()
+    {
+        let _ = fs::write(path, content);
+    }
+}

@@ -16,6 +16,9 @@ pub(crate) fn command(question: &Question, resolved: &[Series]) -> String {
     if let Some(base) = &question.base {
         option("base", base.into());
     }
+    if let Some(flavour) = question.flavour {
+        option("flavour", flavour.word().into());
+    }
     if let Some(arm) = &question.arm {
         option("arm", arm.into());
     }
@@ -67,7 +70,19 @@ mod tests {
     fn what_was_asked_is_asked_again() {
         let again = |words: &[&str]| command(&question(words), &[]);
         assert_eq!(again(&["scenarios/my own.yaml"]), "assay run 'scenarios/my own.yaml'");
-        let words = ["net", "--base", "debian-7.3", "--arm", "new", "--series", "A..B", "--git", "../linux"];
+        let words = [
+            "net",
+            "--base",
+            "debian-7.3",
+            "--flavour",
+            "debug",
+            "--arm",
+            "new",
+            "--series",
+            "A..B",
+            "--git",
+            "../linux",
+        ];
         assert_eq!(again(&words), format!("assay run {}", words.join(" ")));
         let words = ["--against", "origin/main", "--config", "tree", "--tree=/src/linux"];
         assert_eq!(again(&words), format!("assay run {}", words.join(" ")));

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 
-pub(crate) use guest::{GuestFlags, Root, ShareFlag};
+pub(crate) use guest::{Flavour, GuestFlags, Root, ShareFlag};
 pub(crate) use history::{Compare, CompareFormat, Runs, Trend};
 pub(crate) use kernel::{Kernel, KernelChoice};
 pub(crate) use series::{Series, SeriesChoice, SeriesFlags};
@@ -245,6 +245,10 @@ pub(crate) struct Question {
     /// The base of every arm, in place of the scenario's: the name of a file in `kernels/`.
     #[arg(long, add = ArgValueCandidates::new(crate::complete::bases))]
     pub(crate) base: Option<String>,
+    /// What all arms' kernels are built for, in place of the scenario's: `debug` has KASAN, lockdep and more; what kernels
+    /// complain about is then the result, and nothing timed is compared.
+    #[arg(long, value_enum)]
+    pub(crate) flavour: Option<Flavour>,
     #[command(flatten)]
     pub(crate) series: SeriesFlags,
     /// The arm that gets the series [default: `candidate`, else the only one that is not the baseline].

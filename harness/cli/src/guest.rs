@@ -12,7 +12,7 @@ use boot_image::Purpose;
 use kernel_tree::TreeError;
 use machine::{Attachments, Boot, BootEnd, BootFiles, Running};
 use measure::{BuildEnd, CrashReport, KernelImage};
-use plan::{CpuModel, KernelSpec, Knobs, Machine, QemuMachine, Topology};
+use plan::{CpuModel, Flavour, KernelSpec, Knobs, Machine, QemuMachine, Topology};
 use store::ArmKernel;
 
 use crate::{
@@ -155,13 +155,16 @@ pub(crate) fn with_guest<T>(
     }
     let files = BootFiles { disks, ..boot_files(&bench, image)? };
     let machine = machine(flags);
+    let flavour = flavour(flags);
+    let parameters = flavour.parameters().iter().map(|parameter| (*parameter).to_owned());
+    let cmdline: Vec<String> = parameters.chain(flags.cmdline.iter().cloned()).collect();
     let boot = Boot {
         machine: &machine,
-        cmdline: &flags.cmdline,
+        cmdline: &cmdline,
         files: &files,
         folder: runtime.folder(),
         runtime: runtime.folder(),
-        deadline: BOOT_DEADLINE,
+        deadline: BOOT_DEADLINE * flavour.patience(),
         traced: false,
         attachments: &attachments,
         supervisor: &lab.supervisor,
@@ -236,7 +239,8 @@ fn from_base(
     logs: &Path,
     progress: &mut Progress,
 ) -> Result<Kernel, Failure> {
-    let spec = spec(places, flags.base.as_deref().unwrap_or(DEFAULT_BASE), &flags.series, lab, progress)?;
+    let base = flags.base.as_deref().unwrap_or(DEFAULT_BASE);
+    let spec = spec(places, base, flags.flavour, &flags.series, lab, progress)?;
     let end = obtain(workshop, &spec, logs, progress)?;
     Ok(Kernel::Built(Box::new(spec), end))
 }
@@ -246,12 +250,16 @@ fn boot_files(bench: &Bench, image: KernelImage) -> Result<BootFiles, Failure> {
     Ok(bench.boot_files(&kernels)?.remove(ARM).context("the kernel has no boot files")?)
 }
 
+fn flavour(flags: &GuestFlags) -> Flavour {
+    flags.flavour.map(Flavour::from).unwrap_or_default()
+}
+
 fn machine(flags: &GuestFlags) -> Machine {
     Machine::Qemu(QemuMachine {
         accel: flags.accel.into(),
         cpu: CpuModel::Max,
         vcpus: flags.vcpus,
-        memory_mib: flags.memory,
+        memory_mib: flags.memory.max(flavour(flags).least_memory_mib()),
         topology: Topology::Loopback,
         knobs: Knobs::default(),
     })

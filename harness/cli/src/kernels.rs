@@ -8,7 +8,7 @@ use measure::{BuildEnd, KernelImage};
 use plan::KernelSpec;
 
 use crate::{
-    arguments::{Kernel, KernelChoice, Places, SeriesFlags},
+    arguments::{Flavour, Kernel, KernelChoice, Places, SeriesFlags},
     builds::{describe, obtain, of_kernel, show},
     failure::Failure,
     lab::Lab,
@@ -58,12 +58,16 @@ pub(crate) fn kernel(places: &Places, command: &Kernel) -> Result<ExitCode, Fail
 pub(crate) fn spec(
     places: &Places,
     base: &str,
+    flavour: Option<Flavour>,
     series: &SeriesFlags,
     lab: &Lab,
     progress: &mut Progress,
 ) -> Result<KernelSpec, Failure> {
     let project = places.project(Path::new("."))?;
-    let base = scenario::base(base, &project).map_err(Failure::user)?;
+    let flavour = flavour.map(plan::Flavour::from).unwrap_or_default();
+    let base = scenario::base(base, &project)
+        .and_then(|base| scenario::flavoured(base, flavour, &project))
+        .map_err(Failure::user)?;
     let series = resolve(series, &base.name, &project, lab, progress)?;
     Ok(KernelSpec { base, series, options: vec![] })
 }
@@ -117,7 +121,7 @@ fn in_short(stored: &kernel::Stored) -> serde_json::Value {
 fn build(places: &Places, choice: &KernelChoice, json: bool) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new();
     let lab = Lab::open(places)?;
-    let spec = spec(places, &choice.base, &choice.series, &lab, &mut progress)?;
+    let spec = spec(places, &choice.base, choice.flavour, &choice.series, &lab, &mut progress)?;
     let runtime = Runtime::create()?;
     let build = obtain(&lab.kernels()?, &spec, &runtime.folder().join("builds"), &mut progress);
     progress.clear();
@@ -141,7 +145,7 @@ fn build(places: &Places, choice: &KernelChoice, json: bool) -> Result<ExitCode,
 fn config(places: &Places, choice: &KernelChoice) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new();
     let lab = Lab::open(places)?;
-    let spec = spec(places, &choice.base, &choice.series, &lab, &mut progress)?;
+    let spec = spec(places, &choice.base, choice.flavour, &choice.series, &lab, &mut progress)?;
     let config = lab.kernels()?.config(&spec, &mut show(&mut progress)).map_err(of_kernel);
     progress.clear();
     match config? {
@@ -158,7 +162,7 @@ fn config(places: &Places, choice: &KernelChoice) -> Result<ExitCode, Failure> {
 fn reproduce(places: &Places, choice: &KernelChoice, json: bool) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new();
     let lab = Lab::open(places)?;
-    let spec = spec(places, &choice.base, &choice.series, &lab, &mut progress)?;
+    let spec = spec(places, &choice.base, choice.flavour, &choice.series, &lab, &mut progress)?;
     let runtime = Runtime::create()?;
     let logs = runtime.folder().join("builds");
     let reproduction = lab.kernels()?.reproduce(&spec, &logs, &mut show(&mut progress)).map_err(of_kernel);
@@ -189,7 +193,7 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
 
 /// `assay __boot-folder`: links to what a guest of this base boots.
 pub(crate) fn boot_folder(places: &Places, base: String, folder: &Path) -> Result<ExitCode, Failure> {
-    let image = built(places, &KernelChoice { base, series: SeriesFlags::default() })?;
+    let image = built(places, &KernelChoice { base, flavour: None, series: SeriesFlags::default() })?;
     let lab = Lab::open(places)?;
     let mut progress = Progress::new();
     let bench = lab.bench(Some(Purpose::Lab), &mut progress)?;
@@ -212,11 +216,14 @@ pub(crate) fn boot_folder(places: &Places, base: String, folder: &Path) -> Resul
 
 fn built(places: &Places, choice: &KernelChoice) -> Result<KernelImage, Failure> {
     let lab = Lab::open(places)?;
-    let spec = spec(places, &choice.base, &choice.series, &lab, &mut Progress::new())?;
+    let spec = spec(places, &choice.base, choice.flavour, &choice.series, &lab, &mut Progress::new())?;
     lab.kernels()?.lookup(&spec).map_err(of_kernel)?.ok_or_else(|| {
         let series: String =
             choice.series.series.iter().map(|series| format!(" --series {series}")).collect();
-        Failure::user(format!("assay: {}{} is not built", choice.base, series.replace(" --series", " with")))
-            .hint(format!("assay kernel build {}{series}", choice.base))
+        let flavour =
+            choice.flavour.map(|flavour| format!(" --flavour {}", flavour.word())).unwrap_or_default();
+        let with = format!("{flavour}{series}").replace(" --flavour", ",").replace(" --series", " with");
+        Failure::user(format!("assay: {}{with} is not built", choice.base))
+            .hint(format!("assay kernel build {}{flavour}{series}", choice.base))
     })
 }

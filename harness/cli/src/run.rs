@@ -208,8 +208,12 @@ fn planned(
         }
     };
     let base = question.base.as_deref().map(|name| scenario::base(name, &project)).transpose();
-    let mut overrides =
-        Overrides { base: base.map_err(Failure::user)?, arm: question.arm.clone(), series: None };
+    let mut overrides = Overrides {
+        base: base.map_err(Failure::user)?,
+        arm: question.arm.clone(),
+        series: None,
+        flavour: question.flavour.map(plan::Flavour::from),
+    };
     if given {
         let (_, base) = scenario::candidate(&path, &project, &overrides).map_err(Failure::user)?;
         overrides.series = Some(resolve(&question.series, &base.name, &project, lab, progress)?);

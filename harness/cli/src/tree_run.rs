@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use kernel_tree::{BuildFolder, Changes, KernelTree, Version};
-use plan::{Base, ConfigFragment, ConfigStart, KernelConfig, Source};
+use plan::{Base, ConfigFragment, ConfigStart, Flavour, KernelConfig, Source};
 use scenario::{Overrides, Project};
 
 use crate::{
@@ -77,6 +77,7 @@ pub(crate) fn overrides(
         version: changes.version.to_string(),
         source: Source::Git { repository, reference: changes.base.clone() },
         config,
+        flavour: Flavour::Plain,
     };
     Ok(Overrides { base: Some(base), series: Some(vec![series]), ..given })
 }

@@ -249,6 +249,7 @@ mod tests {
                     fragments,
                     tree_fragments: Vec::new(),
                 },
+                flavour: plan::Flavour::Plain,
             },
             series: vec![],
             options: options

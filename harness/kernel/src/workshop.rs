@@ -84,7 +84,15 @@ pub(crate) fn build_apart(
 fn title(spec: &KernelSpec) -> String {
     let series = spec.series.iter().map(|series| series.name.clone());
     let options = spec.options.iter().map(short);
-    [spec.base.name.clone()].into_iter().chain(series).chain(options).collect::<Vec<_>>().join(" + ")
+    [flavoured(&spec.base)].into_iter().chain(series).chain(options).collect::<Vec<_>>().join(" + ")
+}
+
+/// `debian-6.12`, `debian-6.12 debug`.
+fn flavoured(base: &plan::Base) -> String {
+    if base.flavour.is_plain() {
+        return base.name.clone();
+    }
+    format!("{} {}", base.name, base.flavour.word())
 }
 
 /// An option in one word, set or not.
@@ -323,7 +331,7 @@ impl Order<'_> {
         let draft = Draft {
             folder: &work.at("out"),
             key: prepared.key.clone(),
-            base: self.spec.base.name.clone(),
+            base: flavoured(&self.spec.base),
             series: self.spec.series.iter().map(|series| series.name.clone()).collect(),
             options: self.spec.options.iter().map(ToString::to_string).collect(),
             release: compiled.release.clone(),

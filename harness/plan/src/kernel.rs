@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Flavour;
+
 /// The name of a file in `kernels/`, such as `debian-6.12`.
 pub type BaseName = String;
 
@@ -31,6 +33,9 @@ pub struct Base {
     pub source: Source,
     /// How it is configured; ignored by prebuilt sources.
     pub config: KernelConfig,
+    /// What it is built for; the fragment that makes it so is in `config`.
+    #[serde(default, skip_serializing_if = "Flavour::is_plain")]
+    pub flavour: Flavour,
 }
 
 /// Where a base comes from.

@@ -7,6 +7,7 @@
 
 mod command;
 mod design;
+mod flavour;
 mod kernel;
 mod ktap;
 mod machine;
@@ -18,6 +19,7 @@ pub use command::{
     AcceptedExit, Command, CommandMetric, CommandServer, Find, GuestFile, OCCURRENCE, OutputOf, Side, Which,
 };
 pub use design::{Arm, Design, Expectation, Gate, MetricSelector};
+pub use flavour::Flavour;
 pub use kernel::{
     Base, BaseName, ConfigFragment, ConfigOption, ConfigStart, ConfigValue, KernelConfig, KernelSpec,
     PatchFile, Series, Source,
@@ -37,8 +39,8 @@ pub use measure::Collector;
 use measure::{Definition, metric};
 use serde::{Deserialize, Serialize};
 
-/// The version of [`Plan`]'s serialised form. A reader refuses a newer one. 2 added matrices.
-pub const FORMAT: u32 = 2;
+/// The version of [`Plan`]'s serialised form. A reader refuses a newer one. 2 added matrices, 3 flavours.
+pub const FORMAT: u32 = 3;
 
 /// Everything that a run will do, with nothing left optional.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,6 +78,13 @@ impl Plan {
     #[must_use]
     pub fn baseline(&self) -> Option<&Arm> {
         self.arms.first()
+    }
+
+    /// The flavour of its kernels: that of every arm that is built.
+    #[must_use]
+    pub fn flavour(&self) -> Flavour {
+        let of_arms = self.arms.iter().map(|arm| arm.kernel.base.flavour);
+        of_arms.max_by_key(|flavour| !flavour.is_plain()).unwrap_or_default()
     }
 
     /// The arm called `name`.

@@ -141,7 +141,13 @@ mod tests {
         let source = Source::PrebuiltImage { image: "/image".into(), modules: None, config: None };
         let config =
             KernelConfig { start: ConfigStart::Tinyconfig, fragments: vec![], tree_fragments: Vec::new() };
-        let base = Base { name: "image".into(), version: "6.12".into(), source, config };
+        let base = Base {
+            name: "image".into(),
+            version: "6.12".into(),
+            source,
+            config,
+            flavour: crate::Flavour::Plain,
+        };
         Arm {
             name: vcpus.map_or_else(|| side.to_owned(), |vcpus| format!("{side}@vcpus={vcpus}")),
             cell: vcpus.map(|vcpus| Cell {

@@ -35,6 +35,9 @@ pub(crate) fn facts(model: &Model) -> Vec<Fact> {
         (format!("dimension {}", dimension.name), format!("{}; of {what}", dimension.values.join(", ")))
     }));
     facts.extend(workloads(model));
+    if !model.plan.flavour.is_plain() {
+        facts.push(("flavour".to_owned(), format!("{}, of all kernels", model.plan.flavour.word())));
+    }
     facts.push(("design".to_owned(), design(model)));
     facts.push(("host".to_owned(), host(&model.host)));
     if !model.host.bench.is_empty() {

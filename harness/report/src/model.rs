@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use measure::{BuildEnd, Complaint, CrashReport, Dims, GuestFacts, Provenance, TrialEnd, Unit};
-use plan::{Dimension, Expectation, Machine};
+use plan::{Dimension, Expectation, Flavour, Machine};
 use serde::{Deserialize, Serialize};
 use stats::{Exploration, Judgement, Summary};
 
@@ -73,6 +73,12 @@ pub struct PlanSummary {
     pub scenario: String,
     /// The question that it asks.
     pub question: String,
+    /// What the kernels of all arms are built for.
+    #[serde(default, skip_serializing_if = "Flavour::is_plain")]
+    pub flavour: Flavour,
+    /// Gates that are not judged because of it, each in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set_aside: Vec<String>,
     /// What the scenario lists several values for, in its order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dimensions: Vec<Dimension>,

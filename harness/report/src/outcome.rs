@@ -84,7 +84,12 @@ pub fn conclude(model: &Model) -> Conclusion {
         found.push((Outcome::Unclear, reason));
     }
     if found.is_empty() {
-        found.push((Outcome::Holds, "no gate was asked for, and no arm failed".to_owned()));
+        let none = match (model.plan.flavour.is_plain(), model.candidates().next().is_some()) {
+            (true, _) => "no gate was asked for, and no arm failed",
+            (false, true) => "no kernel complains of anything that the baseline's does not",
+            (false, false) => "the kernel complains of nothing",
+        };
+        found.push((Outcome::Holds, none.to_owned()));
     }
     found.sort_by_key(|(outcome, _)| std::cmp::Reverse(*outcome));
     let outcome = found.first().map_or(Outcome::Holds, |(outcome, _)| *outcome);

@@ -15,6 +15,7 @@ use crate::{
 pub fn remarks(model: &Model) -> Vec<String> {
     let mut all = Vec::new();
     all.extend(fake(model));
+    all.extend(debug(model));
     all.extend(once(model.candidates().filter_map(|arm| identical(model.baseline_of(arm)?, arm))));
     all.extend(emulated(model));
     all.extend(mixed_accelerators(model));
@@ -33,6 +34,21 @@ fn fake(model: &Model) -> Option<String> {
     let any = machine || gates.chain(rows).any(|provenance| provenance == Provenance::Fake);
     any.then(|| {
         "These numbers are canned output of a fake machine: they say nothing about any kernel.".to_owned()
+    })
+}
+
+/// Why gates were set aside.
+fn debug(model: &Model) -> Option<String> {
+    let plan = &model.plan;
+    let aside = match plan.set_aside.as_slice() {
+        [] => String::new(),
+        gates => format!(" Set aside for that reason: {}.", gates.join("; ")),
+    };
+    (!plan.flavour.is_plain()).then(|| {
+        format!(
+            "The kernels are of the {} flavour: what they complain about is the result, and nothing that was timed under them is compared.{aside}",
+            plan.flavour.word()
+        )
     })
 }
 

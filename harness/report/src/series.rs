@@ -56,7 +56,7 @@ pub struct ArmSeries {
     pub by_block: Vec<(u32, f64)>,
 }
 
-/// Every series of every arm of a run that has values, in the order of the plan.
+/// Every series of every arm of a run that has values, in the order of the plan; none of kernels that are not built to be timed.
 ///
 /// # Errors
 /// If the records contradict themselves.
@@ -65,6 +65,9 @@ pub fn arm_series(
     trials: &[TrialRecord],
     samples: &SampleTable,
 ) -> Result<Vec<ArmSeries>, AssembleError> {
+    if !plan.flavour().is_plain() {
+        return Ok(vec![]);
+    }
     let SeriesSet { keys, sides, values, .. } = SeriesSet::collect(plan, trials, samples)?;
     let mut all = Vec::new();
     for (position, values) in values.into_iter().enumerate().filter(|(_, values)| !values.by_block.is_empty())

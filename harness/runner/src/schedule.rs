@@ -55,6 +55,7 @@ mod tests {
                         fragments: vec![],
                         tree_fragments: Vec::new(),
                     },
+                    flavour: plan::Flavour::Plain,
                 },
                 series: vec![],
                 options: vec![],

@@ -4,16 +4,16 @@ mod settings;
 
 use std::{borrow::Cow, collections::HashMap, path::Path};
 
-use plan::{Arm, Base, KernelSpec, Series};
+use plan::{Arm, Base, Flavour, KernelSpec, Machine, Series};
 use settings::{cmdline, knobs, options};
 
 use crate::{
-    base::read_base,
+    base::{in_flavour, read_base},
     fields::{Fields, entries, items, text_of},
     machine::machine,
     matrix::{Axis, Expanded, multiply, of_arm},
     overrides::{Chosen, Overrides, choose, option, refuse_prebuilt},
-    problem::Findings,
+    problem::{Findings, Place},
     project::Project,
     schema::{self, BASE_NAME, NAME, SERIES_REFERENCE},
     series::{patches_for, read_series_file},
@@ -30,16 +30,28 @@ pub(crate) struct Arms<'a> {
     /// The scenario's folder: relative paths start there.
     pub(crate) folder: &'a Path,
     overrides: &'a Overrides,
+    /// That of every arm, and where it is asked for.
+    flavour: (Flavour, Place),
     bases: HashMap<String, Option<Base>>,
 }
 
 impl<'a> Arms<'a> {
     pub(crate) fn new(project: &'a Project, folder: &'a Path, overrides: &'a Overrides) -> Self {
-        Self { project, folder, overrides, bases: HashMap::new() }
+        let flavour = (overrides.flavour.unwrap_or_default(), option("--flavour"));
+        Self { project, folder, overrides, flavour, bases: HashMap::new() }
+    }
+
+    /// Takes the scenario's flavour, unless the caller puts another in its place.
+    fn take_flavour(&mut self, scenario: &Fields<'_>, findings: &mut Findings) {
+        let own = scenario.choice::<Flavour>("flavour", findings);
+        if let (None, Some(flavour)) = (self.overrides.flavour, own) {
+            self.flavour = (flavour, scenario.place_of("flavour"));
+        }
     }
 
     /// All arms, at every combination of the values that they list.
     pub(crate) fn read(&mut self, scenario: &Fields<'_>, findings: &mut Findings) -> Vec<Expanded<Arm>> {
+        self.take_flavour(scenario, findings);
         let Some(node) = scenario.given("arms") else {
             self.check_defaults(scenario, findings);
             return Vec::new();
@@ -156,12 +168,18 @@ impl<'a> Arms<'a> {
         let absent = Node::empty_map(fields.place_of("machine"));
         let machine_node = fields.given("machine").unwrap_or(&absent);
         let machine = machine(machine_node, knobs.unwrap_or_default(), self.folder, findings);
+        let flavour = self.flavour.0;
+        let parameters = flavour.parameters().iter().map(|parameter| (*parameter).to_owned());
+        let mut machine = machine?;
+        if let Machine::Qemu(qemu) = &mut machine {
+            qemu.memory_mib = qemu.memory_mib.max(flavour.least_memory_mib());
+        }
         Some(Arm {
             name: chosen.name.clone(),
             cell: None,
             kernel: KernelSpec { base: base?, series: series?, options: options? },
-            cmdline: cmdline?,
-            machine: machine?,
+            cmdline: parameters.chain(cmdline?).collect(),
+            machine,
         })
     }
 
@@ -193,8 +211,9 @@ impl<'a> Arms<'a> {
     }
 
     fn base(&mut self, arm: &Fields<'_>, findings: &mut Findings) -> Option<Base> {
+        let (flavour, asked_at) = &self.flavour;
         if let Some(base) = &self.overrides.base {
-            return Some(base.clone());
+            return in_flavour(base.clone(), *flavour, asked_at, self.project, findings);
         }
         let Some(node) = arm.given("base") else {
             let allowed = format!("base: {}, for this arm or for the whole scenario", BASE_NAME.what);
@@ -205,7 +224,8 @@ impl<'a> Arms<'a> {
         if let Some(base) = self.bases.get(&name) {
             return base.clone();
         }
-        let base = read_base(&name, &node.place, self.project, findings);
+        let base = read_base(&name, &node.place, self.project, findings)
+            .and_then(|base| in_flavour(base, *flavour, asked_at, self.project, findings));
         self.bases.insert(name, base.clone());
         base
     }

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use plan::{Base, ConfigFragment, ConfigStart, KernelConfig, Source};
+use plan::{Base, ConfigFragment, ConfigStart, Flavour, KernelConfig, Source};
 
 use crate::{
     fields::{Fields, entries, items, text_of},
+    overrides::option,
     problem::{Findings, Place, Problems},
     project::{Project, existing_path, read_text, read_yaml},
     schema::{self, BASE_NAME, FRAGMENT_NAME, PACKAGE_VERSION, SUITE, TREE_PATH, one_of},
@@ -22,6 +23,37 @@ pub fn base(name: &str, project: &Project) -> Result<Base, Problems> {
     let place = Place::file(&project.kernels(), None);
     let base = read_base(name, &place, project, &mut findings);
     findings.conclude(base)
+}
+
+/// `base` in another flavour: with the fragment of `kernels/fragments/` that makes it, unless it has that already.
+///
+/// # Errors
+/// If the base is prebuilt, or there is no such fragment.
+pub fn flavoured(base: Base, flavour: Flavour, project: &Project) -> Result<Base, Problems> {
+    let mut findings = Findings::default();
+    let base = in_flavour(base, flavour, &option("--flavour"), project, &mut findings);
+    findings.conclude(base)
+}
+
+/// `base` in the flavour that is asked for at `asked_at`.
+pub(crate) fn in_flavour(
+    mut base: Base,
+    flavour: Flavour,
+    asked_at: &Place,
+    project: &Project,
+    findings: &mut Findings,
+) -> Option<Base> {
+    let Some(name) = flavour.fragment() else { return Some(base) };
+    if is_prebuilt(&base.source) {
+        let message = format!("`{}` is prebuilt: it has no {} flavour", base.name, flavour.word());
+        findings.add(asked_at, message, "a base that is built from source");
+        return None;
+    }
+    if base.config.fragments.iter().all(|fragment| fragment.name != name) {
+        base.config.fragments.push(fragment(name, asked_at, project, findings)?);
+    }
+    base.flavour = flavour;
+    Some(base)
 }
 
 /// The base called `name`; that there is none is told at `named_at`.
@@ -60,7 +92,13 @@ pub(crate) fn read_base(
         (_, Some(node)) => config(node, project, findings),
         (None, None) => None,
     };
-    Some(Base { name: name.to_owned(), version: version?, source: source?, config: config? })
+    Some(Base {
+        name: name.to_owned(),
+        version: version?,
+        source: source?,
+        config: config?,
+        flavour: Flavour::Plain,
+    })
 }
 
 /// Whether a kernel from this source exists already and cannot be patched or configured.
@@ -169,8 +207,10 @@ fn config(node: &Node, project: &Project, findings: &mut Findings) -> Option<Ker
     });
     let list = fields.value("fragments", findings)?;
     let allowed = format!("a list; each item: {}", FRAGMENT_NAME.what);
-    let fragments: Vec<Option<ConfigFragment>> =
-        items(&list, &allowed, findings).iter().map(|item| fragment(item, project, findings)).collect();
+    let fragments: Vec<Option<ConfigFragment>> = items(&list, &allowed, findings)
+        .iter()
+        .map(|item| fragment(&text_of(item, FRAGMENT_NAME, findings)?, &item.place, project, findings))
+        .collect();
     let tree_fragments = list_of(&fields, "tree-fragments", TREE_PATH, findings);
     Some(KernelConfig {
         start: start?,
@@ -179,21 +219,25 @@ fn config(node: &Node, project: &Project, findings: &mut Findings) -> Option<Ker
     })
 }
 
-fn fragment(item: &Node, project: &Project, findings: &mut Findings) -> Option<ConfigFragment> {
-    let name = text_of(item, FRAGMENT_NAME, findings)?;
+fn fragment(
+    name: &str,
+    named_at: &Place,
+    project: &Project,
+    findings: &mut Findings,
+) -> Option<ConfigFragment> {
     let folder = project.kernels().join("fragments");
     let path = folder.join(format!("{name}.config"));
     if !path.is_file() {
         let known = fragment_names(&folder);
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         findings.add(
-            &item.place,
-            format!("there is no fragment `{name}`{}", suggestion(&name, &known)),
+            named_at,
+            format!("there is no fragment `{name}`{}", suggestion(name, &known)),
             one_of(&known),
         );
         return None;
     }
-    fragment_file(&path, &item.place, findings)
+    fragment_file(&path, named_at, findings)
 }
 
 fn fragment_names(folder: &Path) -> Vec<String> {

@@ -32,7 +32,7 @@ mod tree;
 mod value;
 mod workload;
 
-pub use base::base;
+pub use base::{base, flavoured};
 pub use estimate::{Estimate, KernelWork, Known, Step, distinct_kernels, estimate};
 pub use json_schema::json_schema;
 pub use load::{boots_needed, candidate, load};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use plan::{Base, Series};
+use plan::{Base, Flavour, Series};
 
 use crate::{
     base::is_prebuilt,
@@ -25,6 +25,8 @@ pub struct Overrides {
     pub arm: Option<String>,
     /// In place of the arm's own `series`, on top of the scenario's.
     pub series: Option<Vec<Series>>,
+    /// The flavour of every arm's kernel.
+    pub flavour: Option<Flavour>,
 }
 
 /// An arm of the file, or one that is added.

@@ -23,6 +23,17 @@ pub fn remarks(plan: &Plan) -> Vec<String> {
     } else if !twins.is_empty() {
         remarks.push(format!("Like the baseline in everything: {}.", twins.join(", ")));
     }
+    if !plan.flavour().is_plain() {
+        let aside = match plan.gates.len() {
+            0 => String::new(),
+            1 => ", and the gate on a metric is set aside".to_owned(),
+            many => format!(", and the {many} gates on metrics are set aside"),
+        };
+        remarks.push(format!(
+            "Kernels are of the {} flavour: what they complain about is the result. Nothing that is timed under them is compared{aside}.",
+            plan.flavour().word()
+        ));
+    }
     if plan.gates.is_empty() && plan.test_gates.is_empty() {
         remarks.push("There are no gates: every metric is exploratory, and there is no verdict.".to_owned());
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use plan::{Base, PatchFile, Plan, Series};
+use plan::{Base, Flavour, PatchFile, Plan, Series};
 use scenario::{Overrides, Problems, Project, base, candidate, load};
 
 const TAIL: &str = "\
@@ -36,7 +36,7 @@ fn mine() -> Series {
 }
 
 fn with_series(arm: Option<&str>) -> Overrides {
-    Overrides { base: None, arm: arm.map(str::to_owned), series: Some(vec![mine()]) }
+    Overrides { base: None, arm: arm.map(str::to_owned), series: Some(vec![mine()]), flavour: None }
 }
 
 fn read(arms: &str, overrides: &Overrides) -> Result<Plan, Problems> {
@@ -151,4 +151,48 @@ fn the_candidates_base_is_known_before_its_series() {
     }
     let nowhere = candidate(Path::new("/nowhere.yaml"), &project(), &Overrides::default());
     assert!(nowhere.unwrap_err().to_string().contains("/nowhere.yaml"));
+}
+
+#[test]
+fn a_debug_flavour_is_every_arms_and_takes_memory_and_patience() {
+    let arms =
+        "base: debian-6.12\nboot-deadline: 60s\narms:\n  baseline: { cmdline: [quiet] }\n  candidate: {}\n";
+    let overrides = Overrides { flavour: Some(Flavour::Debug), ..with_series(None) };
+    let plan = read(arms, &overrides).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(plan.flavour(), Flavour::Debug);
+    for arm in &plan.arms {
+        let names: Vec<&str> =
+            arm.kernel.base.config.fragments.iter().map(|fragment| fragment.name.as_str()).collect();
+        assert_eq!(names.last(), Some(&"debug"));
+        let plan::Machine::Qemu(machine) = &arm.machine else { panic!("guests of QEMU") };
+        assert_eq!(machine.memory_mib, 1024);
+    }
+    assert_eq!(plan.arms[0].cmdline, ["kasan_multi_shot", "page_poison=1", "quiet"]);
+    assert_eq!(plan.design.boot_deadline_s, 240);
+    // What the caller says holds, and otherwise what the scenario says.
+    let own = format!("flavour: debug\nboots: 1\n{arms}");
+    let debug = read(&own, &with_series(None)).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(
+        (debug.flavour(), debug.design.boots),
+        (Flavour::Debug, 1),
+        "too few boots for a gate that is set aside"
+    );
+    let plain = read(
+        &format!("flavour: debug\n{arms}"),
+        &Overrides { flavour: Some(Flavour::Plain), ..with_series(None) },
+    );
+    assert_eq!(plain.unwrap_or_else(|problems| panic!("{problems}")).flavour(), Flavour::Plain);
+    let text = serde_json::to_string(&debug).unwrap();
+    assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), debug);
+}
+
+#[test]
+fn a_prebuilt_kernel_has_no_other_flavour() {
+    let arms = "base: debian-cloud\narms:\n  baseline: {}\n  candidate: { cmdline: [quiet] }\n";
+    let overrides = Overrides { flavour: Some(Flavour::Debug), ..Overrides::default() };
+    let problems = read(arms, &overrides).unwrap_err().to_string();
+    assert_eq!(
+        problems,
+        "--flavour: `debian-cloud` is prebuilt: it has no debug flavour (a base that is built from source)"
+    );
 }

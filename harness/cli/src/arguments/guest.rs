@@ -13,6 +13,9 @@ pub(crate) struct GuestFlags {
     /// A base: the name of a file in `kernels/` [default: in a kernel tree, the kernel that is built there, else debian-6.12].
     #[arg(long, add = ArgValueCandidates::new(crate::complete::bases))]
     pub(crate) base: Option<String>,
+    /// What the base's kernel is built for: `debug` has KASAN, lockdep and more, takes 1 GiB at least and boots slower.
+    #[arg(long, value_enum, conflicts_with_all = ["build", "make"])]
+    pub(crate) flavour: Option<Flavour>,
     #[command(flatten)]
     pub(crate) series: SeriesFlags,
     /// Boot the kernel that is built in this folder: a kernel tree, or the output folder of `make O=` [default: the one that
@@ -125,6 +128,31 @@ impl From<Gdb> for machine::Debugger {
             Gdb::Attach => Self::Attach,
             Gdb::Wait => Self::Wait,
         }
+    }
+}
+
+/// What a kernel is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Flavour {
+    /// As its base is configured.
+    Plain,
+    /// To say what it does wrong: kernels/fragments/debug.config on top.
+    Debug,
+}
+
+impl From<Flavour> for plan::Flavour {
+    fn from(flavour: Flavour) -> Self {
+        match flavour {
+            Flavour::Plain => Self::Plain,
+            Flavour::Debug => Self::Debug,
+        }
+    }
+}
+
+impl Flavour {
+    /// As the command line has it.
+    pub(crate) fn word(self) -> &'static str {
+        plan::Flavour::from(self).word()
     }
 }
 

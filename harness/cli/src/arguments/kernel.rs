@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use clap_complete::engine::ArgValueCandidates;
 
-use super::{SeriesFlags, help};
+use super::{Flavour, SeriesFlags, help};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Kernel {
@@ -60,6 +60,9 @@ pub(crate) struct KernelChoice {
     /// A base: the name of a file in `kernels/`.
     #[arg(add = ArgValueCandidates::new(crate::complete::bases))]
     pub(crate) base: String,
+    /// What it is built for: `debug` has KASAN, lockdep and more.
+    #[arg(long, value_enum)]
+    pub(crate) flavour: Option<Flavour>,
     #[command(flatten)]
     pub(crate) series: SeriesFlags,
 }

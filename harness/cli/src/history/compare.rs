@@ -28,9 +28,10 @@ pub(crate) fn compare(places: &Places, flags: &arguments::Compare) -> Result<Exi
     };
     let compared = report::compare(&side(&first, &of_first), &side(&second, &of_second), &filter);
     let compared = compared.map_err(|error| match error {
-        CompareError::NoSuchArm { .. } | CompareError::Itself { .. } | CompareError::NothingLeft { .. } => {
-            Failure::user(format!("assay: {error}"))
-        }
+        CompareError::NoSuchArm { .. }
+        | CompareError::Itself { .. }
+        | CompareError::NotTimed { .. }
+        | CompareError::NothingLeft { .. } => Failure::user(format!("assay: {error}")),
         other => other.into(),
     })?;
     let format = if flags.json { CompareFormat::Json } else { flags.format };

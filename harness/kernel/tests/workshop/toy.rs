@@ -138,6 +138,7 @@ impl Toy {
                     fragments: vec![ConfigFragment { name: "lab".into(), text }],
                     tree_fragments: vec![],
                 },
+                flavour: plan::Flavour::Plain,
             },
             series: vec![],
             options: vec![],

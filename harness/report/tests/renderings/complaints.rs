@@ -74,6 +74,27 @@ fn a_warning_that_is_known_decides_nothing_and_is_not_forgotten() {
 }
 
 #[test]
+fn under_debug_kernels_complaints_decide_and_nothing_timed_is_compared() {
+    let debug = |lab: crate::lab::Lab| {
+        let mut lab = lab;
+        for arm in &mut lab.plan.arms {
+            arm.kernel.base.flavour = plan::Flavour::Debug;
+        }
+        lab.model()
+    };
+    // Half as fast, and no word about it.
+    let quiet = debug(baseline(&["slow"]).boots("slow", -0.5, 0.001, 1.0));
+    let conclusion = report::conclude(&quiet);
+    assert_eq!(conclusion.outcome, Outcome::Holds, "{conclusion:?}");
+    assert_eq!(conclusion.reasons, ["no kernel complains of anything that the baseline's does not"]);
+    assert!(quiet.gates.is_empty() && !quiet.plan.set_aside.is_empty());
+    assert!(quiet.explored.iter().flat_map(|row| &row.candidates).all(|one| one.exploration.is_none()));
+    let loud =
+        debug(baseline(&["leaky"]).boots("leaky", 0.001, -0.002, 1.0).complaining("leaky", 1..3, &warning()));
+    check("debug-flavour", &loud, Outcome::Fails);
+}
+
+#[test]
 fn a_crash_with_a_stack_shows_its_lines_of_source() {
     let panic = Complaint {
         kind: ComplaintKind::Oops,

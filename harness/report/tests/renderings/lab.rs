@@ -226,6 +226,7 @@ fn arm(name: &str) -> Arm {
                     fragments: vec![],
                     tree_fragments: Vec::new(),
                 },
+                flavour: plan::Flavour::Plain,
             },
             series: if name == "baseline" || name == "twin" { vec![] } else { vec![series] },
             options: vec![],

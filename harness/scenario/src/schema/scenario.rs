@@ -29,6 +29,14 @@ pub(crate) static SCENARIO: Section = Section {
         optional("base", BASE, "each arm names its own", "The kernel that arms are built from."),
         optional("series", SERIES, "unpatched", "Patches that every arm has."),
         optional("config", CONFIG, "the base's own", "Options beyond the base's configuration."),
+        default(
+            "flavour",
+            Kind::Choice(&["plain", "debug"]),
+            "plain",
+            "What all arms' kernels are built for. `debug` has KASAN, lockdep and more (`kernels/fragments/debug.config`): what such \
+             kernels complain about is the result, gates on metrics are set aside, guests have 1 GiB at least and four times the \
+             `boot-deadline`.",
+        ),
         optional("cmdline", CMDLINE, "only what the machine needs", "Extra kernel parameters."),
         optional("sysctls", SYSCTLS, "the kernel's own", "Set in the guest before workloads start."),
         optional("machine", MACHINE_MAP, "every default of *Machine*", "Where arms boot."),

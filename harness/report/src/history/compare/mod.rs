@@ -206,6 +206,14 @@ pub enum CompareError {
         /// The arm.
         arm: String,
     },
+    /// A run is one of kernels that are not built to be timed.
+    #[error("{run} is of kernels of the {} flavour, and nothing that is timed under them is compared", flavour.word())]
+    NotTimed {
+        /// The run.
+        run: String,
+        /// What its kernels are built for.
+        flavour: plan::Flavour,
+    },
     /// Nothing is left that may be compared.
     #[error("nothing can be compared: {}", in_words(refused))]
     NothingLeft {
@@ -257,6 +265,10 @@ pub fn compare(
     if same_run && first.arm == second.arm {
         let run = first.model.run.name.clone();
         return Err(CompareError::Itself { run, arm: first.arm.to_owned() });
+    }
+    if let Some(side) = [first, second].into_iter().find(|side| !side.plan.flavour().is_plain()) {
+        let run = side.model.run.name.clone();
+        return Err(CompareError::NotTimed { run, flavour: side.plan.flavour() });
     }
     let times = if same_run { Times::SameBlocks } else { Times::NotCalibrated };
     let numbers = numbers::numbers(first, second, filter, times)?;

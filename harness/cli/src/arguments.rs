@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 
-pub(crate) use guest::{Flavour, GuestFlags, Root, ShareFlag};
+pub(crate) use guest::{Flavour, GuestFlags, Root, ShareFlag, config_option};
 pub(crate) use history::{Compare, CompareFormat, Runs, Trend};
 pub(crate) use kernel::{Kernel, KernelChoice};
 pub(crate) use series::{Series, SeriesChoice, SeriesFlags};

@@ -20,8 +20,8 @@ pub(crate) fn of_guest(end: Result<GuestEnd<u8>, Failure>, crash: Crash) -> Exit
         Ok(GuestEnd::NotBuilt(failed)) => (SKIP, Some(describe(&failed))),
         Ok(GuestEnd::NotInTree(error)) => (SKIP, Some(format!("assay: {error}"))),
         Ok(GuestEnd::NotTestable(message)) => (SKIP, Some(message)),
-        Ok(GuestEnd::Crashed(report)) => {
-            crate::guest::crashed(&report);
+        Ok(GuestEnd::Crashed(crashed)) => {
+            crashed.tell();
             (if crash == Crash::Bad { 1 } else { SKIP }, None)
         }
         Err(failure) => {

@@ -234,7 +234,9 @@ impl On<'_> {
         progress.status(&format!("boot {}", image.release), "");
         match boot_once(self.lab, bench, image)? {
             GuestEnd::Used(warnings) => Ok(Boot::Booted { warnings }),
-            GuestEnd::Crashed(report) => Ok(Boot::Crashed { title: report.title, excerpt: report.excerpt }),
+            GuestEnd::Crashed(crash) => {
+                Ok(Boot::Crashed { title: crash.report.title, excerpt: crash.report.excerpt })
+            }
             GuestEnd::NotTestable(message) => Err(Failure::user(format!("assay: {message}"))),
             GuestEnd::NotBuilt(_) | GuestEnd::NotInTree(_) => {
                 unreachable!("an image that was built is booted")

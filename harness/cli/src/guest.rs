@@ -19,6 +19,7 @@ use crate::{
     arguments::{GuestFlags, Places},
     attachments::{self, Place},
     builds::{describe, obtain},
+    crashed::{Consoles, Crash},
     debugger::{self, Sources},
     failure::Failure,
     kernels::spec,
@@ -53,17 +54,12 @@ pub(crate) fn status(end: GuestEnd<u8>) -> Result<ExitCode, Failure> {
         }
         GuestEnd::NotInTree(error) => Err(tree_build::of_tree(error)),
         GuestEnd::NotTestable(message) => Err(Failure::user(format!("assay: {message}"))),
-        GuestEnd::Crashed(report) => {
-            crashed(&report);
+        GuestEnd::Crashed(crash) => {
+            // The kernel's failure is the answer, not an error of ours.
+            crash.tell();
             Ok(ExitCode::FAILURE)
         }
     }
-}
-
-/// The kernel's failure is the answer, not an error of ours.
-pub(crate) fn crashed(report: &CrashReport) {
-    eprintln!("{}", report.excerpt);
-    eprintln!("assay: the kernel crashed: {}", report.title);
 }
 
 /// What became of a guest that was booted for the user.
@@ -78,7 +74,7 @@ pub(crate) enum GuestEnd<T> {
     /// The kernel runs, and cannot be what the flags ask for.
     NotTestable(String),
     /// The kernel crashed, hung or stopped.
-    Crashed(CrashReport),
+    Crashed(Box<Crash>),
 }
 
 /// A guest that runs, for the command that the user asked for.
@@ -89,11 +85,16 @@ pub(crate) struct UserGuest<'a> {
     pub(crate) release: String,
     /// Where and with what commands run in it.
     pub(crate) place: &'a Place,
+    /// Whether a debugger may be there: a crash then does not end it.
+    debugged: bool,
 }
 
 impl UserGuest<'_> {
     /// Tells of crashes that do not end the guest, because there is a debugger. Never resolves.
     pub(crate) async fn tell_crashes<T>(&self, newline: &str) -> T {
+        if !self.debugged {
+            return std::future::pending().await;
+        }
         let title = self.running.crash_seen().await;
         eprint!("{newline}assay: the kernel crashed: {title}{newline}");
         eprint!(
@@ -153,7 +154,7 @@ pub(crate) fn with_guest<T>(
     if attachments.debugger.is_some() {
         debugger::announce(&runtime, &image, sources)?;
     }
-    let files = BootFiles { disks, ..boot_files(&bench, image)? };
+    let files = BootFiles { disks, ..boot_files(&bench, image.clone())? };
     let machine = machine(flags);
     let flavour = flavour(flags);
     let parameters = flavour.parameters().iter().map(|parameter| (*parameter).to_owned());
@@ -170,7 +171,19 @@ pub(crate) fn with_guest<T>(
         supervisor: &lab.supervisor,
         host: &bench.host,
     };
-    until_stopped(boot, async |running| work(UserGuest { running, release, place: &place }).await)
+    let consoles = Consoles { folder: runtime.folder(), image: &image, wanted: flags.console.as_deref() };
+    let debugged = flags.gdb.is_some();
+    let end = until_stopped(boot, async |running| {
+        work(UserGuest { running, release, place: &place, debugged }).await
+    });
+    Ok(match end? {
+        GuestEnd::Crashed(crash) => GuestEnd::Crashed(Box::new(consoles.explain(crash.report, places)?)),
+        end => {
+            consoles.tell_survived();
+            consoles.keep()?;
+            end
+        }
+    })
 }
 
 /// Boots a kernel in the smallest machine there is, and powers it off: what the kernel's log warns of, by title.
@@ -240,7 +253,7 @@ fn from_base(
     progress: &mut Progress,
 ) -> Result<Kernel, Failure> {
     let base = flags.base.as_deref().unwrap_or(DEFAULT_BASE);
-    let spec = spec(places, base, flags.flavour, &flags.series, lab, progress)?;
+    let spec = spec(places, base, (flags.flavour, &flags.option), &flags.series, lab, progress)?;
     let end = obtain(workshop, &spec, logs, progress)?;
     Ok(Kernel::Built(Box::new(spec), end))
 }
@@ -277,6 +290,10 @@ fn disks(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     given.iter().map(absolute).collect()
 }
 
+fn crash(report: CrashReport) -> Box<Crash> {
+    Box::new(report.into())
+}
+
 /// Boots, works, powers off.
 async fn boot_and_use<T>(
     boot: Boot<'_>,
@@ -284,11 +301,11 @@ async fn boot_and_use<T>(
 ) -> Result<GuestEnd<T>, Failure> {
     let running = match machine::boot(boot).await? {
         BootEnd::Up(running) => running,
-        BootEnd::Crashed(report) => return Ok(GuestEnd::Crashed(report)),
+        BootEnd::Crashed(report) => return Ok(GuestEnd::Crashed(crash(report))),
         BootEnd::NotTestable(message) => return Ok(GuestEnd::NotTestable(message)),
     };
     let used = tokio::select! {
-        report = running.crashed() => return Ok(GuestEnd::Crashed(report?)),
+        report = running.crashed() => return Ok(GuestEnd::Crashed(crash(report?))),
         used = work(&running) => used,
     };
     let used = match used {
@@ -296,7 +313,7 @@ async fn boot_and_use<T>(
         Err(failure) if failure.is_closed_session() => {
             // The guest has gone, and its console tells why; what it said last may still be on its way.
             match tokio::time::timeout(END_DEADLINE, running.crashed()).await {
-                Ok(report) => return Ok(GuestEnd::Crashed(report?)),
+                Ok(report) => return Ok(GuestEnd::Crashed(crash(report?))),
                 Err(_still_there) => return Err(failure),
             }
         }
@@ -304,6 +321,6 @@ async fn boot_and_use<T>(
     };
     Ok(match running.power_off(POWER_OFF_DEADLINE).await? {
         Ok(()) => GuestEnd::Used(used),
-        Err(report) => GuestEnd::Crashed(report),
+        Err(report) => GuestEnd::Crashed(crash(report)),
     })
 }

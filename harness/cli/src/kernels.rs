@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path, process::ExitCode};
 use anyhow::Context;
 use boot_image::Purpose;
 use measure::{BuildEnd, KernelImage};
-use plan::KernelSpec;
+use plan::{ConfigOption, KernelSpec};
 
 use crate::{
     arguments::{Flavour, Kernel, KernelChoice, Places, SeriesFlags},
@@ -58,7 +58,7 @@ pub(crate) fn kernel(places: &Places, command: &Kernel) -> Result<ExitCode, Fail
 pub(crate) fn spec(
     places: &Places,
     base: &str,
-    flavour: Option<Flavour>,
+    (flavour, options): (Option<Flavour>, &[ConfigOption]),
     series: &SeriesFlags,
     lab: &Lab,
     progress: &mut Progress,
@@ -69,7 +69,7 @@ pub(crate) fn spec(
         .and_then(|base| scenario::flavoured(base, flavour, &project))
         .map_err(Failure::user)?;
     let series = resolve(series, &base.name, &project, lab, progress)?;
-    Ok(KernelSpec { base, series, options: vec![] })
+    Ok(KernelSpec { base, series, options: options.to_vec() })
 }
 
 fn list(places: &Places, json: bool) -> Result<ExitCode, Failure> {
@@ -121,7 +121,8 @@ fn in_short(stored: &kernel::Stored) -> serde_json::Value {
 fn build(places: &Places, choice: &KernelChoice, json: bool) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new();
     let lab = Lab::open(places)?;
-    let spec = spec(places, &choice.base, choice.flavour, &choice.series, &lab, &mut progress)?;
+    let spec =
+        spec(places, &choice.base, (choice.flavour, &choice.option), &choice.series, &lab, &mut progress)?;
     let runtime = Runtime::create()?;
     let build = obtain(&lab.kernels()?, &spec, &runtime.folder().join("builds"), &mut progress);
     progress.clear();
@@ -145,7 +146,8 @@ fn build(places: &Places, choice: &KernelChoice, json: bool) -> Result<ExitCode,
 fn config(places: &Places, choice: &KernelChoice) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new();
     let lab = Lab::open(places)?;
-    let spec = spec(places, &choice.base, choice.flavour, &choice.series, &lab, &mut progress)?;
+    let spec =
+        spec(places, &choice.base, (choice.flavour, &choice.option), &choice.series, &lab, &mut progress)?;
     let config = lab.kernels()?.config(&spec, &mut show(&mut progress)).map_err(of_kernel);
     progress.clear();
     match config? {
@@ -162,7 +164,8 @@ fn config(places: &Places, choice: &KernelChoice) -> Result<ExitCode, Failure> {
 fn reproduce(places: &Places, choice: &KernelChoice, json: bool) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new();
     let lab = Lab::open(places)?;
-    let spec = spec(places, &choice.base, choice.flavour, &choice.series, &lab, &mut progress)?;
+    let spec =
+        spec(places, &choice.base, (choice.flavour, &choice.option), &choice.series, &lab, &mut progress)?;
     let runtime = Runtime::create()?;
     let logs = runtime.folder().join("builds");
     let reproduction = lab.kernels()?.reproduce(&spec, &logs, &mut show(&mut progress)).map_err(of_kernel);
@@ -193,7 +196,8 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
 
 /// `assay __boot-folder`: links to what a guest of this base boots.
 pub(crate) fn boot_folder(places: &Places, base: String, folder: &Path) -> Result<ExitCode, Failure> {
-    let image = built(places, &KernelChoice { base, flavour: None, series: SeriesFlags::default() })?;
+    let image =
+        built(places, &KernelChoice { base, flavour: None, option: vec![], series: SeriesFlags::default() })?;
     let lab = Lab::open(places)?;
     let mut progress = Progress::new();
     let bench = lab.bench(Some(Purpose::Lab), &mut progress)?;
@@ -216,7 +220,14 @@ pub(crate) fn boot_folder(places: &Places, base: String, folder: &Path) -> Resul
 
 fn built(places: &Places, choice: &KernelChoice) -> Result<KernelImage, Failure> {
     let lab = Lab::open(places)?;
-    let spec = spec(places, &choice.base, choice.flavour, &choice.series, &lab, &mut Progress::new())?;
+    let spec = spec(
+        places,
+        &choice.base,
+        (choice.flavour, &choice.option),
+        &choice.series,
+        &lab,
+        &mut Progress::new(),
+    )?;
     lab.kernels()?.lookup(&spec).map_err(of_kernel)?.ok_or_else(|| {
         let series: String =
             choice.series.series.iter().map(|series| format!(" --series {series}")).collect();

@@ -11,6 +11,7 @@ mod bisect;
 mod builds;
 mod check;
 mod complete;
+mod crashed;
 mod debugger;
 mod doctor;
 mod escape;

@@ -27,8 +27,9 @@ use crate::{
 /// Which build the flags, the environment and the current folder name; none outside kernel trees, and where a base is
 /// asked for.
 pub(crate) fn folder(flags: &GuestFlags) -> Result<Option<BuildFolder>, Failure> {
-    // A flavour is a base's: a tree's kernel is what its own configuration says.
-    if flags.base.is_some() || flags.flavour.is_some() || !flags.series.is_empty() {
+    // Flavours and options are a base's: a tree's kernel is what its own configuration says.
+    if flags.base.is_some() || flags.flavour.is_some() || !flags.option.is_empty() || !flags.series.is_empty()
+    {
         return Ok(None);
     }
     let output = std::env::var_os("KBUILD_OUTPUT");

@@ -133,7 +133,8 @@ fn survived(complaint: &Complaint) -> Ending {
 }
 
 /// A complaint's first line, and its stack with lines of source.
-fn stack(complaint: &Complaint) -> Vec<String> {
+#[must_use]
+pub fn stack(complaint: &Complaint) -> Vec<String> {
     let mut text = vec![complaint.words.clone()];
     for frame in complaint.frames.iter().filter(|frame| frame.certain).take(EXCERPT_LINES) {
         let module = frame.module.as_ref().map(|module| format!(" [{module}]")).unwrap_or_default();

@@ -36,6 +36,7 @@ mod verdict;
 pub use assemble::{AssembleError, Evidence, assemble};
 pub use curve::{Curve, CurvePoint, CurveSide};
 pub use describe::{kernel_in_words, label, machine_in_words};
+pub use findings::stack;
 pub use history::{
     ArmLine, CompareError, Compared, ComparedSide, Comparing, Difference, Filter, GateLine, HISTORY_FORMAT,
     Refused, RunLine, RunList, RunState, Times, Trend, TrendGroup, TrendInput, TrendPoint, VersusGate,

@@ -3,14 +3,17 @@
 use std::{fs, io, path::Path};
 
 use crash::Symbols;
-use measure::{Complaint, CrashReport, KernelImage, TrialEnd};
+use measure::{Complaint, CrashReport, KernelImage};
 
-/// Reads the consoles that a trial left in `folder`. `image` is the kernel that its guests booted, `end` how it went. What
-/// is not read goes to `unavailable`.
-pub(crate) fn read(
+/// What kernels complained about on the consoles that guests left in `folder` (`GUEST.console.log`), with lines of source.
+/// `image` is the kernel that they booted, `crash` how one of them ended. What is not read goes to `unavailable`.
+///
+/// # Errors
+/// If the consoles cannot be read.
+pub fn complaints(
     folder: &Path,
     image: Option<&KernelImage>,
-    end: &TrialEnd,
+    crash: Option<&CrashReport>,
     unavailable: &mut Vec<String>,
 ) -> io::Result<Vec<Complaint>> {
     let mut consoles = Vec::new();
@@ -33,7 +36,7 @@ pub(crate) fn read(
         }
         complaints.extend(crash::read(&guest, &console));
     }
-    if let TrialEnd::Crashed { report, .. } = end {
+    if let Some(report) = crash {
         mark_fatal(&mut complaints, report);
     }
     decode(&mut complaints, image);
@@ -96,9 +99,8 @@ mod tests {
             title: "watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [busybox:43]".into(),
             excerpt: String::new(),
         };
-        let end = TrialEnd::Crashed { report, samples: vec![] };
         let mut unavailable = Vec::new();
-        let complaints = read(folder.path(), None, &end, &mut unavailable).expect("readable");
+        let complaints = complaints(folder.path(), None, Some(&report), &mut unavailable).expect("readable");
         assert!(unavailable.is_empty());
         assert_eq!(complaints.len(), 2);
         // No panic says so: it is the one for which the machine was ended.

@@ -8,6 +8,7 @@ mod execute;
 mod schedule;
 mod trial;
 
+pub use complaints::complaints;
 pub use event::Event;
 pub use execute::{Finish, KeepError, Keeper, RunError, Setup, execute};
 pub use schedule::{Trial, schedule};

@@ -77,9 +77,12 @@ pub(crate) async fn run_trial(
         }
     };
     record.took_seconds = started.elapsed().as_secs_f64();
-    record.complaints =
-        complaints::read(&folder, setup.images.get(&trial.arm), &record.end, &mut record.unavailable)
-            .map_err(|error| RunError::keep(trial)(Box::new(error)))?;
+    let crash = match &record.end {
+        TrialEnd::Crashed { report, .. } => Some(report),
+        _ => None,
+    };
+    record.complaints = complaints(&folder, setup.images.get(&trial.arm), crash, &mut record.unavailable)
+        .map_err(|error| RunError::keep(trial)(Box::new(error)))?;
     Ok(record)
 }
 

@@ -16,6 +16,10 @@ pub(crate) struct GuestFlags {
     /// What the base's kernel is built for: `debug` has KASAN, lockdep and more, takes 1 GiB at least and boots slower.
     #[arg(long, value_enum, conflicts_with_all = ["build", "make"])]
     pub(crate) flavour: Option<Flavour>,
+    /// An option of the base's kernel beyond its own configuration, as in a scenario's `config`: `LKDTM=y`, `NR_CPUS=8`. May be
+    /// given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = config_option, conflicts_with_all = ["build", "make"])]
+    pub(crate) option: Vec<plan::ConfigOption>,
     #[command(flatten)]
     pub(crate) series: SeriesFlags,
     /// Boot the kernel that is built in this folder: a kernel tree, or the output folder of `make O=` [default: the one that
@@ -37,6 +41,9 @@ pub(crate) struct GuestFlags {
     /// Memory in MiB.
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(128..=262_144))]
     pub(crate) memory: u32,
+    /// Keep the guest's console in this file [default: only a crash's, in `crashes/` of the results folder].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) console: Option<PathBuf>,
     /// An image that the guest gets as a read-only disk: `/dev/vdb`, the next one `/dev/vdc`. May be given up to eight times.
     #[arg(long, value_name = "FILE")]
     pub(crate) disk: Vec<PathBuf>,
@@ -51,6 +58,29 @@ pub(crate) struct GuestFlags {
     /// and no crash ends the guest.
     #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "attach")]
     pub(crate) gdb: Option<Gdb>,
+}
+
+/// `NAME=VALUE`, as in a `.config` without its prefix.
+pub(crate) fn config_option(text: &str) -> Result<plan::ConfigOption, String> {
+    use plan::ConfigValue::{Hex, Module, No, Number, Text, Yes};
+    let (name, value) = text.split_once('=').ok_or("NAME=y, m, n, a number or a text")?;
+    let name = name.strip_prefix("CONFIG_").unwrap_or(name);
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || !name.chars().all(is_name) {
+        return Err(format!("`{name}` is no name of an option"));
+    }
+    let number = || match value.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok().map(Hex),
+        None => value.parse().ok().map(Number),
+    };
+    let value = match value {
+        "y" => Yes,
+        "m" => Module,
+        "n" => No,
+        text if text.chars().any(char::is_control) => return Err("a control character in its value".into()),
+        text => number().unwrap_or_else(|| Text(text.trim_matches('"').to_owned())),
+    };
+    Ok(plan::ConfigOption { name: name.to_owned(), value })
 }
 
 /// `HOST[:GUEST][:rw]`.
@@ -181,6 +211,24 @@ mod tests {
     use machine::Access::{ReadOnly, ReadWrite};
 
     use super::*;
+
+    #[test]
+    fn an_option_is_as_in_a_configuration() {
+        let line = |text: &str| config_option(text).map(|option| option.to_string());
+        for (text, expected) in [
+            ("LKDTM=y", "CONFIG_LKDTM=y"),
+            ("CONFIG_TEST_LOCKUP=m", "CONFIG_TEST_LOCKUP=m"),
+            ("SMP=n", "# CONFIG_SMP is not set"),
+            ("NR_CPUS=8", "CONFIG_NR_CPUS=8"),
+            ("START=0x1f", "CONFIG_START=0x1f"),
+            ("CMDLINE=a b", "CONFIG_CMDLINE=\"a b\""),
+        ] {
+            assert_eq!(line(text).as_deref(), Ok(expected), "{text}");
+        }
+        for text in ["LKDTM", "=y", "A-B=y", "A=b\nCONFIG_C=y"] {
+            assert!(line(text).is_err(), "{text:?}");
+        }
+    }
 
     #[test]
     fn a_share_names_a_folder_a_place_and_what_may_be_done() {

@@ -94,7 +94,9 @@ Examples:
 
 Exit status:
   The command's own; 128 and the signal's number if one ended it; 124 if it outlived --deadline.
-  1    the kernel does not build or crashes; the console's report is printed
+  1    the kernel does not build, crashes, hangs or resets: what it died of is printed with its stack
+       decoded, and where its whole console was kept. What it complained of and survived is printed,
+       too, and leaves the status alone.
   2    the input is wrong, or the guest has no such command
   69   the machine could not do it
   130  stopped
@@ -113,7 +115,8 @@ Examples:
 
 Exit status:
   That of the shell or of the command.
-  1    the kernel does not build or crashes
+  1    the kernel does not build, crashes, hangs or resets: what it died of is printed with its stack
+       decoded, and where its whole console was kept
   2    the input is wrong
   69   the machine could not do it";
 

@@ -63,6 +63,9 @@ pub(crate) struct KernelChoice {
     /// What it is built for: `debug` has KASAN, lockdep and more.
     #[arg(long, value_enum)]
     pub(crate) flavour: Option<Flavour>,
+    /// An option beyond the base's own configuration, as in a scenario's `config`: `LKDTM=y`. May be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = super::config_option)]
+    pub(crate) option: Vec<plan::ConfigOption>,
     #[command(flatten)]
     pub(crate) series: SeriesFlags,
 }

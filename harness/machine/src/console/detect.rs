@@ -15,6 +15,16 @@ const LINE: usize = 1024;
 /// Warnings whose titles are kept.
 const WARNINGS: usize = 20;
 
+/// Reports that begin like a crash, and that the kernel goes on after: `crash` reads them when the boot is over.
+const SURVIVED: &[&str] = &[
+    "BUG: KASAN: ",
+    "BUG: KCSAN: ",
+    "BUG: KFENCE: ",
+    "BUG: KMSAN: ",
+    "BUG: Invalid wait context",
+    "BUG: sleeping function called from invalid context",
+];
+
 /// What a line begins with, after its time stamp, and what that means.
 const MARKS: &[(&str, CrashKind)] = &[
     // Of the panic that follows when the agent dies, these are the cause.
@@ -166,6 +176,9 @@ impl Detector {
 }
 
 fn judge(words: &str) -> Option<CrashKind> {
+    if SURVIVED.iter().any(|begin| words.starts_with(begin)) {
+        return None;
+    }
     let marked = MARKS.iter().find(|(mark, _)| words.starts_with(mark)).map(|(_, kind)| *kind);
     marked.or_else(|| {
         let stalled = STALLS.iter().any(|(begin, middle)| words.starts_with(begin) && words.contains(middle));

@@ -1,0 +1,40 @@
+//! The QEMU TCG plugin that counts every executed guest instruction: by address, vCPU and the kernel's context, user
+//! space by program, string instructions apart, in windows that the workload marks.
+//!
+//!     -plugin libinsncount.so,out=FILE,map=SYSTEM_MAP
+//!
+//! `out` is appended to whenever a window ends; `FORMAT.md` describes it and crate `profile` reads it. `map` is the
+//! `System.map` of the kernel that boots: from it come the addresses that tell contexts, programs and faults apart.
+//! `whole=on` counts from power-on to power-off as well, as window 0.
+//!
+//! One shared object serves QEMU 10.0 (plugin API 4) and 11.1 (API 7): [`api`] looks up what the process offers when it
+//! is loaded, and says then which version it is.
+//!
+//! # How a number comes about
+//! - A *callback at every block* adds one to the block's counter for the vCPU's current context ([`block`]). Inline
+//!   operations would be faster, but broke guests with two vCPUs in both versions of QEMU, and have no contexts.
+//! - What is *cut short* is taken back: at the entry of a fault's handler the interrupted instruction's address, which the
+//!   CPU has pushed, says how far the last block came ([`fault`]); and a block that touches a device in its middle is ended
+//!   there by QEMU, which runs the one instruction again in a block of its own ([`memory`]). So is one that changes
+//!   itself ([`vcpu`]).
+//! - The *context* follows the kernel's own `preempt_count`, at each instruction that can change its upper bits, and the
+//!   current task ([`memory`]).
+//! - *Marks* are no-ops with a magic number ([`mark`]).
+//!
+//! Needs `thread=single`, as icount does: all callbacks then come from one thread, and a second one is refused.
+//!
+//! Invariant: reads the guest, never writes to it.
+#![expect(unsafe_code, reason = "a plugin is called by C, through pointers")]
+
+mod api;
+mod block;
+mod decode;
+mod fault;
+mod mark;
+mod memory;
+mod output;
+mod plugin;
+mod program;
+mod symbols;
+mod translate;
+mod vcpu;

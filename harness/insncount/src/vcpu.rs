@@ -1,0 +1,229 @@
+//! What each vCPU is doing.
+
+use std::cell::UnsafeCell;
+
+use crate::{
+    block::Block,
+    program::{self, Counts},
+    symbols::Layout,
+};
+
+/// More than QEMU is given here.
+pub(crate) const MOST_VCPUS: usize = 64;
+
+/// Whose work the kernel does, as its `preempt_count` says (include/linux/preempt.h): from the instruction after the one
+/// that raised the counter. An interrupt's first instructions are thus its task's, as they are to the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum Context {
+    Task,
+    /// The CPU's idle task.
+    Idle,
+    Softirq,
+    Hardirq,
+    Nmi,
+}
+
+impl Context {
+    pub(crate) const ALL: [Self; 5] = [Self::Task, Self::Idle, Self::Softirq, Self::Hardirq, Self::Nmi];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Task => "task",
+            Self::Idle => "idle",
+            Self::Softirq => "softirq",
+            Self::Hardirq => "hardirq",
+            Self::Nmi => "nmi",
+        }
+    }
+
+    fn of(preempt_count: u32, is_idle: bool, layout: Layout) -> Self {
+        // In serving, as opposed to disabling, softirqs the count is odd.
+        const SOFTIRQ: u32 = 0x100;
+        match () {
+            () if preempt_count & layout.nmi != 0 => Self::Nmi,
+            () if preempt_count & layout.hardirq != 0 => Self::Hardirq,
+            () if preempt_count & SOFTIRQ != 0 => Self::Softirq,
+            () if is_idle => Self::Idle,
+            () => Self::Task,
+        }
+    }
+}
+
+/// One vCPU.
+#[derive(Debug)]
+pub(crate) struct Vcpu {
+    index: usize,
+    slot: usize,
+    last: Option<&'static Block>,
+    /// The block in which a string instruction began to iterate.
+    iterates: Option<&'static Block>,
+    /// Of the program whose user space runs here.
+    program: Option<&'static Counts>,
+    /// The current task's address, once one was switched to.
+    task: Option<u64>,
+    preempt_count: u32,
+    layout: Layout,
+    is_idle: bool,
+}
+
+impl Vcpu {
+    const fn new(index: usize) -> Self {
+        // Until a first task is seen to run, it is the one that boots, which becomes the idle task.
+        Self {
+            index,
+            slot: slot(index, Context::Idle),
+            last: None,
+            iterates: None,
+            program: None,
+            task: None,
+            preempt_count: 0,
+            layout: Layout::CLASSIC,
+            is_idle: true,
+        }
+    }
+
+    /// Which of a block's counters is this vCPU's in its present context.
+    pub(crate) fn slot(&self) -> usize {
+        self.slot
+    }
+
+    /// The block that was begun last.
+    pub(crate) fn last(&self) -> Option<&'static Block> {
+        self.last
+    }
+
+    pub(crate) fn set_last(&mut self, block: &'static Block) {
+        self.last = Some(block);
+    }
+
+    /// A string instruction has done an iteration in this block.
+    pub(crate) fn set_iterates(&mut self, block: &'static Block) {
+        self.iterates = Some(block);
+    }
+
+    /// An instruction that stores and is a block by itself begins.
+    ///
+    /// Where a store would change the very block it is in, as when the kernel patches its `memcpy` by `memcpy`, QEMU
+    /// abandons the block before it and begins again with the instruction alone (accel/tcg/tb-maint.c, "precise SMC"). An
+    /// instruction that is not reached from the end of the block it is in was reached that way.
+    pub(crate) fn enter_alone(&mut self, block: &'static Block) {
+        let began_in = self.iterates.take();
+        if let Some(last) = self.last
+            && !std::ptr::eq(last, block)
+            && let Some(position) = last.position(block.start())
+        {
+            let reached = if block.strings() == 1 {
+                // After its first iteration it is, from itself.
+                began_in.is_some_and(|began_in| std::ptr::eq(began_in, last))
+            } else {
+                last.may_go_to(block.start())
+            };
+            if !reached {
+                self.correct(last, position, -1);
+            }
+        }
+        self.enter(block);
+    }
+
+    /// What user space runs here.
+    pub(crate) fn program(&mut self) -> &'static Counts {
+        self.program.get_or_insert_with(|| program::before_tasks(self.index))
+    }
+
+    /// From now on user space here is this program's.
+    pub(crate) fn set_program(&mut self, name: [u8; program::NAME]) {
+        self.is_idle = name.starts_with(b"swapper/");
+        self.program = Some(program::find(name, self.index));
+        self.settle();
+    }
+
+    pub(crate) fn task(&self) -> Option<u64> {
+        self.task
+    }
+
+    pub(crate) fn set_task(&mut self, task: u64) {
+        self.task = Some(task);
+    }
+
+    pub(crate) fn set_preempt_count(&mut self, count: u32, layout: Layout) {
+        (self.preempt_count, self.layout) = (count, layout);
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        self.slot = slot(self.index, Context::of(self.preempt_count, self.is_idle, self.layout));
+    }
+
+    /// Counts one execution of the whole block.
+    pub(crate) fn enter(&mut self, block: &'static Block) {
+        if block.is_user() {
+            self.program().add(block.plain(), block.strings());
+        } else {
+            block.add(self.slot);
+        }
+        self.last = Some(block);
+    }
+
+    /// Corrects what was counted of a block, from its instruction `from` on.
+    pub(crate) fn correct(&mut self, block: &Block, from: usize, by: i64) {
+        if block.is_user() {
+            let (plain, strings) = block.tail(from);
+            self.program().correct(plain * by, strings * by);
+        } else {
+            block.correct(self.slot, from, by);
+        }
+    }
+}
+
+/// Where a block's counter for a vCPU and a context is.
+pub(crate) const fn slot(vcpu: usize, context: Context) -> usize {
+    vcpu * Context::ALL.len() + context as usize
+}
+
+struct Vcpus(UnsafeCell<[Vcpu; MOST_VCPUS]>);
+
+// SAFETY: used by the one thread that callbacks come from, which `plugin` makes sure of.
+unsafe impl Sync for Vcpus {}
+
+static VCPUS: Vcpus = Vcpus(UnsafeCell::new({
+    let mut vcpus = [const { Vcpu::new(0) }; MOST_VCPUS];
+    let mut index = 0;
+    while index < MOST_VCPUS {
+        vcpus[index] = Vcpu::new(index);
+        index += 1;
+    }
+    vcpus
+}));
+
+/// The vCPU whose callback is running.
+///
+/// # Safety
+/// Only in a callback, once in each, with the number that QEMU gave.
+#[inline]
+pub(crate) unsafe fn vcpu(index: u32) -> &'static mut Vcpu {
+    debug_assert!((index as usize) < MOST_VCPUS, "`plugin` refuses more");
+    // SAFETY: the caller's promise; `plugin` refuses machines with more.
+    unsafe { &mut *VCPUS.0.get().cast::<Vcpu>().add(index as usize) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_context_is_what_preempt_count_says() {
+        let of = |count, is_idle| Context::of(count, is_idle, Layout::CLASSIC);
+        assert_eq!(of(0, false), Context::Task);
+        assert_eq!(of(0x8000_0001, false), Context::Task, "preemption is disabled");
+        assert_eq!(of(0x200, false), Context::Task, "softirqs are disabled");
+        assert_eq!(of(0, true), Context::Idle);
+        assert_eq!(of(0x100, true), Context::Softirq);
+        assert_eq!(of(0x1_0100, false), Context::Hardirq);
+        assert_eq!(of(0x11_0000, false), Context::Nmi);
+        let of = |count| Context::of(count, false, Layout::WITH_DISABLE_COUNT);
+        assert_eq!(of(0xff_0001), Context::Task, "interrupts are disabled");
+        assert_eq!(of(0x100_0100), Context::Hardirq);
+        assert_eq!(of(0x1100_0000), Context::Nmi);
+    }
+}

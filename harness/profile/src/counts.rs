@@ -1,0 +1,329 @@
+//! The file of counts.
+
+use serde::{Deserialize, Deserializer};
+
+use crate::Class;
+
+/// The newest version that is understood.
+const VERSION: u32 = 1;
+
+/// Whose work the kernel did, as its `preempt_count` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Context {
+    /// System calls, faults, kernel threads.
+    Task,
+    /// The CPU's idle task.
+    Idle,
+    /// A softirq is served. Code that only disables softirqs is not in here.
+    Softirq,
+    /// An interrupt is served.
+    Hardirq,
+    /// A non-maskable interrupt is served.
+    Nmi,
+}
+
+impl Context {
+    /// All of them, in the order of tables.
+    pub const ALL: [Self; 5] = [Self::Task, Self::Softirq, Self::Hardirq, Self::Nmi, Self::Idle];
+
+    /// As it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Task => "task",
+            Self::Idle => "idle",
+            Self::Softirq => "softirq",
+            Self::Hardirq => "hardirq",
+            Self::Nmi => "nmi",
+        }
+    }
+}
+
+/// A whole file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// How many vCPUs the machine had.
+    pub vcpus: u32,
+    /// In the order in which they ended.
+    pub windows: Vec<Window>,
+    /// The machine ended within this window: nothing is known of it.
+    pub unfinished: Option<u64>,
+    /// QEMU ended by itself. Without it the file ends somewhere, and so does the last window.
+    pub powered_off: bool,
+}
+
+/// What was executed in one window.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// The number that the workload gave it.
+    pub number: u64,
+    /// Kernel code.
+    pub code: Vec<Code>,
+    /// String instructions of the kernel, which are in `code` as well.
+    pub strings: Vec<StringCounts>,
+    /// User space.
+    pub programs: Vec<Program>,
+    /// All instructions, as TCG counts them: the sum of everything above but `strings`.
+    pub executed: u64,
+    /// What makes the counts doubtful.
+    pub oddities: Vec<String>,
+}
+
+/// A stretch of kernel code without a gap, executed by one vCPU in one context.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Code {
+    /// Which vCPU.
+    pub vcpu: u32,
+    /// In which context.
+    pub context: Context,
+    /// The first instruction's address.
+    #[serde(deserialize_with = "address")]
+    pub at: u64,
+    /// Bytes of each instruction.
+    pub length: Vec<u8>,
+    /// What each does.
+    pub class: Vec<Class>,
+    /// How often each was executed. Iterations of string instructions count, and the pass that finds nothing left to do.
+    pub count: Vec<u64>,
+}
+
+impl Code {
+    /// Each instruction: its address, its class, how often it was executed.
+    pub fn instructions(&self) -> impl Iterator<Item = (u64, Class, u64)> + '_ {
+        let addresses = self.length.iter().scan(self.at, |next, length| {
+            let address = *next;
+            *next = next.wrapping_add((*length).into());
+            Some(address)
+        });
+        addresses.zip(&self.class).zip(&self.count).map(|((address, class), count)| (address, *class, *count))
+    }
+}
+
+/// A string instruction of the kernel on one vCPU in one context.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StringCounts {
+    /// Which vCPU.
+    pub vcpu: u32,
+    /// In which context.
+    pub context: Context,
+    /// Its address.
+    #[serde(deserialize_with = "address")]
+    pub at: u64,
+    /// Such as `rep movsb`.
+    pub name: String,
+    /// Bytes of an element.
+    pub element: u8,
+    /// Accesses of elements: one an iteration, two where strings are compared.
+    pub accesses: u64,
+}
+
+impl StringCounts {
+    /// Iterations that did something.
+    #[must_use]
+    pub fn iterations(&self) -> u64 {
+        if self.name.contains("cmps") { self.accesses / 2 } else { self.accesses }
+    }
+
+    /// Bytes that were copied, set, read or compared.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.iterations() * u64::from(self.element)
+    }
+}
+
+/// The user space of all tasks of one name on one vCPU.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Program {
+    /// Which vCPU.
+    pub vcpu: u32,
+    /// The tasks' name, at most 15 bytes; `(boot)` before there were tasks.
+    pub name: String,
+    /// Instructions that are no string instructions.
+    pub insns: u64,
+    /// Passes through string instructions: iterations, and those that find nothing left to do.
+    pub string_passes: u64,
+    /// Bytes that they handled.
+    pub string_bytes: u64,
+}
+
+/// Why a file is not understood.
+#[derive(Debug, thiserror::Error)]
+pub enum CountsError {
+    /// No file of the plugin's.
+    #[error("no file of instruction counts: it begins with `{begins}`")]
+    Foreign {
+        /// Its first characters.
+        begins: String,
+    },
+    /// A later Assay's.
+    #[error("instruction counts of version {found}; up to {VERSION} is understood")]
+    Newer {
+        /// Its version.
+        found: u32,
+    },
+    /// Damaged or cut off.
+    #[error("line {line} of the instruction counts")]
+    Line {
+        /// From 1.
+        line: usize,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A line where it does not belong, or lists of different lengths.
+    #[error("line {line} of the instruction counts: {problem}")]
+    Inconsistent {
+        /// From 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct Header {
+    version: u32,
+    vcpus: u32,
+}
+
+#[derive(Deserialize)]
+struct End {
+    window: u64,
+    executed: u64,
+    oddities: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Insncount(Header),
+    Begin(u64),
+    Code(Code),
+    String(StringCounts),
+    Program(Program),
+    End(End),
+    Unfinished(u64),
+    PoweredOff(bool),
+}
+
+impl Counts {
+    /// Understands a file.
+    ///
+    /// # Errors
+    /// If it is another kind of file, newer, damaged, or if the rows of a window do not add up to what the plugin says it
+    /// counted. A window without its end, since QEMU was killed, is left out.
+    pub fn read(text: &str) -> Result<Self, CountsError> {
+        let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
+        let foreign = || CountsError::Foreign { begins: text.chars().take(40).collect() };
+        let Some(Ok(Line::Insncount(header))) = lines.next().map(|(_, line)| serde_json::from_str(line))
+        else {
+            return Err(foreign());
+        };
+        if header.version > VERSION {
+            return Err(CountsError::Newer { found: header.version });
+        }
+        let mut counts = Self { vcpus: header.vcpus, windows: vec![], unfinished: None, powered_off: false };
+        let mut open: Option<Window> = None;
+        let mut lines = lines.peekable();
+        while let Some((number, line)) = lines.next() {
+            let inconsistent = |problem: String| CountsError::Inconsistent { line: number, problem };
+            let line = match serde_json::from_str(line) {
+                Ok(line) => line,
+                // QEMU was killed while it wrote.
+                Err(_) if lines.peek().is_none() && !text.ends_with('\n') => break,
+                Err(source) => return Err(CountsError::Line { line: number, source }),
+            };
+            match (line, &mut open) {
+                (Line::Begin(number), None) => open = Some(Window { number, ..Window::default() }),
+                (Line::Code(code), Some(window)) => {
+                    if code.length.len() != code.count.len() || code.class.len() != code.count.len() {
+                        return Err(inconsistent("lists of different lengths".to_owned()));
+                    }
+                    window.code.push(code);
+                }
+                (Line::String(string), Some(window)) => window.strings.push(string),
+                (Line::Program(program), Some(window)) => window.programs.push(program),
+                (Line::End(end), Some(window)) => {
+                    (window.executed, window.oddities) = (end.executed, end.oddities);
+                    let sum = window.sum();
+                    if window.number != end.window || sum != end.executed {
+                        return Err(inconsistent(format!(
+                            "window {} has {sum} instructions, and ends as window {} with {}",
+                            window.number, end.window, end.executed
+                        )));
+                    }
+                    counts.windows.extend(open.take());
+                }
+                (Line::Unfinished(number), None) => counts.unfinished = Some(number),
+                (Line::PoweredOff(powered_off), None) => counts.powered_off = powered_off,
+                _ => return Err(inconsistent("it does not belong here".to_owned())),
+            }
+        }
+        Ok(counts)
+    }
+}
+
+impl Window {
+    fn sum(&self) -> u64 {
+        let code = self.code.iter().flat_map(|code| &code.count).sum::<u64>();
+        let programs = self.programs.iter().map(|program| program.insns + program.string_passes).sum::<u64>();
+        code + programs
+    }
+}
+
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+    let digits = text.strip_prefix("0x").unwrap_or(&text);
+    u64::from_str_radix(digits, 16).map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = r#"{"insncount":{"version":1,"plugin_api":7,"vcpus":1,"whole":false}}"#;
+    const WINDOW: &str = r#"{"begin":1}
+{"code":{"vcpu":0,"context":"softirq","at":"0xffffffff81002530","length":[4,1],"class":[0,4],"count":[43,42]}}
+{"string":{"vcpu":0,"context":"task","at":"0xffffffff819905db","name":"rep stosb","element":1,"accesses":98}}
+{"program":{"vcpu":0,"name":"init","insns":10,"string_passes":3,"string_bytes":2}}
+{"end":{"window":1,"executed":98,"oddities":[]}}
+"#;
+
+    #[test]
+    fn a_window_is_read_as_it_was_written() {
+        let counts = Counts::read(&format!("{HEADER}\n{WINDOW}{{\"powered_off\":true}}\n")).unwrap();
+        assert!(counts.powered_off);
+        let [window] = &counts.windows[..] else { panic!("{counts:?}") };
+        assert_eq!(window.executed, 98);
+        let instructions: Vec<_> = window.code[0].instructions().collect();
+        assert_eq!(
+            instructions,
+            [(0xffff_ffff_8100_2530, Class(0), 43), (0xffff_ffff_8100_2534, Class(4), 42)]
+        );
+        assert_eq!(window.strings[0].bytes(), 98);
+    }
+
+    #[test]
+    fn what_was_cut_off_is_left_out_and_what_does_not_add_up_is_refused() {
+        let cut = format!("{HEADER}\n{WINDOW}{}", WINDOW.split_at(120).0);
+        let counts = Counts::read(&cut).unwrap();
+        assert_eq!(counts.windows.len(), 1);
+        assert!(!counts.powered_off);
+        let wrong = format!("{HEADER}\n{}", WINDOW.replace("42]", "41]"));
+        assert!(Counts::read(&wrong).unwrap_err().to_string().contains("has 97 instructions"));
+        let damaged = format!("{HEADER}\n{}", WINDOW.replace("\"count\"", "\"cuont\""));
+        assert!(matches!(Counts::read(&damaged), Err(CountsError::Line { line: 3, .. })));
+    }
+
+    #[test]
+    fn other_files_and_newer_ones_are_refused() {
+        assert!(matches!(Counts::read("hello"), Err(CountsError::Foreign { .. })));
+        assert!(matches!(Counts::read(""), Err(CountsError::Foreign { .. })));
+        let newer = HEADER.replace("\"version\":1", "\"version\":2");
+        assert!(matches!(Counts::read(&newer), Err(CountsError::Newer { found: 2 })));
+    }
+}

@@ -31,7 +31,9 @@ pub(crate) fn install(prefix: Option<PathBuf>) -> Result<()> {
     };
     setup::build()?;
     let built = run::assay();
-    let programs = [built.clone(), built.with_file_name("assay-agent")];
+    let beside = setup::GUEST_PROGRAMS.into_iter().chain(["libinsncount.so"]);
+    let programs: Vec<_> =
+        std::iter::once(built.clone()).chain(beside.map(|name| built.with_file_name(name))).collect();
     for line in place(&prefix, &programs, &run::top())? {
         println!("{line}");
     }

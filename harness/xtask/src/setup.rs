@@ -67,20 +67,26 @@ pub(crate) fn packages(packages: &[(&str, &str)]) -> Result<()> {
     Ok(())
 }
 
-/// Builds `assay`, and beside it the static agent that boots in its guests.
+/// What runs in guests, linked statically.
+pub(crate) const GUEST_PROGRAMS: [&str; 2] = ["assay-agent", "assay-mark"];
+
+/// Builds `assay`, and beside it the plugin that QEMU loads to count instructions and the programs that run in guests.
 pub(crate) fn build() -> Result<()> {
     const TARGET: &str = "x86_64-unknown-linux-gnu";
     // Where a position-independent executable relocates itself, the agent would do so at every boot, under emulation.
     const FLAGS: &str = r#"["-C", "target-feature=+crt-static", "-C", "relocation-model=static"]"#;
-    run::cargo().args(["build", "--release", "--locked", "-p", "cli"]).ok()?;
+    run::cargo().args(["build", "--release", "--locked", "-p", "cli", "-p", "insncount"]).ok()?;
     run::cargo()
-        .args(["build", "--profile", "guest", "--locked", "-p", "agent", "--target", TARGET, "--config"])
+        .args(["build", "--profile", "guest", "--locked", "-p", "agent", "-p", "mark", "--target"])
+        .args([TARGET, "--config"])
         .args([format!("target.{TARGET}.rustflags={FLAGS}")])
         .ok()?;
-    let agent = run::target().join(TARGET).join("guest/assay-agent");
-    let beside = run::target().join("release/assay-agent");
-    let unfinished = beside.with_extension("unfinished");
-    fs::copy(&agent, &unfinished).with_context(|| format!("copying {}", agent.display()))?;
-    fs::rename(&unfinished, &beside).with_context(|| format!("publishing {}", beside.display()))?;
+    for program in GUEST_PROGRAMS {
+        let built = run::target().join(TARGET).join("guest").join(program);
+        let beside = run::target().join("release").join(program);
+        let unfinished = beside.with_extension("unfinished");
+        fs::copy(&built, &unfinished).with_context(|| format!("copying {}", built.display()))?;
+        fs::rename(&unfinished, &beside).with_context(|| format!("publishing {}", beside.display()))?;
+    }
     Ok(())
 }

@@ -46,14 +46,9 @@ pub enum BootImageError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A path does not fit the archive.
-    #[error("`{path}` does not fit an initramfs: {reason}")]
-    Archive {
-        /// The path within the archive.
-        path: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
+    /// A file does not fit the initramfs.
+    #[error(transparent)]
+    Archive(#[from] cpio::ArchiveError),
     /// A manifest could not be put into words.
     #[error("writing the manifest {}", path.display())]
     Manifest {

@@ -7,12 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use cpio::Archive;
 use serde::{Deserialize, Serialize};
 use subprocess::Supervisor;
 
 use crate::{
     BootImageError, KernelModules,
-    cpio::Archive,
     error::At,
     modules::{self, Module, ModuleFile},
     shelf::{Shelf, digest},
@@ -107,7 +107,7 @@ fn archive(agent: &[u8], modules: &[Module]) -> Result<Vec<u8>, BootImageError> 
     if !modules.is_empty() {
         archive.file("modules/order", 0o644, order.as_bytes())?;
     }
-    archive.finish()
+    Ok(archive.finish())
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@
 //!
 //! Invariant: knows no machine and no workload.
 
-mod cpio;
 mod erofs;
 mod error;
 mod folder_disk;

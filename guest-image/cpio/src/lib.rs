@@ -1,8 +1,21 @@
 //! Writing an initramfs: the `newc` format of Documentation/driver-api/early-userspace/buffer-format.rst.
 //!
-//! The bytes depend on what is put in alone: no times, no owners, numbers in order.
+//! The bytes depend on what is put in alone: no times, no owners, numbers in order. Archives may stand one after the
+//! other in one file: the kernel unpacks them all.
+//!
+//! Invariant: knows nothing of what it packs.
 
-use crate::BootImageError;
+#![deny(missing_docs)]
+
+/// A file that has no place in an archive.
+#[derive(Debug, thiserror::Error)]
+#[error("`{path}` cannot be put into an initramfs: {reason}")]
+pub struct ArchiveError {
+    /// Its path in the archive.
+    path: String,
+    /// Why not.
+    reason: &'static str,
+}
 
 const MAGIC: &str = "070701";
 const END: &str = "TRAILER!!!";
@@ -14,41 +27,41 @@ const CHARACTER_DEVICE: u32 = 0o020_000;
 
 /// An archive in the making.
 #[derive(Debug, Default)]
-pub(crate) struct Archive {
+pub struct Archive {
     bytes: Vec<u8>,
     entries: u32,
 }
 
 impl Archive {
     /// Adds a folder. Its parents must have been added before: the kernel makes none.
-    pub(crate) fn folder(&mut self, path: &str) -> Result<(), BootImageError> {
+    ///
+    /// # Errors
+    /// If the path is not one below the root, or too long, or the content has 4 GiB or more.
+    pub fn folder(&mut self, path: &str) -> Result<(), ArchiveError> {
         self.entry(path, FOLDER | 0o755, &[], (0, 0))
     }
 
     /// Adds a file with these permission bits.
-    pub(crate) fn file(
-        &mut self,
-        path: &str,
-        permissions: u32,
-        content: &[u8],
-    ) -> Result<(), BootImageError> {
+    ///
+    /// # Errors
+    /// If the path is not one below the root, or too long, or the content has 4 GiB or more.
+    pub fn file(&mut self, path: &str, permissions: u32, content: &[u8]) -> Result<(), ArchiveError> {
         self.entry(path, FILE | permissions, content, (0, 0))
     }
 
     /// Adds a character device, for root alone.
-    pub(crate) fn character_device(
-        &mut self,
-        path: &str,
-        major: u32,
-        minor: u32,
-    ) -> Result<(), BootImageError> {
+    ///
+    /// # Errors
+    /// If the path is not one below the root, or too long, or the content has 4 GiB or more.
+    pub fn character_device(&mut self, path: &str, major: u32, minor: u32) -> Result<(), ArchiveError> {
         self.entry(path, CHARACTER_DEVICE | 0o600, &[], (major, minor))
     }
 
     /// The whole archive.
-    pub(crate) fn finish(mut self) -> Result<Vec<u8>, BootImageError> {
-        self.entry(END, 0, &[], (0, 0))?;
-        Ok(self.bytes)
+    #[must_use]
+    pub fn finish(mut self) -> Vec<u8> {
+        self.append(END, 0, &[], [0, END.len() + 1], (0, 0));
+        self.bytes
     }
 
     fn entry(
@@ -57,18 +70,26 @@ impl Archive {
         mode: u32,
         content: &[u8],
         device: (u32, u32),
-    ) -> Result<(), BootImageError> {
-        let refused = |reason| BootImageError::Archive { path: path.to_owned(), reason };
+    ) -> Result<(), ArchiveError> {
+        let refused = |reason| ArchiveError { path: path.to_owned(), reason };
         if path.is_empty() || path.starts_with('/') || path.split('/').any(|part| part == "..") {
             return Err(refused("not a path below the root"));
         }
-        let size = u32::try_from(content.len()).map_err(|_too_large| refused("larger than 4 GiB"))?;
-        let name_size = u32::try_from(path.len() + 1).map_err(|_too_large| refused("too long a path"))?;
+        let sizes = [content.len(), path.len() + 1];
+        for (size, reason) in sizes.into_iter().zip(["larger than 4 GiB", "too long a path"]) {
+            u32::try_from(size).map_err(|_too_large| refused(reason))?;
+        }
+        self.append(path, mode, content, sizes, device);
+        Ok(())
+    }
+
+    fn append(&mut self, path: &str, mode: u32, content: &[u8], sizes: [usize; 2], device: (u32, u32)) {
         self.entries += 1;
-        let [owner, group, links, time, checksum] = [0, 0, 1, 0, 0];
-        let (major, minor) = device;
-        let fields =
-            [self.entries, mode, owner, group, links, time, size, 0, 0, major, minor, name_size, checksum];
+        let [size, name_size] = sizes;
+        // The numbers of the header: inode, mode, owner, group, links, time, size, device, special device, name, checksum.
+        let [inode, mode, major, minor] =
+            [self.entries, mode, device.0, device.1].map(|field| field as usize);
+        let fields = [inode, mode, 0, 0, 1, 0, size, 0, 0, major, minor, name_size, 0];
         self.bytes.extend_from_slice(MAGIC.as_bytes());
         for field in fields {
             self.bytes.extend_from_slice(format!("{field:08x}").as_bytes());
@@ -78,7 +99,6 @@ impl Archive {
         self.pad();
         self.bytes.extend_from_slice(content);
         self.pad();
-        Ok(())
     }
 
     /// Names and contents start at multiples of four bytes.
@@ -134,7 +154,7 @@ mod tests {
         archive.character_device("dev/console", 5, 1).unwrap();
         archive.file("init", 0o755, b"odd").unwrap();
         archive.file("empty", 0o644, b"").unwrap();
-        archive.finish().unwrap()
+        archive.finish()
     }
 
     #[test]

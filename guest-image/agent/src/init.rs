@@ -9,7 +9,14 @@ mod port;
 mod root;
 mod uevents;
 
-use std::{fs, fs::File, io, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    fs,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use nix::{
     errno::Errno,
@@ -17,7 +24,7 @@ use nix::{
     unistd::{ForkResult, Pid, fork, sethostname},
 };
 
-use self::root::Root;
+use self::{root::Root, uevents::Uevents};
 use crate::{
     console,
     serve::{self, Role},
@@ -52,6 +59,8 @@ pub(crate) enum BootError {
     Loopback { source: io::Error },
     #[error("opening the port {}", path.display())]
     Port { path: PathBuf, source: io::Error },
+    #[error("opening the script")]
+    Script { source: io::Error },
     #[error("forking")]
     Fork { source: io::Error },
 }
@@ -85,12 +94,12 @@ impl Asked {
 
 /// Brings the machine up and stays as its PID 1. Returns only if that cannot go on; the kernel then panics.
 pub(crate) fn run() -> ExitCode {
-    match boot().and_then(|Booted { port, unfit }| {
+    match boot().and_then(|booted| {
         // SAFETY: there is one thread, so no lock or half-done work of another is copied into the child.
         match unsafe { fork() }.map_err(|errno| BootError::Fork { source: errno.into() })? {
-            ForkResult::Child => Ok(answer(port, unfit.as_deref())),
+            ForkResult::Child => Ok(answer(booted)),
             ForkResult::Parent { child } => {
-                drop(port);
+                drop(booted);
                 Ok(reap(child))
             }
         }
@@ -105,9 +114,17 @@ pub(crate) fn run() -> ExitCode {
 
 /// A machine that is up.
 struct Booted {
-    port: File,
+    way: Way,
     /// Why it is not what it was made for: its kernel's doing, which the host is told in these words.
     unfit: Option<String>,
+}
+
+/// To the host.
+enum Way {
+    /// It is open.
+    Open(File),
+    /// First this is played. Only then is a port opened, which would be heard of on the other side.
+    Script { script: File, port: Option<String>, events: Uevents },
 }
 
 fn boot() -> Result<Booted, BootError> {
@@ -116,7 +133,13 @@ fn boot() -> Result<Booted, BootError> {
     let command_line =
         fs::read_to_string("/proc/cmdline").map_err(|source| BootError::CommandLine { source })?;
     let asked = Asked::parse(&command_line);
-    let events = uevents::Uevents::open()?;
+    // While the initramfs is in sight.
+    let script = match File::open(Path::new("/").join(protocol::SCRIPT_FILE)) {
+        Ok(script) => Some(script),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(source) => return Err(BootError::Script { source }),
+    };
+    let events = Uevents::open()?;
     modules::load()?;
     let entered = asked.root.as_ref().map_or(Ok(()), |root| root::enter(root, &events));
     let unfit = match entered {
@@ -131,28 +154,38 @@ fn boot() -> Result<Booted, BootError> {
     // Tools report it; a guest without a name is the same guest.
     let _ = sethostname("guest");
     loopback::up().map_err(|source| BootError::Loopback { source })?;
-    let port = port::open(asked.port.as_deref(), &events)?;
-    Ok(Booted { port, unfit })
+    let way = match script {
+        Some(script) if unfit.is_none() => Way::Script { script, port: asked.port, events },
+        _ => Way::Open(port::open(asked.port.as_deref(), &events)?),
+    };
+    Ok(Booted { way, unfit })
 }
 
 /// The child: the agent proper.
-fn answer(port: File, unfit: Option<&str>) -> ExitCode {
-    if let Some(why) = unfit {
-        return serve::unfit(port, why);
-    }
+fn answer(Booted { way, unfit }: Booted) -> ExitCode {
     // SAFETY: there is still one thread; nothing else reads the environment.
     unsafe {
         std::env::set_var("PATH", PATH);
         std::env::set_var("HOME", "/root");
         std::env::set_var("LC_ALL", "C");
     }
-    match port.try_clone() {
-        Ok(reader) => serve::serve(reader, port, Role::Init),
-        Err(error) => {
-            console::say_error("duplicating the port's descriptor", &error);
-            ExitCode::FAILURE
+    match (way, unfit) {
+        (Way::Open(port), Some(why)) => serve::unfit(port, &why),
+        (Way::Open(port), None) => match both_ways(port) {
+            Ok((reader, writer)) => serve::serve(reader, writer, Role::Init),
+            Err(error) => {
+                console::say_error("duplicating the port's descriptor", &error);
+                ExitCode::FAILURE
+            }
+        },
+        (Way::Script { script, port, events }, _) => {
+            serve::play(script, || both_ways(port::open(port.as_deref(), &events).map_err(io::Error::other)?))
         }
     }
+}
+
+fn both_ways(port: File) -> io::Result<(File, File)> {
+    Ok((port.try_clone()?, port))
 }
 
 /// The parent: collects orphans until the agent itself ends. Then returns, and the kernel panics over its lost init:

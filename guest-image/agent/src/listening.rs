@@ -1,15 +1,15 @@
-//! Waiting until something listens.
+//! Waiting until something listens, and until a file reads as it should.
 
 use std::{
     fs, io, thread,
     time::{Duration, Instant},
 };
 
-use protocol::{Listen, Transport};
+use protocol::{Listen, Transport, WaitFile};
 
 use crate::namespace;
 
-/// Between two looks at the kernel's tables.
+/// Between two looks at the kernel's tables and files.
 const INTERVAL: Duration = Duration::from_millis(4);
 
 /// Waits until a socket listens (TCP) or is bound and unconnected (UDP), of either IP version. The tables are read
@@ -28,6 +28,29 @@ pub(crate) fn wait(listen: &Listen) -> Result<(), String> {
             return Err(format!("nothing listens on {transport:?} port {port} after {deadline_ms} ms"));
         }
         // The kernel announces no socket that starts to listen. Nobody unparks this thread.
+        thread::park_timeout(INTERVAL);
+    }
+}
+
+/// Waits until a file reads as it should. What is below /proc and /sys tells nobody that it has changed.
+pub(crate) fn wait_file(awaited: &WaitFile) -> Result<(), String> {
+    let WaitFile { netns, path, content, deadline_ms } = awaited;
+    if let Some(name) = netns {
+        namespace::enter(name)?;
+    }
+    let deadline = Instant::now() + Duration::from_millis(*deadline_ms);
+    loop {
+        let read = fs::read_to_string(path);
+        if read.as_ref().is_ok_and(|text| text.trim_end() == content) {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            let last = match read {
+                Ok(text) => format!("it reads `{}`", text.trim_end()),
+                Err(error) => error.to_string(),
+            };
+            return Err(format!("{path} is not `{content}` after {deadline_ms} ms: {last}"));
+        }
         thread::park_timeout(INTERVAL);
     }
 }
@@ -119,6 +142,26 @@ mod tests {
         client.connect(server.local_addr().unwrap()).unwrap();
         let port = client.local_addr().unwrap().port();
         assert!(wait(&Listen { netns: None, transport: Transport::Udp, port, deadline_ms: 10 }).is_err());
+    }
+
+    #[test]
+    fn a_file_is_awaited_until_it_reads_as_it_should() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("carrier");
+        let path = path.to_str().unwrap().to_owned();
+        let awaited =
+            |deadline_ms| WaitFile { netns: None, path: path.clone(), content: "1".into(), deadline_ms };
+        assert!(wait_file(&awaited(5)).unwrap_err().ends_with("No such file or directory (os error 2)"));
+        fs::write(&path, "0\n").unwrap();
+        assert_eq!(
+            wait_file(&awaited(5)).unwrap_err(),
+            format!("{path} is not `1` after 5 ms: it reads `0`")
+        );
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| wait_file(&awaited(10_000)));
+            fs::write(&path, "1\n").unwrap();
+            waiting.join().unwrap().unwrap();
+        });
     }
 
     #[test]

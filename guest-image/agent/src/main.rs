@@ -16,6 +16,7 @@ mod leader;
 mod listening;
 mod namespace;
 mod pattern;
+mod played;
 mod power;
 mod program;
 mod pump;

@@ -1,14 +1,14 @@
 //! The conversation: one request after another, each answered on its own.
 
 use std::{
-    io::{BufReader, Read, Write},
+    io::{self, BufReader, Read, Write},
     process::ExitCode,
     sync::Arc,
     thread,
 };
 
 use nix::{sys::utsname::uname, time::ClockId};
-use protocol::{FrameError, FromAgent, Id, Moment, ToAgent, VERSION};
+use protocol::{FrameError, FromAgent, Id, Moment, Step, ToAgent, VERSION};
 
 use crate::{
     EXIT_BROKEN, EXIT_CLOSED, console, exec,
@@ -34,16 +34,58 @@ pub(crate) fn serve(reader: impl Read, writer: impl Write + Send + 'static, role
     let session = Arc::new(Session::new(writer));
     match ready() {
         Ok(ready) => session.send(&ready),
-        Err(errno) => {
-            console::say_error("reading the kernel's release and uptime", &errno);
-            return ExitCode::from(EXIT_BROKEN);
+        Err(errno) => return unready(&errno),
+    }
+    answer(reader, &session, Puts::default(), role)
+}
+
+/// Plays a script, tells the host what was answered once `port` has opened the way to it, and then answers the host.
+pub(crate) fn play<R: Read, W: Write + Send + 'static>(
+    script: impl Read,
+    port: impl FnOnce() -> io::Result<(R, W)>,
+) -> ExitCode {
+    // When the agent was ready, and not when it was heard.
+    let ready = match ready() {
+        Ok(ready) => ready,
+        Err(errno) => return unready(&errno),
+    };
+    let session = Arc::new(Session::without_host());
+    let mut puts = Puts::default();
+    let mut script = BufReader::new(script);
+    loop {
+        match protocol::read_frame(&mut script) {
+            Ok(Step::Ask(request)) => dispatch(request, &session, &mut puts, Role::Init),
+            Ok(Step::Await(id, awaited)) => session.wait_for(id, awaited),
+            Err(FrameError::Closed) => break,
+            Err(error) => {
+                console::say_error("reading the script", &error);
+                return ExitCode::from(EXIT_BROKEN);
+            }
         }
     }
+    match port() {
+        Ok((reader, writer)) => {
+            session.tell(writer, &ready);
+            answer(reader, &session, puts, Role::Init)
+        }
+        Err(error) => {
+            console::say_error("opening the way to the host", &error);
+            ExitCode::from(EXIT_BROKEN)
+        }
+    }
+}
+
+fn unready(errno: &nix::errno::Errno) -> ExitCode {
+    console::say_error("reading the kernel's release and uptime", errno);
+    ExitCode::from(EXIT_BROKEN)
+}
+
+/// Answers one request after another.
+fn answer(reader: impl Read, session: &Arc<Session>, mut puts: Puts, role: Role) -> ExitCode {
     let mut reader = BufReader::new(reader);
-    let mut puts = Puts::default();
     let end = loop {
         match protocol::read_frame::<ToAgent>(&mut reader) {
-            Ok(request) => dispatch(request, &session, &mut puts, role),
+            Ok(request) => dispatch(request, session, &mut puts, role),
             Err(end) => break end,
         }
     };
@@ -104,6 +146,11 @@ fn dispatch(request: ToAgent, session: &Arc<Session>, puts: &mut Puts, role: Rol
         ToAgent::KernelLog(id) => concurrently(session, id, move |session| kernel_log::send(session, id)),
         ToAgent::WaitListening(id, listen) => concurrently(session, id, move |session| {
             listening::wait(&listen)?;
+            session.finish(id, Ok(()));
+            Ok(())
+        }),
+        ToAgent::WaitFile(id, awaited) => concurrently(session, id, move |session| {
+            listening::wait_file(&awaited)?;
             session.finish(id, Ok(()));
             Ok(())
         }),

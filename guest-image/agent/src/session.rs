@@ -3,29 +3,39 @@
 use std::{
     collections::BTreeMap,
     io::Write,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
-use protocol::{CHUNK, FileContent, FromAgent, Id, Moment};
+use protocol::{Awaited, CHUNK, FileContent, FrameError, FromAgent, Id, Moment};
 
-use crate::{console, interact::Feed, read::Reading};
+use crate::{console, interact::Feed, played::Played, read::Reading};
 
 /// Requests that may be open at once; each has a thread.
 const MOST_OPEN: usize = 128;
 
 /// One conversation with the host.
 pub(crate) struct Session {
-    writer: Mutex<Box<dyn Write + Send>>,
+    outlet: Mutex<Outlet>,
+    /// Rings when something was answered that is kept.
+    kept: Condvar,
     /// Process groups of the commands that run, by request. A leader is reaped only after its entry is gone, so a
     /// group that is found here still belongs to the command.
     running: Mutex<BTreeMap<Id, Pid>>,
     open: Mutex<usize>,
     /// Commands that are fed while they run, by request.
     feeds: Mutex<BTreeMap<Id, Arc<Feed>>>,
+}
+
+/// Where answers go.
+enum Outlet {
+    /// To the host.
+    Host(Box<dyn Write + Send>),
+    /// They are kept until there is a host.
+    Kept(Played),
 }
 
 /// A command is fed until this is dropped.
@@ -51,8 +61,18 @@ impl Drop for Open<'_> {
 
 impl Session {
     pub(crate) fn new(writer: impl Write + Send + 'static) -> Self {
+        Self::with(Outlet::Host(Box::new(writer)))
+    }
+
+    /// One that keeps what it answers until [`Session::tell`] gives it a host.
+    pub(crate) fn without_host() -> Self {
+        Self::with(Outlet::Kept(Played::default()))
+    }
+
+    fn with(outlet: Outlet) -> Self {
         Self {
-            writer: Mutex::new(Box::new(writer)),
+            outlet: Mutex::new(outlet),
+            kept: Condvar::new(),
             running: Mutex::default(),
             open: Mutex::default(),
             feeds: Mutex::default(),
@@ -62,12 +82,45 @@ impl Session {
     /// Sends one message; blocks while the host does not read. A host that cannot be answered is gone: then this
     /// ends the process.
     pub(crate) fn send(&self, message: &FromAgent) {
-        let sent = protocol::write_frame(&mut *lock(&self.writer), message);
+        let sent = match &mut *lock(&self.outlet) {
+            Outlet::Host(writer) => protocol::write_frame(writer, message),
+            Outlet::Kept(played) => played.keep(message),
+        };
+        self.kept.notify_all();
         if let Err(error) = sent {
-            console::say_error("writing to the host", &error);
-            self.kill_all();
-            std::process::exit(i32::from(crate::EXIT_BROKEN));
+            self.give_up(&error);
         }
+    }
+
+    /// Waits until so much of an answer has been kept.
+    pub(crate) fn wait_for(&self, id: Id, awaited: Awaited) {
+        let mut outlet = lock(&self.outlet);
+        while matches!(&*outlet, Outlet::Kept(played) if !played.has(id, awaited)) {
+            outlet = self.kept.wait(outlet).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Tells a host that it is ready, all that has been kept, and that this is all. What is answered from here on goes
+    /// to the host as it comes.
+    pub(crate) fn tell(&self, mut writer: impl Write + Send + 'static, ready: &FromAgent) {
+        let mut outlet = lock(&self.outlet);
+        let told = match &*outlet {
+            Outlet::Kept(played) => protocol::write_frame(&mut writer, ready)
+                .and_then(|()| writer.write_all(played.frames()).map_err(FrameError::from))
+                .and_then(|()| protocol::write_frame(&mut writer, &FromAgent::Played)),
+            Outlet::Host(_) => Ok(()),
+        };
+        *outlet = Outlet::Host(Box::new(writer));
+        drop(outlet);
+        if let Err(error) = told {
+            self.give_up(&error);
+        }
+    }
+
+    fn give_up(&self, error: &FrameError) -> ! {
+        console::say_error("answering the host", error);
+        self.kill_all();
+        std::process::exit(i32::from(crate::EXIT_BROKEN));
     }
 
     /// Sends `Done`, or `Failed` with the reason.

@@ -10,12 +10,14 @@
 
 mod frame;
 mod message;
+mod script;
 
 pub use frame::{FrameError, MAX_FRAME, decode, encode, read_frame, write_frame};
 pub use message::{
     CHUNK, Exec, FileContent, FromAgent, HowEnded, Id, Interact, KillTarget, Listen, Moment, Share, Stream,
-    TerminalSize, ToAgent, Transport, VERSION, WINDOW,
+    TerminalSize, ToAgent, Transport, VERSION, WINDOW, WaitFile,
 };
+pub use script::{Awaited, MOST_PLAYED, SCRIPT_FILE, Step};
 
 /// Name of the virtio-serial port that carries the frames: `/dev/virtio-ports/<name>` in the guest.
 pub const PORT_NAME: &str = "org.assay.agent.0";

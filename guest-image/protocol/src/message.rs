@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Version of the protocol. The agent says it in [`FromAgent::Ready`]; the host refuses another one. Both are built
 /// from one tree, so this guards against a stale image, not against the past.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Most bytes of payload in one message.
 pub const CHUNK: usize = 64 * 1024;
@@ -64,6 +64,8 @@ pub enum ToAgent {
     KernelLog(Id),
     /// Wait until something listens. Answered by `Done`, or `Failed` when the deadline passes.
     WaitListening(Id, Listen),
+    /// Wait until a file reads as it should. Answered by `Done`, or `Failed` when the deadline passes.
+    WaitFile(Id, WaitFile),
     /// Flush, unmount and power off. The machine's end is the answer.
     PowerOff(Id),
     /// Run a command that is fed while it runs, for as long as it likes. Answered by `Started`, `Output` and `Taken` as it
@@ -157,6 +159,19 @@ pub struct Listen {
     pub deadline_ms: u64,
 }
 
+/// A file that is to read as it should.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitFile {
+    /// A network namespace by its name in `/run/netns`: its devices are then what /sys shows.
+    pub netns: Option<String>,
+    /// Absolute path.
+    pub path: String,
+    /// What it is to read as, white space at its end apart. A file that cannot be read is waited for as well.
+    pub content: String,
+    /// How long to wait.
+    pub deadline_ms: u64,
+}
+
 /// A transport protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Transport {
@@ -169,7 +184,8 @@ pub enum Transport {
 /// From the agent to the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromAgent {
-    /// The agent is up; sent once, unasked, as its first message.
+    /// The agent is up; sent once, unasked, as its first message. Where a script was played, all that was answered follows,
+    /// and then `Played`.
     Ready {
         /// [`VERSION`].
         version: u32,
@@ -223,6 +239,8 @@ pub enum FromAgent {
     /// In the place of `Ready`: the kernel cannot be what the machine was made for, in words for the user. Nothing else
     /// is answered.
     Unfit(String),
+    /// The answers to the script that was played have all been sent; from here on the agent answers as it is asked.
+    Played,
 }
 
 /// When a file was read.

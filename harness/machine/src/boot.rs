@@ -8,7 +8,7 @@ use std::{
 use measure::CrashReport;
 use subprocess::Supervisor;
 
-use crate::{Attachments, Host, MachineError, Running, fake, qemu};
+use crate::{Attachments, Host, MachineError, Running, World, fake, qemu};
 
 /// What a machine boots.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub struct Boot<'a> {
     pub deadline: Duration,
     /// What its guests have beside what they boot.
     pub attachments: &'a Attachments,
+    /// Whether anything reaches it after its power-on.
+    pub world: &'a World,
     /// Whether trace windows will be asked for.
     pub traced: bool,
     /// Starts and ends the guests' processes.

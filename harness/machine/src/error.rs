@@ -170,6 +170,16 @@ fn said(stderr: &str) -> String {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
+    /// The guest has played a script, and what is asked of it now is not what comes next in that.
+    #[error(
+        "what the guest played differs from its rehearsal: {asked} is asked now, and the script has {scripted}"
+    )]
+    Diverged {
+        /// What is asked now.
+        asked: String,
+        /// The script's next request.
+        scripted: String,
+    },
     /// The connection to the agent is gone: the guest stopped, or the machine was ended.
     #[error("the connection to the agent ended ({how}) while {awaited} was awaited")]
     Closed {

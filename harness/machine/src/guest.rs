@@ -9,7 +9,7 @@ use crate::{
     MachineError, Session, SessionError,
     process::{Fate, Process},
     qemu::Monitor,
-    session::{Established, Greeting},
+    session::{Established, Greeting, Manner},
 };
 
 /// A closed connection mostly means that the process is ending; how long that may take to be seen.
@@ -44,17 +44,18 @@ impl From<MachineError> for Trouble {
     }
 }
 
-/// Waits until the agent at the other end of `stream` says that it is ready. `patience` is the session's.
+/// Waits until the agent at the other end of `stream` says that it is ready. `patience` and `manner` are the session's.
 pub(crate) async fn ready(
     process: &Process,
     stream: UnixStream,
     deadline: Instant,
     patience: Duration,
+    manner: Manner,
 ) -> Result<(Session, Greeting), Trouble> {
     let established = tokio::select! {
         biased;
         fate = process.ended() => return Err(of_fate(process, fate)),
-        established = Session::establish(stream, patience) => established,
+        established = Session::establish(stream, patience, manner) => established,
         () = tokio::time::sleep_until(deadline.into()) => {
             let title = "the agent did not answer before the boot deadline".into();
             return Err(Trouble::Crashed(process.report(CrashKind::BootHang, title)));

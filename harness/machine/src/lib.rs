@@ -29,6 +29,7 @@ mod process;
 mod qemu;
 mod running;
 mod session;
+mod world;
 
 pub use access::{Obstacle, obstacle};
 pub use attachments::{Access, Attachments, Debugger, MAX_SHARES, Root, Share, debugger_socket};
@@ -40,5 +41,7 @@ pub use host::Host;
 pub use qemu::Qemu;
 pub use running::{Endpoint, Running};
 pub use session::{
-    Conversation, Executed, FileReadings, GuestCommand, Heard, InteractiveCommand, RunningCommand, Session,
+    Conversation, Executed, FileReadings, GuestCommand, Heard, InteractiveCommand, RunningCommand, Script,
+    Session,
 };
+pub use world::{ClosedWorld, Plugin, World};

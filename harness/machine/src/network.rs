@@ -2,14 +2,14 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use measure::Sides;
 use protocol::HowEnded;
 
 use crate::{
-    Executed, GuestCommand,
+    Executed, GuestCommand, SessionError,
     facts::GuestNic,
     guest::{Guest, Trouble, of_session_error},
 };
@@ -21,8 +21,6 @@ const PREFIX: u8 = 24;
 
 /// An emulated e1000e takes about two seconds to bring its link up; under load more.
 const CARRIER_DEADLINE: Duration = Duration::from_secs(30);
-/// Between two looks at the carrier.
-const CARRIER_INTERVAL: Duration = Duration::from_millis(20);
 /// With a carrier on both sides the first ping passes, or the second if its address was being resolved.
 const REACH_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -111,10 +109,10 @@ pub(crate) async fn set_up(
     };
     let server_nic = &nics[server.guest][0];
     let client_nic = nics[client.guest].last().expect("every NIC was found by its address");
-    tokio::try_join!(
-        set_up_end(guests, server, server_nic, SERVER_ADDRESS),
-        set_up_end(guests, client, client_nic, CLIENT_ADDRESS),
-    )
+    // One after the other, so that a script of it is the same every time.
+    let server = set_up_end(guests, server, server_nic, SERVER_ADDRESS).await?;
+    let client = set_up_end(guests, client, client_nic, CLIENT_ADDRESS).await?;
+    Ok((server, client))
 }
 
 async fn set_up_end(
@@ -216,56 +214,30 @@ pub(crate) async fn await_reachable(
     if matches!(layout, Layout::Loopback) {
         return Ok(());
     }
-    tokio::try_join!(await_carrier(guests, server), await_carrier(guests, client))?;
-    let deadline = Instant::now() + REACH_DEADLINE;
-    loop {
-        let ping =
-            GuestCommand::new("busybox").args(["ping", "-c", "1", "-W", "1", &server.address.to_string()]);
-        let executed = exec(&guests[client.guest], ping.netns(client.netns)).await?;
-        if executed.how == HowEnded::Exited(0) {
-            return Ok(());
-        }
-        if Instant::now() >= deadline {
-            let what = format!("the server did not answer a ping within {} s", REACH_DEADLINE.as_secs());
-            return Err(refused(&guests[client.guest], &what, &executed));
-        }
+    for end in [server, client] {
+        await_carrier(&guests[end.guest], end).await?;
     }
+    // The guest tries again by itself: how often it has to is then nobody's question.
+    let ping = format!("until busybox ping -c 1 -W 1 {}; do :; done", server.address);
+    let ping = GuestCommand::new("busybox").args(["sh", "-c", &ping]).deadline(REACH_DEADLINE);
+    let executed = exec(&guests[client.guest], ping.netns(client.netns)).await?;
+    if executed.how == HowEnded::Exited(0) {
+        return Ok(());
+    }
+    let what = format!("the server did not answer a ping within {} s", REACH_DEADLINE.as_secs());
+    Err(refused(&guests[client.guest], &what, &executed))
 }
 
-async fn await_carrier(guests: &[Guest], end: &End) -> Result<(), Trouble> {
-    let guest = &guests[end.guest];
+async fn await_carrier(guest: &Guest, end: &End) -> Result<(), Trouble> {
     let path = format!("/sys/class/net/{}/carrier", end.interface);
-    let deadline = Instant::now() + CARRIER_DEADLINE;
-    let mut interval = tokio::time::interval(CARRIER_INTERVAL);
-    loop {
-        interval.tick().await;
-        if carrier(guest, end, &path).await? {
-            return Ok(());
-        }
-        if Instant::now() >= deadline {
-            let message = format!(
-                "guest `{}`: the link of {} did not come up within {} s",
-                guest.process.name(),
-                end.interface,
-                CARRIER_DEADLINE.as_secs()
-            );
-            return Err(Trouble::NotTestable(message));
-        }
-    }
-}
-
-async fn carrier(guest: &Guest, end: &End, path: &str) -> Result<bool, Trouble> {
-    let patterns = [path.to_owned()];
-    let files = match end.netns {
-        None => guest.session.read(&patterns, 16).await,
-        // /sys shows the devices of one namespace: look from within it.
-        Some(_) => {
-            let command = GuestCommand::new("busybox").arg("true").netns(end.netns).snapshot(patterns);
-            guest.session.exec(command).await.map(|executed| executed.before)
-        }
-    };
-    match files {
-        Ok(files) => Ok(files.get(path).is_some_and(|content| content.as_deref() == Ok(b"1\n".as_slice()))),
+    match guest.session.wait_file(end.netns, &path, "1", CARRIER_DEADLINE).await {
+        Ok(()) => Ok(()),
+        Err(SessionError::Guest { .. }) => Err(Trouble::NotTestable(format!(
+            "guest `{}`: the link of {} did not come up within {} s",
+            guest.process.name(),
+            end.interface,
+            CARRIER_DEADLINE.as_secs()
+        ))),
         Err(error) => Err(of_session_error(&guest.process, error).await),
     }
 }

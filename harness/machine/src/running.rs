@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use measure::{CrashKind, CrashReport, GuestFacts, Sides, TraceCounts};
 
 use crate::{
-    Access, BootEnd, GuestCommand, MachineError, Session, SessionError, Share,
+    Access, BootEnd, GuestCommand, MachineError, Script, Session, SessionError, Share,
     attachments::share_tag,
     facts,
     guest::{Guest, Trouble, of_session_error},
@@ -187,6 +187,12 @@ impl Running {
     #[must_use]
     pub fn shared_guest(&self) -> bool {
         self.guests.len() == 1
+    }
+
+    /// All that was asked of the guest since its agent answered, if this is a rehearsal.
+    #[must_use]
+    pub fn script(&self) -> Option<Script> {
+        self.guests.first().and_then(|guest| guest.session.script())
     }
 
     /// What each guest says of itself, by its name.

@@ -57,6 +57,7 @@ pub(crate) async fn run_trial(
         runtime: setup.runtime,
         deadline: Duration::from_secs(setup.plan.design.boot_deadline_s.into()),
         traced: trial.traced,
+        world: &machine::World::Open,
         attachments: &machine::Attachments::default(),
         supervisor: setup.supervisor,
         host: setup.host,

@@ -22,7 +22,7 @@ const LAYERS: &str = "lowerdir=/overlay/lower,upperdir=/overlay/upper,workdir=/o
 /// What is to become the root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Root {
-    /// `/dev/vda`: the read-only image on this disk, under a writable layer in memory.
+    /// `/dev/vda`: the read-only image on this disk, or in a file of the initramfs, under a writable layer in memory.
     Disk(String),
     /// `9p:TAG`: the folder that the machine shares under this tag, read-only as it is.
     Share(String),
@@ -72,6 +72,10 @@ fn folders() -> io::Result<()> {
 fn erofs(device: &str) -> Result<(), BootError> {
     mount(Some(device), LOWER, Some("erofs"), MsFlags::MS_RDONLY, None::<&str>).map_err(|errno| match errno {
         Errno::ENODEV => BootError::Lacks { option: "CONFIG_EROFS_FS", purpose: "the guest's root" },
+        // It is a file of the initramfs.
+        Errno::ENOTBLK => {
+            BootError::Lacks { option: "CONFIG_EROFS_FS_BACKED_BY_FILE", purpose: "a root without a disk" }
+        }
         errno => BootError::NoRootDisk { device: device.into(), source: errno.into() },
     })
 }

@@ -13,12 +13,12 @@ use plan::FakeMachine;
 use subprocess::{RunAs, Tool};
 
 use crate::{
-    Attachments, Boot, BootEnd, MachineError,
+    Attachments, Boot, BootEnd, MachineError, World,
     guest::{Guest, Trouble, ready},
     helper, network,
     process::{OnCrash, Process, Socket, socket_folder},
     running,
-    session::ANSWER_DEADLINE,
+    session::{ANSWER_DEADLINE, Manner},
 };
 
 /// Boots a fake machine.
@@ -29,6 +29,9 @@ pub(crate) async fn boot(boot: &Boot<'_>, machine: &FakeMachine) -> Result<BootE
     if *boot.attachments != Attachments::default() {
         let message = "a fake machine neither shares folders nor waits for debuggers".into();
         return Ok(BootEnd::NotTestable(message));
+    }
+    if *boot.world != World::Open {
+        return Ok(BootEnd::NotTestable("a fake machine executes no instructions to count".into()));
     }
     let sockets = socket_folder(boot.runtime)?;
     let agent = Socket::listen(sockets.path(), "guest.agent")?;
@@ -51,7 +54,7 @@ pub(crate) async fn boot(boot: &Boot<'_>, machine: &FakeMachine) -> Result<BootE
         tokio::select! {
             biased;
             fate = process.ended() => Err(crate::guest::of_fate(&process, fate)),
-            stream = agent.accept() => ready(&process, stream?, deadline, ANSWER_DEADLINE).await,
+            stream = agent.accept() => ready(&process, stream?, deadline, ANSWER_DEADLINE, Manner::Live).await,
         }
     };
     match connected.await {

@@ -138,7 +138,7 @@ impl Guest {
                 self.send_output(id, Stream::Stdout, self.script.kernel_log.text())?;
                 self.send(&FromAgent::Done(id))
             }
-            ToAgent::WaitListening(id, _) => self.send(&FromAgent::Done(id)),
+            ToAgent::WaitListening(id, _) | ToAgent::WaitFile(id, _) => self.send(&FromAgent::Done(id)),
             // It reads nothing, and sends what the script has for the command.
             ToAgent::Interact(id, Interact { argv, env, .. }) => {
                 let deadline_ms = A_LONG_TIME.as_millis().try_into().unwrap_or(u64::MAX);

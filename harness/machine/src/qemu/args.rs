@@ -5,8 +5,9 @@ use std::{ffi::OsString, path::Path};
 use plan::{CpuModel, Iommu, IommuMode, Nic, NicModel, QemuMachine, Topology};
 
 use crate::{
-    Access, Attachments, BootFiles, Debugger, Root, Share,
+    Access, Attachments, BootFiles, ClosedWorld, Debugger, Root, Share, World,
     attachments::{ROOT_TAG, share_tag},
+    world::ROOT_IMAGE,
 };
 
 /// How a guest is executed, decided.
@@ -60,6 +61,9 @@ impl Role {
 /// One guest of a machine, with everything decided.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GuestSpec<'a> {
+    pub(crate) world: &'a World,
+    /// All that it boots besides its kernel, where it has no disks.
+    pub(crate) packed: Option<&'a Path>,
     pub(crate) machine: &'a QemuMachine,
     pub(crate) role: Role,
     pub(crate) execution: Execution,
@@ -116,6 +120,13 @@ impl<'a> GuestSpec<'a> {
         }
     }
 
+    fn closed(&self) -> Option<&'a ClosedWorld> {
+        match self.world {
+            World::Closed(closed) => Some(closed),
+            World::Open | World::Rehearsal => None,
+        }
+    }
+
     /// The IOMMU of this guest. All NICs of one guest name the same one.
     pub(crate) fn iommu(&self) -> Option<Iommu> {
         self.nics().first().map(|plugged| plugged.nic.iommu).filter(|iommu| iommu.mode != IommuMode::None)
@@ -136,6 +147,7 @@ impl<'a> GuestSpec<'a> {
         ];
         // Tells the agent what to make its root.
         let root = match self.attachments.root {
+            Root::Image if self.packed.is_some() => format!("assay.root=/{ROOT_IMAGE}"),
             Root::Image => "assay.root=/dev/vda".to_owned(),
             Root::Host => format!("assay.root=9p:{ROOT_TAG}"),
             Root::HostOverlay => format!("assay.root=9p-overlay:{ROOT_TAG}"),
@@ -144,6 +156,12 @@ impl<'a> GuestSpec<'a> {
         if self.attachments.debugger.is_some() {
             // A bzImage would otherwise run at another address than its symbols say.
             words.push("nokaslr");
+        }
+        if self.packed.is_some() {
+            // An image in a file can be mounted from a file system that reads folios: ramfs does, tmpfs does not
+            // (fs/erofs/super.c, erofs_fc_get_tree). Symbols are where System.map says. The processor's random numbers are the
+            // seed's, and at hand at once: a kernel that gathers them from its clock would spend most of a short window on it.
+            words.extend(["rootfstype=ramfs", "nokaslr", "random.trust_cpu=on"]);
         }
         let modules = self.modules_disk();
         words.extend(modules.as_deref());
@@ -190,7 +208,24 @@ impl<'a> GuestSpec<'a> {
         list.option("-machine", format!("q35,smm=off,sata=off,usb=off,vmport=off{irqchip}"));
         // The tables of ACPI hotplug cost 0.1 s of interpreting at every boot under TCG. Native PCIe hotplug is left.
         list.option("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off");
-        list.option("-accel", self.execution.name());
+        match self.closed() {
+            None => {
+                list.option("-accel", self.execution.name());
+            }
+            Some(ClosedWorld { seed, plugin, .. }) => {
+                // An instruction is a nanosecond, and an idle guest's clock jumps to its next timer.
+                list.option("-accel", "tcg,thread=single").option("-icount", "shift=0,sleep=off");
+                list.option("-seed", seed.to_string()).option("-rtc", "base=2026-01-01,clock=vm");
+                if let Some(plugin) = plugin {
+                    let mut option = option_path("file=", &plugin.file);
+                    for argument in &plugin.arguments {
+                        option.push(",");
+                        option.push(argument.replace(',', ",,"));
+                    }
+                    list.option("-plugin", option);
+                }
+            }
+        }
         list.option(
             "-cpu",
             match self.machine.cpu {
@@ -212,8 +247,11 @@ impl<'a> GuestSpec<'a> {
             list.option("-bios", "qboot.rom");
         }
         list.option("-kernel", &self.files.kernel);
-        list.option("-initrd", &self.files.initramfs);
+        list.option("-initrd", self.packed.unwrap_or(&self.files.initramfs));
         list.option("-append", self.kernel_parameters());
+        if self.packed.is_some() {
+            return;
+        }
         disk(list, "root", 0x4, &self.files.root_disk);
         // Slots 5 and 6 are taken by the channels. Names follow slots: the root disk is /dev/vda.
         for (slot, path) in (0x10..0x18).zip(&self.files.disks) {
@@ -239,9 +277,13 @@ impl<'a> GuestSpec<'a> {
             list.option("-chardev", joined(&format!("socket,id={id},server=off,"), &path));
         }
         list.option("-qmp", "chardev:monitor");
-        list.option("-device", "virtio-serial-pci,addr=0x5,disable-legacy=on,max_ports=2");
+        // With an event descriptor the host's main loop would take up what the guest sends, in the host's time.
+        let events = if self.packed.is_some() { ",ioeventfd=off" } else { "" };
+        list.option("-device", format!("virtio-serial-pci,addr=0x5,disable-legacy=on,max_ports=2{events}"));
         list.option("-device", format!("virtserialport,chardev=agent,name={}", protocol::PORT_NAME));
-        list.option("-device", "virtio-rng-pci,addr=0x6,disable-legacy=on");
+        if self.packed.is_none() {
+            list.option("-device", "virtio-rng-pci,addr=0x6,disable-legacy=on");
+        }
     }
 
     fn attach(&self, list: &mut List) {

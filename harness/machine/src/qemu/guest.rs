@@ -6,7 +6,7 @@ use std::{
 };
 
 use measure::CrashKind;
-use plan::{Accel, CpuModel, QemuMachine, Topology};
+use plan::{Accel, CpuModel, Nic, NicModel, QemuMachine, Topology};
 use subprocess::RunAs;
 
 use super::{
@@ -15,14 +15,15 @@ use super::{
     monitor::Monitor,
 };
 use crate::{
-    Boot, BootEnd, Host, MachineError,
+    Attachments, Boot, BootEnd, Host, MachineError, World,
     attachments::{debugger_folder, debugger_socket},
     guest::{Guest, Trouble, of_fate, ready},
     kvm,
     network::{Layout, Place},
     process::{OnCrash, Process, Socket, socket_folder, socket_path},
     running,
-    session::ANSWER_DEADLINE,
+    session::{ANSWER_DEADLINE, Manner},
+    world,
 };
 
 /// QEMU makes its devices and answers its monitor in a fraction of a second; this bounds a host that swaps.
@@ -35,6 +36,9 @@ const HELD: Duration = Duration::from_secs(365 * 86_400);
 pub(crate) async fn boot(boot: &Boot<'_>, machine: &QemuMachine) -> Result<BootEnd, MachineError> {
     let qemu = boot.host.qemu.as_ref().ok_or(MachineError::NoQemu)?;
     let execution = choose(machine, boot.host)?;
+    if let Some(why) = unfit(boot, machine, execution) {
+        return Ok(BootEnd::NotTestable(format!("its world cannot be closed: {why}")));
+    }
     let sockets = socket_folder(boot.runtime)?;
     if boot.attachments.debugger.is_some() {
         debugger_folder(boot.runtime)?;
@@ -79,6 +83,32 @@ pub(crate) async fn boot(boot: &Boot<'_>, machine: &QemuMachine) -> Result<BootE
             }
         }
     }
+}
+
+/// Why a world cannot be closed around this machine.
+fn unfit(boot: &Boot<'_>, machine: &QemuMachine, execution: Execution) -> Option<&'static str> {
+    let nics: &[&Nic] = match (boot.world, &machine.topology) {
+        (World::Open, _) => return None,
+        (_, Topology::TwoGuests { .. }) => {
+            return Some("two guests reach each other when their hosts let them");
+        }
+        (_, Topology::TwoNamespaces { server, client }) => &[server, client],
+        (_, Topology::Loopback) => &[],
+    };
+    if matches!(boot.world, World::Closed(_)) && execution == Execution::Kvm {
+        return Some("a processor does not count a guest's instructions as a clock: `accel: tcg`");
+    }
+    if boot.files.modules_disk.is_some() || !boot.files.disks.is_empty() {
+        return Some("it has disks, and reading one takes the host's time");
+    }
+    if *boot.attachments != Attachments::default() {
+        return Some("it shares folders with the host, or waits for a debugger");
+    }
+    nics.iter().find_map(|nic| match nic.model {
+        NicModel::E1000e => None,
+        NicModel::Igb => Some("igb is not exact: one run in three differed; e1000e is"),
+        NicModel::VirtioNet => Some("virtio-net sends when the host's thread gets to it; e1000e is exact"),
+    })
 }
 
 /// Settles how instructions are executed.
@@ -148,7 +178,14 @@ impl Starting<'_> {
         let monitor = Socket::listen(self.sockets, &format!("{name}.qmp"))?;
         let wire = socket_path(self.sockets, "wire")?;
         let debugger = debugger_socket(self.boot.runtime, name);
+        let packed = match self.boot.world {
+            World::Open => None,
+            World::Rehearsal => Some(world::pack(self.sockets, self.boot.files, None)?),
+            World::Closed(closed) => Some(world::pack(self.sockets, self.boot.files, Some(&closed.script))?),
+        };
         let spec = GuestSpec {
+            world: self.boot.world,
+            packed: packed.as_deref(),
             machine: self.machine,
             role,
             execution: self.execution,
@@ -213,14 +250,24 @@ impl Starting<'_> {
         if self.boot.attachments.debugger.is_some() { Duration::MAX } else { ANSWER_DEADLINE }
     }
 
+    fn manner(&self) -> Manner {
+        match self.boot.world {
+            World::Open => Manner::Live,
+            World::Rehearsal => Manner::Written,
+            World::Closed(closed) => Manner::Played(closed.script.clone()),
+        }
+    }
+
     /// Waits for all agents. The first guest that does not come up ends the wait.
     async fn all_ready(&self, deadline: Instant) -> Result<Vec<Ready>, Trouble> {
         match self.guests.as_slice() {
-            [only] => Ok(vec![only.ready(deadline, self.patience()).await?]),
+            [only] => Ok(vec![only.ready(deadline, self.patience(), self.manner()).await?]),
             [server, client] => {
                 let patience = self.patience();
-                let (server, client) =
-                    tokio::try_join!(server.ready(deadline, patience), client.ready(deadline, patience))?;
+                let (server, client) = tokio::try_join!(
+                    server.ready(deadline, patience, Manner::Live),
+                    client.ready(deadline, patience, Manner::Live)
+                )?;
                 Ok(vec![server, client])
             }
             _ => unreachable!("a machine has one guest or two"),
@@ -231,7 +278,7 @@ impl Starting<'_> {
 type Ready = (crate::Session, crate::session::Greeting);
 
 impl Started {
-    async fn ready(&self, deadline: Instant, patience: Duration) -> Result<Ready, Trouble> {
+    async fn ready(&self, deadline: Instant, patience: Duration, manner: Manner) -> Result<Ready, Trouble> {
         let socket = self.agent.lock().await.take().expect("an agent is awaited once");
         // QEMU connected while it made its devices, so this does not wait for the guest.
         let accepting = tokio::time::timeout_at(deadline.into(), socket.accept());
@@ -239,7 +286,7 @@ impl Started {
             let title = "the machine did not begin to boot before the boot deadline".into();
             return Err(Trouble::Crashed(self.process.report(CrashKind::BootHang, title)));
         };
-        ready(&self.process, stream?, deadline, patience).await
+        ready(&self.process, stream?, deadline, patience, manner).await
     }
 }
 

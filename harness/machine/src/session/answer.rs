@@ -137,7 +137,7 @@ impl Answer {
                 Some(flow) if bytes as usize <= WINDOW - flow.room => flow.room += bytes as usize,
                 _ => self.end = Some(End::Broken("it took more than it was sent".into())),
             },
-            FromAgent::Ready { .. } | FromAgent::Unfit(_) => {
+            FromAgent::Ready { .. } | FromAgent::Unfit(_) | FromAgent::Played => {
                 self.end = Some(End::Broken("it said twice that it is ready".into()));
             }
         }

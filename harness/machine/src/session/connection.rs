@@ -9,14 +9,17 @@ use std::{
     time::Duration,
 };
 
-use protocol::{FromAgent, Id, MAX_FRAME, ToAgent};
+use protocol::{Awaited, FromAgent, Id, MAX_FRAME, ToAgent};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{Notify, mpsc},
     task::JoinHandle,
 };
 
-use super::answer::{Answer, End};
+use super::{
+    answer::{Answer, End},
+    script::{Playback, Script, id_of},
+};
 use crate::SessionError;
 
 /// One request's answer and the bell that rings when something came.
@@ -66,17 +69,8 @@ impl Requests {
 
     /// Hands a message to its request. A message for a request that nobody waits for any more is dropped.
     fn dispatch(&self, message: FromAgent) -> Result<(), String> {
-        let id = match &message {
-            FromAgent::Started { id, .. }
-            | FromAgent::Output { id, .. }
-            | FromAgent::Ended { id, .. }
-            | FromAgent::File { id, .. }
-            | FromAgent::Done(id)
-            | FromAgent::Taken(id, _)
-            | FromAgent::Failed(id, _) => *id,
-            FromAgent::Ready { .. } | FromAgent::Unfit(_) => {
-                return Err("the agent said twice that it is ready: it restarted".into());
-            }
+        let Some(id) = id_of(&message) else {
+            return Err("the agent said twice that it is ready: it restarted".into());
         };
         let mut open = self.lock();
         if let Some(slot) = open.slots.get(&id) {
@@ -96,9 +90,21 @@ impl Requests {
     }
 }
 
+/// What is kept of a conversation, or was said before it.
+#[derive(Debug)]
+pub(super) enum Course {
+    /// Nothing.
+    Live,
+    /// What is asked.
+    Written(Mutex<Script>),
+    /// What was answered while nobody listened.
+    Played(Mutex<Playback>),
+}
+
 /// The stream and its two tasks.
 #[derive(Debug)]
 pub(super) struct Connection {
+    course: Course,
     outgoing: mpsc::Sender<Vec<u8>>,
     requests: Arc<Requests>,
     next: AtomicU32,
@@ -120,6 +126,7 @@ impl Connection {
         mut reader: impl AsyncRead + Unpin + Send + 'static,
         mut writer: impl AsyncWrite + Unpin + Send + 'static,
         patience: Duration,
+        course: Course,
     ) -> Arc<Self> {
         let requests = Arc::new(Requests::default());
         let (outgoing, mut frames) = mpsc::channel::<Vec<u8>>(16);
@@ -151,7 +158,14 @@ impl Connection {
                 }
             })
         };
-        Arc::new(Self { outgoing, requests, next: AtomicU32::new(1), patience, tasks: [reading, writing] })
+        Arc::new(Self {
+            course,
+            outgoing,
+            requests,
+            next: AtomicU32::new(1),
+            patience,
+            tasks: [reading, writing],
+        })
     }
 
     /// How long the agent may take over a request that does not itself wait.
@@ -178,12 +192,14 @@ impl Connection {
         message: impl FnOnce(Id) -> ToAgent,
     ) -> Result<Request, SessionError> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let frame = protocol::encode(&message(id)).map_err(|error| SessionError::Request {
+        let message = message(id);
+        let slot = Arc::new(Slot { answer: Mutex::new(answer), changed: Notify::new() });
+        let answered = self.scripted(what, &message, &slot)?;
+        let frame = protocol::encode(&message).map_err(|error| SessionError::Request {
             request: what.to_owned(),
             message: error.to_string(),
         })?;
-        let slot = Arc::new(Slot { answer: Mutex::new(answer), changed: Notify::new() });
-        {
+        if slot.lock().end.is_none() {
             let mut open = self.requests.lock();
             if let Some(how) = &open.closed {
                 return Err(SessionError::Closed { awaited: what.to_owned(), how: how.to_string() });
@@ -192,8 +208,64 @@ impl Connection {
         }
         // From here on, dropping the request forgets the slot.
         let request = Request { connection: Arc::clone(self), slot, id, what: what.to_owned() };
-        request.send(frame).await?;
+        if !answered {
+            request.send(frame).await?;
+        }
         Ok(request)
+    }
+
+    /// Writes a request down, or fills in what was answered to it before it was made; says whether it was.
+    fn scripted(&self, what: &str, message: &ToAgent, slot: &Slot) -> Result<bool, SessionError> {
+        match &self.course {
+            Course::Live => Ok(false),
+            Course::Written(script) => {
+                locked(script).ask(message);
+                Ok(false)
+            }
+            Course::Played(playback) => match locked(playback).answers(message) {
+                Ok(None) => Ok(false),
+                Ok(Some((_, answers))) => {
+                    let mut answer = slot.lock();
+                    for said in answers {
+                        answer.apply(said);
+                    }
+                    Ok(true)
+                }
+                Err(scripted) => {
+                    Err(SessionError::Diverged { asked: what.to_owned(), scripted: shortened(&scripted) })
+                }
+            },
+        }
+    }
+
+    /// Writes down that so much of an answer was waited for.
+    fn waited(&self, id: Id, awaited: Awaited) {
+        if let Course::Written(script) = &self.course {
+            locked(script).wait(id, awaited);
+        }
+    }
+
+    /// What has been asked so far, if it is written down.
+    pub(super) fn script(&self) -> Option<Script> {
+        match &self.course {
+            Course::Written(script) => Some(locked(script).clone()),
+            Course::Live | Course::Played(_) => None,
+        }
+    }
+}
+
+/// What is behind it is changed by whole steps only, so a panic elsewhere leaves it consistent.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A request may hold a whole file.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 200;
+    if text.chars().count() <= MOST {
+        text.into()
+    } else {
+        text.chars().take(MOST).chain("...".chars()).collect()
     }
 }
 
@@ -267,6 +339,7 @@ impl Request {
             let answer = self.slot.lock();
             (answer.pid, answer.end.clone(), answer.limit())
         };
+        self.connection.waited(self.id, Awaited::Started);
         match (pid, end) {
             (Some(pid), _) => Ok(pid),
             (None, Some(end)) => match self.judge(end, limit) {
@@ -286,6 +359,7 @@ impl Request {
             let answer = self.slot.lock();
             (answer.end.clone(), answer.limit())
         };
+        self.connection.waited(self.id, Awaited::Ended);
         match end {
             Some(end) => self.judge(end, limit),
             None => Err(SessionError::Deadline { awaited: self.what.clone(), after: within }),

@@ -4,18 +4,26 @@ mod answer;
 mod command;
 mod connection;
 mod conversation;
+mod script;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use protocol::{CHUNK, FromAgent, Listen, ToAgent, Transport};
+use protocol::{CHUNK, FromAgent, Listen, ToAgent, Transport, WaitFile};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use command::{Executed, GuestCommand, RunningCommand};
 pub use conversation::{Conversation, Heard, InteractiveCommand};
+pub(crate) use script::Manner;
+pub use script::Script;
 
 use crate::SessionError;
 use answer::End;
-use connection::Connection;
+use connection::{Connection, Course};
+use script::Playback;
 
 /// Path to what was read, or why it could not be read.
 pub type FileReadings = BTreeMap<String, Result<Vec<u8>, String>>;
@@ -58,6 +66,7 @@ impl Session {
     pub(crate) async fn establish(
         stream: impl AsyncRead + AsyncWrite + Send + 'static,
         patience: Duration,
+        manner: Manner,
     ) -> Result<Established, SessionError> {
         let (mut reader, writer) = tokio::io::split(stream);
         let first = connection::read_message(&mut reader)
@@ -79,7 +88,12 @@ impl Session {
             );
             return Err(SessionError::Protocol { message });
         }
-        let session = Self { connection: Connection::open(reader, writer, patience) };
+        let course = match manner {
+            Manner::Live => Course::Live,
+            Manner::Written => Course::Written(Mutex::default()),
+            Manner::Played(script) => Course::Played(Mutex::new(Playback::read(script, &mut reader).await?)),
+        };
+        let session = Self { connection: Connection::open(reader, writer, patience, course) };
         Ok(Established::Ready(session, Greeting { release }))
     }
 
@@ -187,6 +201,35 @@ impl Session {
         let answer = self.connection.request(&request, READ_LIMIT, |id| ToAgent::WaitListening(id, listen));
         answer.await?.done(deadline.saturating_add(self.patience())).await?;
         Ok(())
+    }
+
+    /// Waits until a file reads as it should, white space at its end apart; in a network namespace, /sys shows that one's
+    /// devices.
+    ///
+    /// # Errors
+    /// As for [`Session::wait_listening`].
+    pub(crate) async fn wait_file(
+        &self,
+        netns: Option<&str>,
+        path: &str,
+        content: &str,
+        deadline: Duration,
+    ) -> Result<(), SessionError> {
+        let awaited = WaitFile {
+            netns: netns.map(str::to_owned),
+            path: path.to_owned(),
+            content: content.to_owned(),
+            deadline_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
+        };
+        let request = format!("waiting until {path} is `{content}`");
+        let answer = self.connection.request(&request, READ_LIMIT, |id| ToAgent::WaitFile(id, awaited));
+        answer.await?.done(deadline.saturating_add(self.patience())).await?;
+        Ok(())
+    }
+
+    /// All that was asked so far, if it is written down.
+    pub(crate) fn script(&self) -> Option<Script> {
+        self.connection.script()
     }
 
     /// Asks the guest to power off. That it will is seen from outside: there is no answer.

@@ -41,7 +41,8 @@ async fn connected() -> (Session, Agent) {
     let (ours, theirs) = tokio::io::duplex(1 << 20);
     let mut agent = Agent(theirs);
     agent.send(greeting(protocol::VERSION)).await;
-    let Established::Ready(session, greeting) = Session::establish(ours, ANSWER_DEADLINE).await.unwrap()
+    let Established::Ready(session, greeting) =
+        Session::establish(ours, ANSWER_DEADLINE, Manner::Live).await.unwrap()
     else {
         panic!("it is fit");
     };
@@ -62,7 +63,7 @@ fn file(id: u32, path: &str, moment: Moment, text: &str) -> FromAgent {
 async fn an_agent_of_another_build_is_refused() {
     let (ours, theirs) = tokio::io::duplex(1024);
     Agent(theirs).send(greeting(protocol::VERSION + 1)).await;
-    let error = Session::establish(ours, ANSWER_DEADLINE).await.unwrap_err();
+    let error = Session::establish(ours, ANSWER_DEADLINE, Manner::Live).await.unwrap_err();
     assert!(error.to_string().contains("another build's"), "{error}");
 }
 
@@ -70,7 +71,7 @@ async fn an_agent_of_another_build_is_refused() {
 async fn a_kernel_that_cannot_be_what_was_asked_for_says_so_itself() {
     let (ours, theirs) = tokio::io::duplex(1024);
     Agent(theirs).send(FromAgent::Unfit("this kernel has no CONFIG_9P_FS".into())).await;
-    let established = Session::establish(ours, ANSWER_DEADLINE).await.unwrap();
+    let established = Session::establish(ours, ANSWER_DEADLINE, Manner::Live).await.unwrap();
     assert!(matches!(established, Established::Unfit(why) if why.contains("CONFIG_9P_FS")));
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use machine::{Boot, BootEnd, BootFiles, Host, MachineError, Qemu, Running};
+use machine::{Boot, BootEnd, BootFiles, Host, MachineError, Qemu, Running, World};
 use subprocess::Supervisor;
 
 /// A place to boot in.
@@ -68,6 +68,17 @@ impl Lab {
         traced: bool,
         deadline: Duration,
     ) -> Result<BootEnd, MachineError> {
+        self.boot_in(&World::Open, machine, cmdline, traced, deadline).await
+    }
+
+    pub(crate) async fn boot_in(
+        &self,
+        world: &World,
+        machine: &plan::Machine,
+        cmdline: &[&str],
+        traced: bool,
+        deadline: Duration,
+    ) -> Result<BootEnd, MachineError> {
         let cmdline: Vec<String> = cmdline.iter().map(|&word| word.to_owned()).collect();
         machine::boot(Boot {
             machine,
@@ -77,6 +88,7 @@ impl Lab {
             runtime: self.folder.path(),
             deadline,
             traced,
+            world,
             attachments: &machine::Attachments::default(),
             supervisor: &self.supervisor,
             host: &self.host,

@@ -89,6 +89,7 @@ impl Lab {
             runtime: self.folder.path(),
             deadline: Duration::from_secs(120),
             traced,
+            world: &machine::World::Open,
             attachments: &attachments,
             supervisor: &self.supervisor,
             host: &self.host,

@@ -39,8 +39,18 @@ fn listed_with(
         debugger: Path::new("/run/gdb/guest"),
     };
     let firmware = Firmware::Qboot;
-    let spec =
-        GuestSpec { machine, role, execution, firmware, cmdline: &cmdline, files, attachments, sockets };
+    let spec = GuestSpec {
+        world: &World::Open,
+        packed: None,
+        machine,
+        role,
+        execution,
+        firmware,
+        cmdline: &cmdline,
+        files,
+        attachments,
+        sockets,
+    };
     let mut lines = String::new();
     for argument in spec.arguments() {
         let argument = argument.to_str().unwrap();

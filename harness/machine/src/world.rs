@@ -1,0 +1,77 @@
+//! Whether anything reaches a machine after its power-on.
+
+use std::path::{Path, PathBuf};
+
+use cpio::Archive;
+
+use crate::{BootFiles, MachineError, Script, process::give_to_sandbox};
+
+/// Whether anything reaches a machine after its power-on.
+///
+/// What a guest executes depends on when things reach it. Under TCG with an instruction counter for a clock, a guest whose
+/// every input is fixed at power-on executes the same instructions every time, on any host, however busy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum World {
+    /// The host asks and the agent answers while the machine runs.
+    #[default]
+    Open,
+    /// The same, with what a closed world will boot; all that the host asks is written down ([`crate::Running::script`]).
+    /// Only time is the host's.
+    Rehearsal,
+    /// Nothing does. The agent plays a script; what it answered is heard afterwards. One guest, under TCG.
+    Closed(ClosedWorld),
+}
+
+/// What a closed world is closed with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClosedWorld {
+    /// Written in a rehearsal with the same plan.
+    pub script: Script,
+    /// All that is random in the guest comes from it: hash seeds, sequence numbers, the layout of processes. QEMU's `-seed`.
+    pub seed: u32,
+    /// A plugin of QEMU's, and its arguments.
+    pub plugin: Option<Plugin>,
+}
+
+/// A plugin of QEMU's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plugin {
+    /// The shared object.
+    pub file: PathBuf,
+    /// `key=value` each.
+    pub arguments: Vec<String>,
+}
+
+/// Where the root image is in the initramfs of a world that has no disks: reading one takes the host's time.
+pub(crate) const ROOT_IMAGE: &str = "assay.root";
+
+/// Packs all that a closed world boots besides its kernel into one initramfs, `folder/world.cpio`, with the script if there
+/// is one already.
+pub(crate) fn pack(
+    folder: &Path,
+    files: &BootFiles,
+    script: Option<&Script>,
+) -> Result<PathBuf, MachineError> {
+    let path = folder.join("world.cpio");
+    let read = |path: &PathBuf| {
+        std::fs::read(path).map_err(|source| MachineError::Io {
+            action: "reading",
+            path: path.clone(),
+            source,
+        })
+    };
+    let wrong = |source| MachineError::Io { action: "writing", path: path.clone(), source };
+    let mut archive = Archive::default();
+    let fits =
+        |added: Result<(), cpio::ArchiveError>| added.map_err(|error| wrong(std::io::Error::other(error)));
+    fits(archive.file(ROOT_IMAGE, 0o444, &read(&files.root_disk)?))?;
+    if let Some(script) = script {
+        let bytes = script.to_bytes().map_err(|error| wrong(std::io::Error::other(error)))?;
+        fits(archive.file(protocol::SCRIPT_FILE, 0o444, &bytes))?;
+    }
+    let mut bytes = read(&files.initramfs)?;
+    bytes.extend(archive.finish());
+    std::fs::write(&path, bytes).map_err(wrong)?;
+    give_to_sandbox(&path).map_err(wrong)?;
+    Ok(path)
+}

@@ -12,7 +12,7 @@ use crate::{
     console::Detector,
     errors,
     qemu::{Monitor, known_events},
-    session::{ANSWER_DEADLINE, Established, Session},
+    session::{ANSWER_DEADLINE, Established, Manner, Session},
 };
 
 /// Most bytes that one of the session's requests may bring back here.
@@ -52,7 +52,8 @@ pub async fn session(greeting: &[u8], bytes: &[u8]) {
         let _ = tokio::join!(said, tokio::io::copy(&mut reader, &mut sink));
     };
     let host = async {
-        let Ok(Established::Ready(session, _greeting)) = Session::establish(ours, ANSWER_DEADLINE).await
+        let Ok(Established::Ready(session, _greeting)) =
+            Session::establish(ours, ANSWER_DEADLINE, Manner::Live).await
         else {
             return;
         };

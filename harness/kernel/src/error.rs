@@ -199,6 +199,8 @@ impl KernelError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
+            // We were copying it: what is full or cannot be written to is ours, and the file is not to blame.
+            Self::UserFile { source, .. } if is_of_the_copy(source) => Fault::Infrastructure,
             Self::PatchEscapes { .. }
             | Self::PatchChanged { .. }
             | Self::NotServed { .. }
@@ -220,6 +222,11 @@ impl KernelError {
             | Self::Debian { .. } => Fault::Infrastructure,
         }
     }
+}
+
+fn is_of_the_copy(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
 }
 
 /// Turns an I/O error into a [`KernelError`] that says what was done to which path.

@@ -297,7 +297,11 @@ fn locked(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
 
 fn keep_raw(folder: &Path, raw: &[RawFile]) -> Result<(), crate::KeepError> {
     for file in raw {
-        std::fs::write(folder.join("raw").join(&file.name), &file.bytes)?;
+        let path = folder.join("raw").join(&file.name);
+        // The kind stays: what to do about a full disk depends on it.
+        std::fs::write(&path, &file.bytes).map_err(|error| {
+            std::io::Error::new(error.kind(), format!("writing {}: {error}", path.display()))
+        })?;
     }
     Ok(())
 }

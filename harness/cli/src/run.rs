@@ -65,6 +65,7 @@ fn start(places: &Places, question: &Question, progress: &mut Progress) -> Resul
     let bench = lab.bench_for(&plan, progress)?;
     let started = Timestamp::now();
     let results = std::path::absolute(&places.results).context("resolving the results folder")?;
+    sweep(&results, progress);
     let claim = Claim::new(&results, &format!("{}-{}", started.strftime("%Y%m%d-%H%M%S"), plan.name))?;
     let logs = claim.folder().join("builds");
     let kernels = lab.kernels()?;
@@ -84,6 +85,16 @@ fn start(places: &Places, question: &Question, progress: &mut Progress) -> Resul
     let stored =
         Stored { folder: run.folder().to_owned(), file, trials: vec![], samples: SampleTable::default() };
     trials(&lab, &bench, &tests, &mut run, stored, progress)
+}
+
+/// Removes what runs left that were killed before they began: logs of builds, in folders that nobody uses.
+fn sweep(results: &Path, progress: &mut Progress) {
+    let removed = store::leftovers(results)
+        .and_then(|folders| folders.iter().try_for_each(|folder| store::remove_leftover(folder).map(drop)));
+    // It is no reason not to measure; if nothing can be written there, the run says so itself.
+    if let Err(error) = removed {
+        progress.line(format!("note: what an interrupted build left stays: {error}"));
+    }
 }
 
 /// An interrupted run, from where it stopped.

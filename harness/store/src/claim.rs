@@ -10,8 +10,10 @@ use crate::{
     lock::{self, Lock},
 };
 
-/// What a folder holds from the moment when its name is claimed until the run begins.
-const BEFORE_A_RUN: [&str; 2] = ["builds", "lock"];
+/// What a folder holds from the moment when its name is claimed until the run begins with its `run.json`.
+const BEFORE_A_RUN: [&str; 3] = ["builds", "lock", "run.unfinished"];
+/// Made immediately before that, and empty until then.
+const TRIALS: &str = "trials";
 
 /// A folder for a new run, locked: kernels are built for it, and their logs go there. As long as this lives, nobody takes the
 /// folder for the leftover of a build that was interrupted.
@@ -34,8 +36,15 @@ impl Claim {
             let folder = results.join(&name);
             match fs::create_dir(&folder) {
                 Ok(()) => {
-                    let lock = writers_lock(&folder)?;
-                    return Ok(Self { folder, name, lock });
+                    // Between the two, another process may have taken the folder for a leftover and removed it.
+                    match writers_lock(&folder) {
+                        Ok(lock) if lock.is_at(&folder.join("lock")) => {
+                            return Ok(Self { folder, name, lock });
+                        }
+                        Ok(_) | Err(StoreError::Busy { .. }) => {}
+                        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+                        Err(error) => return Err(error),
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(StoreError::io("creating", &folder)(error)),
@@ -131,11 +140,20 @@ fn is_leftover(folder: &Path) -> Result<bool, StoreError> {
     for entry in fs::read_dir(folder).map_err(StoreError::io("reading", folder))? {
         let entry = entry.map_err(StoreError::io("reading", folder))?;
         let kind = entry.file_type().map_err(StoreError::io("looking at", entry.path()))?;
-        if kind.is_symlink() || !BEFORE_A_RUN.iter().any(|name| entry.file_name() == *name) {
+        let is_expected = if entry.file_name() == TRIALS {
+            kind.is_dir() && is_empty(&entry.path())?
+        } else {
+            !kind.is_symlink() && BEFORE_A_RUN.iter().any(|name| entry.file_name() == *name)
+        };
+        if !is_expected {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+fn is_empty(folder: &Path) -> Result<bool, StoreError> {
+    Ok(fs::read_dir(folder).map_err(StoreError::io("reading", folder))?.next().is_none())
 }
 
 /// `20260101-235959-scenario`, as `assay run` names runs.
@@ -162,6 +180,9 @@ mod tests {
         assert_eq!(leftovers(results.path()).unwrap(), Vec::<PathBuf>::new());
         assert_eq!(building(results.path()).unwrap().len(), 2);
         assert!(!remove_leftover(&folder).unwrap() && folder.join("builds").exists());
+        // As a full disk leaves it: everything was made but `run.json`.
+        fs::create_dir(claim.folder().join("trials")).unwrap();
+        fs::write(claim.folder().join("run.unfinished"), "{").unwrap();
         drop(claim);
         assert_eq!(leftovers(results.path()).unwrap(), std::slice::from_ref(&folder));
         assert!(remove_leftover(&folder).unwrap() && !folder.exists());

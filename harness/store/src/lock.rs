@@ -1,8 +1,9 @@
 //! Locks between processes: `flock` on files that are never removed while they can be waited on.
 
 use std::{
-    fs::{File, TryLockError},
+    fs::{self, File, TryLockError},
     io,
+    os::unix::fs::MetadataExt as _,
     path::Path,
     sync::mpsc,
     thread,
@@ -15,7 +16,15 @@ const A_LOOK: Duration = Duration::from_millis(500);
 /// A lock. The kernel releases it with the value, or with the process, however that ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Lock {
+    /// Whether the file that is locked is still the one at `path`.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        let (Ok(ours), Ok(there)) = (self.file.metadata(), fs::metadata(path)) else { return false };
+        (ours.dev(), ours.ino()) == (there.dev(), there.ino())
+    }
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -26,7 +35,7 @@ fn open(path: &Path) -> io::Result<File> {
 pub(crate) fn exclusive(path: &Path) -> io::Result<Option<Lock>> {
     let file = open(path)?;
     match file.try_lock() {
-        Ok(()) => return Ok(Some(Lock { _file: file })),
+        Ok(()) => return Ok(Some(Lock { file })),
         Err(TryLockError::WouldBlock) => {}
         Err(TryLockError::Error(error)) => return Err(error),
     }
@@ -35,7 +44,7 @@ pub(crate) fn exclusive(path: &Path) -> io::Result<Option<Lock>> {
     let (sender, receiver) = mpsc::channel();
     thread::Builder::new().name("lock".into()).spawn(move || sender.send(file.lock().map(|()| file)))?;
     match receiver.recv_timeout(A_LOOK) {
-        Ok(locked) => Ok(Some(Lock { _file: locked? })),
+        Ok(locked) => Ok(Some(Lock { file: locked? })),
         Err(_) => Ok(None),
     }
 }
@@ -61,7 +70,7 @@ pub(crate) fn is_held(path: &Path) -> io::Result<bool> {
 
 fn taken(file: File, take: impl Fn(&File) -> Result<(), TryLockError>) -> io::Result<Option<Lock>> {
     match take(&file) {
-        Ok(()) => Ok(Some(Lock { _file: file })),
+        Ok(()) => Ok(Some(Lock { file })),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error),
     }

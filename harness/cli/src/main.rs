@@ -25,6 +25,7 @@ mod keeper;
 mod kernels;
 mod keyboard;
 mod lab;
+mod limits;
 mod manual;
 mod places;
 mod plans;
@@ -43,7 +44,6 @@ mod tune;
 use std::process::ExitCode;
 
 use arguments::{Arguments, Command, Series};
-use failure::Failure;
 
 fn main() -> ExitCode {
     complete::answer();
@@ -54,9 +54,8 @@ fn main() -> ExitCode {
     output.settle();
     let json = command.wants_json();
     let is_helper = matches!(command, Command::Supervise | Command::Machine { .. });
-    if !is_helper && let Err(error) = interrupt::install(json) {
-        let failure = Failure::from(error);
-        failure.print();
+    if !is_helper && let Err(failure) = limits::settle().and_then(|()| Ok(interrupt::install(json)?)) {
+        failure.tell(json);
         return failure.exit_code();
     }
     let ended = match command {

@@ -19,55 +19,14 @@ use tempfile::TempDir;
 
 /// kbuild's interface as far as it is used: `O=`, `KCONFIG_CONFIG=`, the targets, the short commands. Like kbuild, it
 /// compiles anew what an option changes and leaves the rest.
-const MAKEFILE: &str = r#"VERSION = 6
-PATCHLEVEL = 12
-SUBLEVEL = 7
-EXTRAVERSION =
-
-KCONFIG_CONFIG ?= $(O)/.config
-OBJECTS := $(O)/alpha.o $(O)/beta.o
-
-tinyconfig:
-	@printf 'CONFIG_64BIT=y\nCONFIG_PVH=y\n# CONFIG_PCI is not set\n' > $(KCONFIG_CONFIG)
-olddefconfig:
-	@awk -f scripts/conf.awk Kconfig $(KCONFIG_CONFIG) > $(KCONFIG_CONFIG).new
-	@mv $(KCONFIG_CONFIG).new $(KCONFIG_CONFIG)
-vmlinux: $(O)/vmlinux
-
-$(O)/%.o: %.c include/toy.h
-	@echo "  CC      $*.o"
-	@gcc -O2 -fcf-protection=none -ffreestanding -Iinclude -c -o $@ $<
-$(O)/beta.o: $(O)/.config
-$(O)/version.o: FORCE
-	@echo "  CC      version.o"
-	@echo 'const char banner[] = "Linux version 6.12.7-toy #$(KBUILD_BUILD_VERSION)";' > $(O)/version.c
-	@gcc -c -o $@ $(O)/version.c
-$(O)/vmlinux: $(OBJECTS) $(O)/version.o
-	@echo "  LD      vmlinux"
-	@ld --build-id=none -e start -o $@ $^
-	@nm $@ > $(O)/System.map
-	@mkdir -p $(O)/include/config && echo 6.12.7-toy > $(O)/include/config/kernel.release
-FORCE:
-.PHONY: FORCE tinyconfig olddefconfig vmlinux
-"#;
+const MAKEFILE: &str = include_str!("../../../../tests/fixtures/toy-kernel/Makefile");
 
 /// Keeps the options that Kconfig defines and whose one dependency, if there is one, is set.
-const CONF: &str = r#"FNR == NR && /^config / { option = $2; known["CONFIG_" option] = "" }
-FNR == NR && /^\tdepends on / { known["CONFIG_" option] = "CONFIG_" $3 }
-FNR == NR { next }
-/^CONFIG_/ { split($0, part, "="); value[part[1]] = $0; order[++count] = part[1] }
-END {
-	for (i = 1; i <= count; i++) {
-		name = order[i]
-		if ((name in known) && (known[name] == "" || known[name] in value)) print value[name]
-	}
-}
-"#;
+const CONF: &str = include_str!("../../../../tests/fixtures/toy-kernel/scripts/conf.awk");
 
-const KCONFIG: &str = "config 64BIT\n\tbool \"64-bit\"\nconfig PVH\n\tbool \"PVH\"\nconfig PCI\n\tbool \"PCI\"\n\
-    config NIC\n\tbool \"A NIC\"\n\tdepends on PCI\nconfig RING\n\tint \"Ring\"\n";
+const KCONFIG: &str = include_str!("../../../../tests/fixtures/toy-kernel/Kconfig");
 
-pub(crate) const ALPHA: &str = "#include \"toy.h\"\n\nint start(void)\n{\n\treturn TOY + beta(1);\n}\n";
+pub(crate) const ALPHA: &str = include_str!("../../../../tests/fixtures/toy-kernel/alpha.c");
 
 /// A cache and a toy tree in a tarball.
 pub(crate) struct Toy {
@@ -87,9 +46,9 @@ impl Toy {
             ("Makefile", MAKEFILE),
             ("Kconfig", KCONFIG),
             ("scripts/conf.awk", CONF),
-            ("include/toy.h", "#define TOY 1\nint beta(int);\n"),
+            ("include/toy.h", include_str!("../../../../tests/fixtures/toy-kernel/include/toy.h")),
             ("alpha.c", ALPHA),
-            ("beta.c", "#include \"toy.h\"\nint beta(int x)\n{\n\treturn x * 3;\n}\n"),
+            ("beta.c", include_str!("../../../../tests/fixtures/toy-kernel/beta.c")),
         ] {
             let path = tree.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -263,9 +222,8 @@ fn changed(path: &str, text: &str, old: &str, new: &str) -> String {
 }
 
 /// Changes one line of `alpha.c`.
-pub(crate) const CHANGES_ALPHA: &str = "From: A <a@example.org>\nSubject: [PATCH] toy: another sum\n\n---\n alpha.c | 2 +-\n\n\
-    diff --git a/alpha.c b/alpha.c\n--- a/alpha.c\n+++ b/alpha.c\n@@ -2,5 +2,5 @@\n \n int start(void)\n {\n\
-    -\treturn TOY + beta(1);\n+\treturn TOY + beta(2);\n }\n-- \n2.47\n";
+pub(crate) const CHANGES_ALPHA: &str =
+    include_str!("../../../../tests/fixtures/toy-kernel/0001-another-sum.patch");
 
 /// A patch that makes a new file.
 pub(crate) fn new_file(path: &str, line: &str) -> String {

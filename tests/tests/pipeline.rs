@@ -11,9 +11,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha12Rng;
-use tests::{Process, Room, descendants, said};
+use tests::{Room, said};
 
 const FAKE: &str = "tests/fixtures/fake/scenarios";
 
@@ -264,42 +262,6 @@ fn resume(room: &Room) {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     let report = room.report();
     assert_eq!(report["model"]["run"]["boots_made"], 12, "{report}");
-}
-
-#[test]
-fn after_kill_9_at_any_moment_nothing_is_left_and_the_run_goes_on() {
-    let mut random = ChaCha12Rng::seed_from_u64(1);
-    // The first run fills the cache, so that later ones die in trials and not while kernels are taken in.
-    let room = Room::new();
-    let started = Instant::now();
-    assert_eq!(run(&room, "slower").output().unwrap().status.code(), Some(1));
-    let whole = started.elapsed();
-    std::fs::remove_dir_all(room.results()).unwrap();
-
-    let mut seen = 0;
-    for round in 0..10 {
-        let mut child = run(&room, "slower").stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-        let moment = Instant::now() + whole.mul_f64(random.random_range(0.0..1.0));
-        while Instant::now() < moment && child.try_wait().unwrap().is_none() {
-            std::thread::yield_now();
-        }
-        let family = descendants(child.id());
-        seen += family.len();
-        child.kill().unwrap();
-        child.wait().unwrap();
-        eventually("its children are gone", || !family.iter().any(Process::lives));
-
-        let begun = std::fs::read_dir(room.results())
-            .is_ok_and(|mut runs| runs.any(|run| run.is_ok_and(|run| run.path().join("run.json").exists())));
-        if begun {
-            resume(&room);
-        } else {
-            let output = room.command().arg("runs").output().unwrap();
-            assert_eq!(output.status.code(), Some(0), "round {round}: {}", said(&output));
-        }
-        std::fs::remove_dir_all(room.results()).ok();
-    }
-    assert!(seen > 0, "no round had children to leave behind");
 }
 
 #[test]

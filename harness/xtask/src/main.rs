@@ -5,6 +5,7 @@
 mod bench;
 mod check;
 mod demo;
+mod faults;
 mod install;
 mod run;
 mod screenshots;
@@ -42,6 +43,18 @@ enum Chore {
         #[arg(long)]
         all: bool,
     },
+    /// The fault matrix: breaks what Assay depends on, and looks at what the user sees, what is left behind and what is lost.
+    /// The whole one, with nothing named, writes tests/FAULTS.md.
+    Faults {
+        /// Fewer rounds, coarser sweeps, no real guests: a minute.
+        #[arg(long)]
+        short: bool,
+        /// Decides the moments at which faults hit.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Only these; `list` lists them.
+        names: Vec<String>,
+    },
     /// Format, lints, documentation, licences.
     Check,
     /// The project's figures, as ratios within one run.
@@ -66,6 +79,7 @@ fn main() -> ExitCode {
         Chore::Install { prefix } => install::install(prefix),
         Chore::Demo => demo::demo(),
         Chore::Test { all } => test::test(all),
+        Chore::Faults { short, seed, names } => faults::faults(short, seed, &names),
         Chore::Check => check::check(),
         Chore::Bench { only } => bench::bench(&only),
         Chore::Peak { command } => run::peak(&command),

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    check,
+    check, faults,
     run::{self, Run},
     setup,
     stages::Stages,
@@ -28,6 +28,7 @@ pub(crate) fn test(all: bool) -> Result<()> {
         })?;
     }
     stages.stage("tests", || nextest(all))?;
+    stages.stage("faults", || faults::matrix(!all, 1, &[]))?;
     stages.finish()
 }
 

@@ -46,6 +46,22 @@ pub enum StoreError {
         /// What SQLite said.
         source: Option<Box<rusqlite::Error>>,
     },
+    /// Samples of a finished trial are gone, or there are more than it measured.
+    #[error(
+        "{}: trial {trial} measured {expected} samples, and {found} are there (remedy: remove trials/{trial} beside it, \
+         and `assay run --resume` makes that boot again)",
+        path.display()
+    )]
+    Incomplete {
+        /// `samples.jsonl`.
+        path: PathBuf,
+        /// The trial's index.
+        trial: u32,
+        /// Samples that it has.
+        found: u64,
+        /// Samples that its record says it has.
+        expected: u64,
+    },
     /// A finished file that does not parse.
     #[error("{}:{line}: not what Assay writes", path.display())]
     Damaged {

@@ -19,6 +19,7 @@
 mod claim;
 mod durable;
 mod error;
+mod finished;
 mod index;
 mod lock;
 mod read;
@@ -37,5 +38,6 @@ pub use record::{ArmKernel, Bench, GuestRoot, Host, RunFile};
 pub use run::Run;
 pub use rusqlite::Error as SqliteError;
 
-/// Version of the layout and of `run.json`. A newer one is refused, an older one is read. 2 added matrices to the plan.
-pub const FORMAT: u32 = 2;
+/// Version of the layout and of `run.json`. A newer one is refused, an older one is read. 2 added matrices to the plan;
+/// 3 says in each trial's record how many samples it has.
+pub const FORMAT: u32 = 3;

@@ -7,9 +7,9 @@ use std::{
 };
 
 use measure::{SampleTable, TrialRecord};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{FORMAT, RunFile, StoreError, samples};
+use crate::{FORMAT, RunFile, StoreError, finished, samples};
 
 /// A run as it is on disk: what was planned, and the trials that are finished.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,19 @@ pub struct Stored {
     pub trials: Vec<TrialRecord>,
     /// The samples of the finished trials.
     pub samples: SampleTable,
+    /// The budget in seconds, if the run stopped because it was used up.
+    pub budget_s: Option<u64>,
+}
+
+/// Where a run says that it stopped for its budget.
+pub(crate) const BUDGET: &str = "budget.json";
+
+/// What stands there.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Spent {
+    /// Seconds that the run was given.
+    pub(crate) budget_s: u64,
 }
 
 /// Reads a run, finished or not.
@@ -37,18 +50,28 @@ pub fn read(folder: &Path) -> Result<Stored, StoreError> {
     refuse_newer(&path, &text)?;
     let file: RunFile = parse(&path, &text)?;
 
-    let mut trials: BTreeMap<u32, TrialRecord> = BTreeMap::new();
+    let (mut trials, mut expected) = (BTreeMap::<u32, TrialRecord>::new(), BTreeMap::new());
     for (index, folder) in trial_folders(folder)? {
         let path = folder.join("trial.json");
         if path.is_file() {
             let text = fs::read(&path).map_err(StoreError::io("reading", &path))?;
-            let record: TrialRecord = parse(&path, &text)?;
+            let (record, samples) = finished::parse(&path, &text)?;
+            expected.extend(samples.map(|samples| (index, samples)));
             trials.insert(index, record);
         }
     }
     let counts = |index| trials.get(&index).is_some_and(|trial| trial.end.can_have_samples());
-    let samples = samples::read(&folder.join("samples.jsonl"), &counts)?;
-    Ok(Stored { folder: folder.to_owned(), file, trials: trials.into_values().collect(), samples })
+    let path = folder.join("samples.jsonl");
+    let samples = samples::read(&path, &counts)?;
+    finished::check(&path, &expected, &samples)?;
+    let path = folder.join(BUDGET);
+    let spent: Option<Spent> = match fs::read(&path) {
+        Ok(text) => Some(parse(&path, &text)?),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(StoreError::io("reading", &path)(error)),
+    };
+    let budget_s = spent.map(|spent| spent.budget_s);
+    Ok(Stored { folder: folder.to_owned(), file, trials: trials.into_values().collect(), samples, budget_s })
 }
 
 /// The folders of all runs in `results`, oldest first: names begin with the time at which a run was started.

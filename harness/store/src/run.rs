@@ -12,8 +12,9 @@ use crate::{
     Claim, RunFile, StoreError, Stored,
     claim::writers_lock,
     durable,
+    finished::Finished,
     lock::Lock,
-    read::{read, trial_folders},
+    read::{BUDGET, Spent, read, trial_folders},
     samples,
 };
 
@@ -58,6 +59,12 @@ impl Run {
             }
         }
         samples::keep(&folder.join("samples.jsonl"), &|index| finished.contains(&index))?;
+        match fs::remove_file(folder.join(BUDGET)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::io("removing", folder.join(BUDGET))(error));
+            }
+            _ => {}
+        }
         let samples = open_samples(folder)?;
         Ok((Self { folder: folder.to_owned(), samples, _lock: lock }, stored))
     }
@@ -94,9 +101,20 @@ impl Run {
         self.samples.sync_all().map_err(StoreError::io("syncing", &path))?;
         let folder = self.folder.join("trials").join(trial.index.to_string());
         fs::create_dir_all(&folder).map_err(StoreError::io("creating", &folder))?;
-        let text = serde_json::to_vec_pretty(trial).expect("a trial record has string keys only");
+        let finished = Finished { record: trial, samples: trial.end.samples().len() };
+        let text = serde_json::to_vec_pretty(&finished).expect("a trial record has string keys only");
         durable::publish(&folder.join("trial.json"), &text)?;
         durable::sync_folder(&self.folder.join("trials"))
+    }
+
+    /// Notes that the run stopped because its budget of so many seconds was used up: what it lacks is left out, not lost.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn note_budget(&self, seconds: u64) -> Result<(), StoreError> {
+        let note = Spent { budget_s: seconds };
+        let text = serde_json::to_vec_pretty(&note).expect("a number is written into memory");
+        durable::publish(&self.folder.join(BUDGET), &text)
     }
 
     /// Keeps a text beside the run, such as its report.
@@ -241,6 +259,52 @@ mod tests {
     }
 
     #[test]
+    fn samples_that_are_cut_off_are_missed_wherever_the_cut_is() {
+        let results = tempfile::tempdir().unwrap();
+        let mut run = create(results.path(), &run_file());
+        run.finish_trial(&trial(0, &[1.0, 2.0])).unwrap();
+        run.finish_trial(&trial(1, &[3.0])).unwrap();
+        let path = run.folder().join("samples.jsonl");
+        let whole = fs::read(&path).unwrap();
+        // The end of the last line is no part of its sample.
+        for cut in 0..whole.len() - 1 {
+            fs::write(&path, &whole[..cut]).unwrap();
+            let missed = read(run.folder()).unwrap_err();
+            assert!(
+                matches!(missed, StoreError::Incomplete { .. } | StoreError::Damaged { .. }),
+                "cut at {cut}: {missed}"
+            );
+        }
+        fs::write(&path, whole).unwrap();
+        assert_eq!(read(run.folder()).unwrap().trials.len(), 2);
+    }
+
+    #[test]
+    fn records_of_before_samples_were_counted_are_read() {
+        let results = tempfile::tempdir().unwrap();
+        let mut run = create(results.path(), &run_file());
+        run.finish_trial(&trial(0, &[1.0])).unwrap();
+        let path = run.folder().join("trials/0/trial.json");
+        let older = fs::read_to_string(&path).unwrap().replace(",\n  \"samples\": 1", "");
+        assert!(!older.contains("samples"), "{older}");
+        fs::write(&path, older).unwrap();
+        assert_eq!(trials(read(run.folder()).unwrap()), [trial(0, &[1.0])]);
+    }
+
+    #[test]
+    fn a_budget_that_was_used_up_is_noted_until_the_run_goes_on() {
+        let results = tempfile::tempdir().unwrap();
+        let run = create(results.path(), &run_file());
+        run.note_budget(7200).unwrap();
+        let folder = run.folder().to_owned();
+        drop(run);
+        assert_eq!(read(&folder).unwrap().budget_s, Some(7200));
+        let (_run, stored) = Run::resume(&folder).unwrap();
+        assert_eq!(stored.budget_s, Some(7200), "as it was before");
+        assert_eq!(read(&folder).unwrap().budget_s, None);
+    }
+
+    #[test]
     fn refuses_a_newer_run_and_a_second_writer() {
         let results = tempfile::tempdir().unwrap();
         let run = create(results.path(), &run_file());
@@ -262,7 +326,8 @@ mod tests {
         let path = run.folder().join("run.json");
         let text = fs::read_to_string(&path).unwrap();
         assert!(!text.contains("dimensions"), "what is not there takes no room");
-        let older = text.replace("\"format\": 2", "\"format\": 1");
+        let formats = [format!("\"format\": {FORMAT}"), format!("\"format\": {}", plan::FORMAT)];
+        let older = formats.iter().fold(text, |text, format| text.replace(format, "\"format\": 1"));
         assert_eq!(older.matches("\"format\": 1").count(), 2, "both the run's and the plan's");
         fs::write(&path, older).unwrap();
         assert_eq!(read(run.folder()).unwrap().file.plan.arms, run_file().plan.arms);

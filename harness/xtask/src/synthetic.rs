@@ -62,6 +62,8 @@ fn enlarge(run: &Path) -> Result<()> {
 
     let trials = run.join("trials");
     let mut record = read(&trials.join("0/trial.json"))?;
+    // Samples are made up here, so nobody has counted them.
+    record.as_object_mut().context("a record is an object")?.remove("samples");
     fs::remove_dir_all(&trials).with_context(|| format!("removing {}", trials.display()))?;
     let path = run.join("samples.jsonl");
     let mut samples =

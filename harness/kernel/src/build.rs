@@ -172,12 +172,22 @@ pub(crate) fn host_failure(output: &str, ended: Ended) -> Option<String> {
         "out of memory allocating",
         "Killed signal terminated program",
     ];
-    if let Ended::Signalled(_) = ended {
-        return Some(format!("make {ended}"));
+    /// Beyond this, a status is 128 and the signal that ended the command in the sandbox (bwrap(1) and shells do so); make's own are 0 to 2.
+    const BY_SIGNAL: i32 = 128;
+    match ended {
+        Ended::Signalled(_) => return Some(format!("make {ended}")),
+        Ended::Exited(status) if status > BY_SIGNAL => {
+            return Some(format!("make {}", Ended::Signalled(status - BY_SIGNAL)));
+        }
+        Ended::Exited(_) => {}
     }
+    // GNU make, of a command that SIGKILL ended: `make: *** [Makefile:7: a.o] Killed`.
+    let killed = |line: &str| line.contains("*** [") && line.trim_end().ends_with("] Killed");
     output
         .lines()
-        .find(|line| line.starts_with("bwrap: ") || SIGNS.iter().any(|sign| line.contains(sign)))
+        .find(|line| {
+            line.starts_with("bwrap: ") || killed(line) || SIGNS.iter().any(|sign| line.contains(sign))
+        })
         .map(str::to_owned)
 }
 

@@ -176,6 +176,9 @@ pub(crate) fn require(cache: &Path, supervisor: &Supervisor) -> Result<(), Kerne
         |reason: String, remedy: &str| Err(KernelError::Sandbox { reason, remedy: remedy.to_owned() });
     match output {
         Ok(output) if output.ended.is_success() => Ok(()),
+        Ok(output) if output.stderr.is_empty() => {
+            refused(format!("bwrap {}", output.ended), "look into the kernel's log: dmesg")
+        }
         Ok(output) => refused(
             String::from_utf8_lossy(&output.stderr).trim().to_owned(),
             "allow unprivileged user namespaces: sysctl kernel.unprivileged_userns_clone=1 where the kernel has it, \

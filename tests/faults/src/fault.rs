@@ -1,6 +1,7 @@
 //! What a fault is: data about it, and the one function that injects it.
 
 use anyhow::Result;
+use rand::RngExt as _;
 use rand_chacha::ChaCha12Rng;
 
 use crate::{child::Said, scene::Scene, world::World};
@@ -38,6 +39,20 @@ pub(crate) struct Chance {
     pub(crate) round: u32,
     /// Rounds in all.
     pub(crate) of: u32,
+    /// What the generator began with.
+    pub(crate) seed: u64,
+    /// Whether the short form was asked for: sweeps then take larger steps.
+    pub(crate) short: bool,
+    /// What a sweep injected in this round, where that is more than one fault.
+    pub(crate) injections: u32,
+}
+
+impl Chance {
+    /// The index of a trial in the first two thirds of a run: one after which there is something left to break.
+    pub(crate) fn trial(&mut self, world: &World) -> u32 {
+        let trials = u32::try_from(world.scene.trials()).unwrap_or(u32::MAX);
+        self.random.random_range(0..trials * 2 / 3)
+    }
 }
 
 /// How a command ends.

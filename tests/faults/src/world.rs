@@ -34,6 +34,10 @@ pub(crate) const ROOM: &str = "/tmp/f";
 const ROOMY: u64 = 8 << 20;
 /// A folder that is there on every system, to move mounts through.
 const ASIDE: &str = "/mnt";
+/// What a fault itself needs; not counted.
+pub(crate) const OWN: &str = "/tmp/f/own";
+/// What is written to the machine's cache.
+const LAYER: &str = "/var/tmp/layer";
 /// Root's cache of kernels on this machine.
 const MACHINES_CACHE: &str = "/var/cache/assay";
 
@@ -68,7 +72,7 @@ impl World {
         let programs = assay.parent().context("assay is in a folder")?.to_owned();
         let visible: Vec<PathBuf> = [top.clone(), programs].into();
         private_folders(&visible)?;
-        for folder in ["home", "said", "cache", "results"] {
+        for folder in ["home", "said", "own", "cache", "results"] {
             let path = Path::new(ROOM).join(folder);
             fs::create_dir_all(&path).with_context(|| format!("creating {}", path.display()))?;
             if matches!(folder, "cache" | "results") {
@@ -216,9 +220,18 @@ impl World {
 
     /// What is there now.
     pub(crate) fn census(&self) -> Result<Census> {
+        let cache = self.cache();
         let mut besides = self.visible.clone();
-        besides.extend([self.results(), self.cache(), Path::new(ROOM).join("said")]);
-        Census::take(&self.cache(), &besides)
+        besides.extend([
+            self.results(),
+            self.cache(),
+            Path::new(ROOM).join("said"),
+            OWN.into(),
+            LAYER.into(),
+        ]);
+        // Of the machine's own cache what was changed is enough.
+        let changed = Path::new(LAYER).join("upper");
+        Census::take(if self.scene == Scene::Guests { &changed } else { &cache }, &besides)
     }
 
     /// Gives the disk of the results or of the cache so many KiB, of which what is there takes its part; all that it may want if none
@@ -245,7 +258,7 @@ impl World {
             Path::new(&lower).is_dir(),
             "there is no cache of kernels in {lower}: cargo xtask test builds them"
         );
-        let layer = Path::new("/var/tmp/layer");
+        let layer = Path::new(LAYER);
         for folder in ["upper", "work"] {
             fs::create_dir_all(layer.join(folder)).context("creating the layer's folders")?;
         }

@@ -4,7 +4,6 @@ use std::{fs, os::unix::net::UnixListener, path::Path};
 
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
-use rand::RngExt;
 
 use super::kills::running_after;
 use crate::{
@@ -47,7 +46,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "a run is to be taken up on a file system that is read-only now",
         "Read-only file system",
         |world, chance| {
-            let trial = chance.random.random_range(0..8);
+            let trial = chance.trial(world);
             let mut assay = world.start()?;
             running_after(world, &mut assay, trial)?;
             assay.signal(Signal::SIGKILL)?;
@@ -63,7 +62,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "the results folder is removed in the middle of a run",
             "No such file or directory",
             |world, chance| {
-                let trial = chance.random.random_range(0..8);
+                let trial = chance.trial(world);
                 let mut assay = world.start()?;
                 running_after(world, &mut assay, trial)?;
                 world.forget_results()?;
@@ -74,7 +73,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         ends: &[Ending::Exit(69), Ending::Exit(1)],
         ..fault("cache-removed", "the cache folder is removed in the middle of a run", "", |world, chance| {
-            let trial = chance.random.random_range(0..8);
+            let trial = chance.trial(world);
             let mut assay = world.start()?;
             running_after(world, &mut assay, trial)?;
             empty(&world.cache())?;

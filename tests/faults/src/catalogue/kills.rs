@@ -51,7 +51,7 @@ pub(super) const FAULTS: &[Fault] = &[
 ];
 
 /// At a moment drawn from the length of an undisturbed run; earlier if it was over by then.
-fn harness(world: &mut World, chance: &mut Chance) -> Result<Said> {
+pub(super) fn harness(world: &mut World, chance: &mut Chance) -> Result<Said> {
     let mut share = chance.random.random_range(0.0..1.0);
     loop {
         let mut assay = world.start()?;
@@ -66,17 +66,16 @@ fn harness(world: &mut World, chance: &mut Chance) -> Result<Said> {
     }
 }
 
-/// Some finished trials after its start, kills the process whose command line begins with or has as its second word `name`.
-fn victim(world: &mut World, chance: &mut Chance, name: &str) -> Result<Said> {
+/// Some finished trials after its start, kills the process in whose first two words one ends with `name`.
+pub(super) fn victim(world: &mut World, chance: &mut Chance, name: &str) -> Result<Said> {
     let mut assay = world.start()?;
-    let last = u32::try_from(world.scene.trials()).context("few trials")? - 2;
-    let trial = chance.random.random_range(0..last);
+    let trial = chance.trial(world);
     running_after(world, &mut assay, trial)?;
     let mut hit = false;
     until(Duration::from_secs(30), || {
         for process in census::processes()? {
             if let Some((id, command)) = process.split_once(' ')
-                && command.split(' ').take(2).any(|word| word == name)
+                && command.split(' ').take(2).any(|word| word.ends_with(name))
             {
                 // It may have ended by itself; the next one will do.
                 hit = send(id.parse().context("a process id")?, Signal::SIGKILL).is_ok();

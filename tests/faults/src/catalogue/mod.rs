@@ -1,7 +1,11 @@
 //! Every fault, once.
 
+mod builds;
+mod clocks;
+mod cuts;
 mod disk;
 mod folders;
+mod guests;
 mod kills;
 mod signals;
 
@@ -9,8 +13,17 @@ use crate::fault::Fault;
 
 /// All of them, in the order of the table.
 pub(crate) fn all() -> Vec<Fault> {
-    [kills::FAULTS, signals::FAULTS, folders::FAULTS, disk::FAULTS]
-        .into_iter()
-        .flat_map(|list| list.iter().copied())
-        .collect()
+    [
+        kills::FAULTS,
+        signals::FAULTS,
+        clocks::FAULTS,
+        folders::FAULTS,
+        disk::FAULTS,
+        cuts::FAULTS,
+        builds::FAULTS,
+        guests::FAULTS,
+    ]
+    .into_iter()
+    .flat_map(|list| list.iter().copied())
+    .collect()
 }

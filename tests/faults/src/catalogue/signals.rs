@@ -12,7 +12,6 @@ use nix::{
     pty::openpty,
     sys::signal::Signal,
 };
-use rand::RngExt;
 
 use super::kills::running_after;
 use crate::{
@@ -95,9 +94,9 @@ pub(super) const FAULTS: &[Fault] = &[
     },
 ];
 
-fn signals(world: &mut World, chance: &mut Chance, signals: &[Signal]) -> Result<Said> {
+pub(super) fn signals(world: &mut World, chance: &mut Chance, signals: &[Signal]) -> Result<Said> {
     let mut assay = world.start()?;
-    let trial = chance.random.random_range(0..8);
+    let trial = chance.trial(world);
     running_after(world, &mut assay, trial)?;
     for signal in signals {
         assay.signal(*signal)?;
@@ -112,7 +111,7 @@ fn terminal(world: &mut World, chance: &mut Chance) -> Result<Said> {
     fcntl(&ends.master, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).context("keeping a terminal's end")?;
     world.through = ["setsid", "--ctty"].map(str::to_owned).into();
     let mut assay = world.start_on(File::from(ends.slave))?;
-    let trial = chance.random.random_range(0..8);
+    let trial = chance.trial(world);
     running_after(world, &mut assay, trial)?;
     let master: OwnedFd = ends.master;
     drop(master);
@@ -121,7 +120,7 @@ fn terminal(world: &mut World, chance: &mut Chance) -> Result<Said> {
 
 fn suspended(world: &mut World, chance: &mut Chance) -> Result<Said> {
     let mut assay = world.start()?;
-    let trial = chance.random.random_range(0..8);
+    let trial = chance.trial(world);
     running_after(world, &mut assay, trial)?;
     let everybody = || -> Result<Vec<u32>> {
         let ids = census::processes()?;

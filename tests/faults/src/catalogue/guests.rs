@@ -1,0 +1,158 @@
+//! Real kernels in QEMU.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
+
+use super::kills::victim;
+use crate::{
+    child::Said,
+    fault::{Ending, Fault, Then},
+    scene::Scene,
+    world::{OWN, World},
+};
+
+const fn fault(
+    name: &'static str,
+    injected: &'static str,
+    whole: u32,
+    inject: crate::fault::Inject,
+) -> Fault {
+    let ends = &[Ending::Exit(69)];
+    Fault {
+        name,
+        injected,
+        scene: Scene::Guests,
+        short: 0,
+        whole,
+        ends,
+        says: "",
+        then: Then::Resume,
+        inject,
+    }
+}
+
+/// A kernel that fails is a result, and the run goes on to its end.
+const fn crash(
+    name: &'static str,
+    injected: &'static str,
+    says: &'static str,
+    inject: crate::fault::Inject,
+) -> Fault {
+    let ends = &[Ending::Exit(1)];
+    Fault {
+        name,
+        injected,
+        scene: Scene::Guests,
+        short: 0,
+        whole: 1,
+        ends,
+        says,
+        then: Then::Nothing,
+        inject,
+    }
+}
+
+pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        ends: &[Ending::Killed],
+        ..fault(
+            "boots-killed",
+            "kill -9 of `assay run` at a random moment, while real guests boot and run",
+            10,
+            super::kills::harness,
+        )
+    },
+    Fault {
+        says: "was killed by SIGKILL",
+        ..fault("qemu-killed", "kill -9 of QEMU", 3, |world, chance| {
+            victim(world, chance, "qemu-system-x86_64")
+        })
+    },
+    Fault {
+        says: "and with it every child it had",
+        ..fault("qemus-supervisor-killed", "kill -9 of the supervisor while QEMU runs", 2, |world, chance| {
+            victim(world, chance, "__supervise")
+        })
+    },
+    Fault {
+        ends: &[Ending::Exit(130)],
+        says: "go on with: assay run --resume",
+        ..fault("boots-interrupted", "SIGINT while a real guest boots", 2, |world, chance| {
+            super::signals::signals(world, chance, &[Signal::SIGINT])
+        })
+    },
+    Fault {
+        says: "QEMU",
+        ..fault("qemu-refuses", "QEMU ends at once with an error", 1, |world, _| {
+            world.variables = vec![("QEMU_AUDIO_DRV".into(), "none".into())];
+            world.start()?.wait()
+        })
+    },
+    crash(
+        "guest-panics",
+        "a guest's kernel panics: `echo c > /proc/sysrq-trigger` in the candidate's boots",
+        "CRASHED",
+        |world, _| in_the_candidate(world, "echo c > /proc/sysrq-trigger"),
+    ),
+    crash(
+        "agent-killed",
+        "the guest's agent, its first process, is killed: its text is overwritten",
+        "CRASHED",
+        |world, _| {
+            in_the_candidate(world, "dd if=/dev/zero of=/proc/1/mem bs=4096 seek=1025 count=64 conv=notrunc")
+        },
+    ),
+    crash(
+        "processes-killed",
+        "everything in a guest but its first process is killed: `echo i > /proc/sysrq-trigger`",
+        "FAILED",
+        |world, _| in_the_candidate(world, "echo i > /proc/sysrq-trigger; sleep 100"),
+    ),
+    crash(
+        "guest-hangs",
+        "a guest hangs silently: an endless loop with real-time priority on its one CPU",
+        "CRASHED",
+        |world, _| {
+            in_the_candidate(
+                world,
+                "echo -1 > /proc/sys/kernel/sched_rt_runtime_us; chrt -f 99 sh -c 'while :; do :; done'",
+            )
+        },
+    ),
+    crash("guest-out-of-memory", "a guest's memory is used up", "OOM", |world, _| {
+        in_the_candidate(world, "tail /dev/zero")
+    }),
+    Fault {
+        ends: &[Ending::Exit(0)],
+        ..crash(
+            "guest-clock-jumps",
+            "the guest's clock jumps to 1990 while a workload runs",
+            "measured",
+            |world, _| in_the_candidate(world, "date -s 1990-01-01"),
+        )
+    },
+];
+
+const SCENARIO: &str = "\
+# What becomes of a guest that breaks?
+schema: 1
+base: debian-6.12
+arms:
+  baseline: {}
+  candidate: { cmdline: [breaks] }
+workloads:
+  breaks: { tool: command, run: [sh, -c, \"if grep -qw breaks /proc/cmdline; then COMMAND; fi; true\"], deadline: 60s }
+collect: []
+boots: 1
+";
+
+/// A run whose candidate's boots do something harmful in the guest.
+fn in_the_candidate(world: &World, command: &str) -> Result<Said> {
+    let scenario = format!("{OWN}/breaks.yaml");
+    fs::write(&scenario, SCENARIO.replace("COMMAND", command)).context("writing a scenario")?;
+    let said = world.assay(&["--project", ".", "run", &scenario])?.wait();
+    fs::remove_file(&scenario).context("removing the scenario")?;
+    said
+}

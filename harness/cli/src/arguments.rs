@@ -78,6 +78,9 @@ pub(crate) enum Command {
     Plan {
         #[command(flatten)]
         question: Question,
+        /// Also say what a run with this budget has time for: 90s, 30m, 2h.
+        #[arg(long, value_name = "TIME", value_parser = crate::budget::time)]
+        budget: Option<std::time::Duration>,
         /// As JSON instead of YAML.
         #[arg(long)]
         json: bool,
@@ -226,6 +229,10 @@ pub(crate) struct Run {
         add = ArgValueCandidates::new(crate::complete::runs)
     )]
     pub(crate) resume: Option<PathBuf>,
+    /// End within this time, builds included: 90s, 30m, 2h. Whole blocks are made as long as there is time, of a matrix at a balanced
+    /// part of its places; the report says what is left out, and --resume makes it.
+    #[arg(long, value_name = "TIME", value_parser = crate::budget::time)]
+    pub(crate) budget: Option<std::time::Duration>,
     /// How the report is printed; every form of it is kept in the run's folder.
     #[arg(long, value_enum, default_value_t = Format::Terminal)]
     pub(crate) format: Format,

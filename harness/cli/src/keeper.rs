@@ -26,6 +26,8 @@ pub(crate) struct RunKeeper<'a> {
     pub(crate) boots_per_arm: usize,
     /// Boots that are left out because their arm was given up.
     pub(crate) left_out: usize,
+    /// When the run's budget is used up, if it has one.
+    pub(crate) until: Option<Instant>,
 }
 
 impl RunKeeper<'_> {
@@ -37,7 +39,14 @@ impl RunKeeper<'_> {
         }
         let left = self.total.saturating_sub(self.made.len() + self.left_out);
         let seconds = self.started.elapsed().as_secs_f64() / made as f64 * left as f64;
-        format!(", about {} left", rough(Duration::from_secs_f64(seconds)))
+        let left = Duration::from_secs_f64(seconds);
+        let budget = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        match budget.filter(|budget| *budget < left) {
+            Some(budget) => {
+                format!(", about {} to be made, {} of the budget left", rough(left), rough(budget))
+            }
+            None => format!(", about {} left", rough(left)),
+        }
     }
 
     fn position(&self, trial: &Trial) -> String {

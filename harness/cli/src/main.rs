@@ -8,6 +8,7 @@ mod again;
 mod arguments;
 mod attachments;
 mod bisect;
+mod budget;
 mod builds;
 mod check;
 mod complete;
@@ -62,7 +63,7 @@ fn main() -> ExitCode {
         Command::Supervise => return subprocess::supervise(),
         Command::Machine { arguments } => return machine::helper(arguments),
         Command::Run(arguments) => run::run(&places, &arguments),
-        Command::Plan { question, json } => run::plan(&places, &question, json),
+        Command::Plan { question, budget, json } => run::plan(&places, &question, budget, json),
         Command::Exec(arguments) => exec::exec(&places, &arguments),
         Command::Series { command: Series::Show { choice, json } } => series::show(&places, &choice, json),
         Command::Series { command: Series::Check { choice, no_boot, no_build, json } } => {

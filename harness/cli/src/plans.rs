@@ -1,14 +1,16 @@
 //! `assay plan`: what a scenario would do.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use plan::{Dimension, Plan, Scope};
 use runner::schedule;
-use scenario::{KernelWork, Known};
+use scenario::{Estimate, KernelWork, Known};
 
-use crate::{builds::of_kernel, failure::Failure, lab::Lab, progress::rough};
+use crate::{budget, builds::of_kernel, failure::Failure, lab::Lab, progress::rough};
 
 /// Prints the plan with every default decided, then the boots in order, and what it will all cost.
-pub(crate) fn print(lab: &Lab, plan: &Plan, json: bool) -> Result<(), Failure> {
+pub(crate) fn print(lab: &Lab, plan: &Plan, budget: Option<Duration>, json: bool) -> Result<(), Failure> {
     if json {
         println!("{}", serde_json::to_string_pretty(plan).context("writing the plan as JSON")?);
         return Ok(());
@@ -24,15 +26,7 @@ pub(crate) fn print(lab: &Lab, plan: &Plan, json: bool) -> Result<(), Failure> {
         let kind = if block[0].traced { ", traced" } else { "" };
         println!("#   block {:>2}{kind}: {}", block[0].block + 1, arms.join(", "));
     }
-    let kernels = lab.kernels()?;
-    let mut known = Known::default();
-    for kernel in scenario::distinct_kernels(plan) {
-        known.kernels.push(match kernels.lookup(kernel).map_err(of_kernel)? {
-            Some(_) => KernelWork::Cached,
-            None => KernelWork::Unknown,
-        });
-    }
-    let estimate = scenario::estimate(plan, &known);
+    let estimate = estimate(lab, plan)?;
     println!(
         "\n# About {} and {:.1} GB:",
         rough(std::time::Duration::from_secs_f64(estimate.seconds)),
@@ -46,10 +40,37 @@ pub(crate) fn print(lab: &Lab, plan: &Plan, json: bool) -> Result<(), Failure> {
             step.what
         );
     }
+    if let Some(budget) = budget {
+        println!("# {}", against(plan, &estimate, budget));
+    }
     for remark in scenario::remarks(plan) {
         println!("# {remark}");
     }
     Ok(())
+}
+
+/// How long a plan takes, given what is in the cache.
+pub(crate) fn estimate(lab: &Lab, plan: &Plan) -> Result<Estimate, Failure> {
+    let kernels = lab.kernels()?;
+    let mut known = Known::default();
+    for kernel in scenario::distinct_kernels(plan) {
+        known.kernels.push(match kernels.lookup(kernel).map_err(of_kernel)? {
+            Some(_) => KernelWork::Cached,
+            None => KernelWork::Unknown,
+        });
+    }
+    Ok(scenario::estimate(plan, &known))
+}
+
+/// What a budget has time for, in a line.
+pub(crate) fn against(plan: &Plan, estimate: &Estimate, budget: Duration) -> String {
+    let boots = scenario::trial_seconds(plan, &Known::default()) * schedule(plan).len() as f64;
+    let builds = Duration::from_secs_f64((estimate.seconds - boots).max(0.0));
+    let fit = budget::fitting(plan, &[], budget.saturating_sub(builds));
+    let what = budget::describe(plan, &fit).unwrap_or_else(|| "there is time for everything".to_owned());
+    let after =
+        if builds.is_zero() { String::new() } else { format!("after about {} of builds ", rough(builds)) };
+    format!("A budget of {}: {after}{what}.", rough(budget))
 }
 
 /// What the scenario's lists multiply out to; nothing if it has none.

@@ -13,6 +13,7 @@ use store::Stored;
 
 use crate::{
     arguments::{Format, Places},
+    budget,
     failure::Failure,
     terminal,
 };
@@ -31,17 +32,28 @@ pub(crate) fn finish(stored: &Stored, format: Format) -> Result<Outcome, Failure
 /// Makes the report of a run, keeps every form of it in the run's folder, prints one, and answers with the result.
 fn keep_and_print(stored: &Stored, format: Format) -> Result<Outcome, Failure> {
     let model = model(stored)?;
+    keep(stored, &model)?;
+    print_model(stored, &model, format)?;
+    Ok(report::overall(&model))
+}
+
+/// Writes every form beside the run.
+fn keep(stored: &Stored, model: &Model) -> Result<(), Failure> {
     for format in Format::ALL {
         let path = stored.folder.join(file(format));
-        std::fs::write(&path, render(&model, format, Output::File)?)
+        std::fs::write(&path, render(model, format, Output::File)?)
             .with_context(|| format!("writing {}", path.display()))?;
     }
+    Ok(())
+}
+
+fn print_model(stored: &Stored, model: &Model, format: Format) -> Result<(), Failure> {
     match (format, Output::standard()) {
         // Nobody reads a page's source on a terminal.
         (Format::Html, Output::Terminal { .. }) => println!("{}", address(&stored.folder)?),
-        (format, output) => print!("{}", render(&model, format, output)?),
+        (format, output) => print!("{}", render(model, format, output)?),
     }
-    Ok(report::overall(&model))
+    Ok(())
 }
 
 /// The page as an address that terminals make a link of.
@@ -68,7 +80,13 @@ pub(crate) fn print(
 ) -> Result<ExitCode, Failure> {
     let stored = store::read(&folder(places, run)?).map_err(user)?;
     let Some(output) = output else {
-        return Ok(ExitCode::from(keep_and_print(&stored, format)?.exit_code()));
+        let model = model(&stored)?;
+        // Somebody else's run, or one on a disk that cannot be written to, can be read all the same.
+        if let Err(failure) = keep(&stored, &model) {
+            eprintln!("note: the report is not kept beside the run: {}", failure.in_a_line());
+        }
+        print_model(&stored, &model, format)?;
+        return Ok(ExitCode::from(report::overall(&model).exit_code()));
     };
     let model = model(&stored)?;
     std::fs::write(output, render(&model, format, Output::File)?)
@@ -167,18 +185,14 @@ pub(crate) fn model(stored: &Stored) -> Result<Model, Failure> {
     let made: Vec<u32> = stored.trials.iter().map(|trial| trial.index).collect();
     let given_up = |arm: &str| {
         let builds = matches!(file.kernels.get(arm).map(|k| &k.build), Some(measure::BuildEnd::Built(_)));
-        !builds
-            || !stored
-                .trials
-                .iter()
-                .any(|t| t.arm == arm && matches!(t.end, measure::TrialEnd::Measured { .. }))
+        !builds || runner::given_up(&stored.trials, arm)
     };
     let finished =
         schedule(&file.plan).iter().all(|trial| made.contains(&trial.index) || given_up(&trial.arm));
     let builds: BTreeMap<_, _> =
         file.kernels.iter().map(|(arm, kernel)| (arm.clone(), kernel.build.clone())).collect();
     let host = &file.host;
-    let model = report::assemble(Evidence {
+    let mut model = report::assemble(Evidence {
         plan: &file.plan,
         builds,
         trials: &stored.trials,
@@ -204,6 +218,7 @@ pub(crate) fn model(stored: &Stored) -> Result<Model, Failure> {
         }],
         warnings: vec![],
     })?;
+    model.run.left_out = budget::left_out(stored);
     Ok(model)
 }
 

@@ -19,6 +19,7 @@ use crate::{
     again,
     arguments::{self, Places, Question},
     bisect,
+    budget::{self, Limit},
     builds::build_arms,
     failure::Failure,
     keeper::RunKeeper,
@@ -35,9 +36,10 @@ const DEFAULT_SCENARIO: &str = "net";
 
 pub(crate) fn run(places: &Places, arguments: &arguments::Run) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new();
+    let limit = arguments.budget.map(Limit::begin);
     let ended = match &arguments.resume {
-        None => start(places, &arguments.question, &mut progress),
-        Some(run) => resume(places, run, &mut progress),
+        None => start(places, &arguments.question, limit, &mut progress),
+        Some(run) => resume(places, run, limit, &mut progress),
     };
     progress.clear();
     let stored = ended?;
@@ -50,11 +52,19 @@ pub(crate) fn run(places: &Places, arguments: &arguments::Run) -> Result<ExitCod
 }
 
 /// A new run.
-fn start(places: &Places, question: &Question, progress: &mut Progress) -> Result<Stored, Failure> {
+fn start(
+    places: &Places,
+    question: &Question,
+    limit: Option<Limit>,
+    progress: &mut Progress,
+) -> Result<Stored, Failure> {
     let lab = Lab::open(places)?;
     let (plan, command) = planned(places, question, &lab, progress)?;
     for remark in scenario::remarks(&plan) {
         progress.line(format!("note: {remark}"));
+    }
+    if let Some(limit) = limit {
+        progress.line(crate::plans::against(&plan, &crate::plans::estimate(&lab, &plan)?, limit.given));
     }
     let machine = host::Root::machine();
     match crate::tune::tuned_note(&machine, &crate::tune::state_file()) {
@@ -82,9 +92,14 @@ fn start(places: &Places, question: &Question, progress: &mut Progress) -> Resul
         plan,
     };
     let mut run = store::Run::create(claim, &file)?;
-    let stored =
-        Stored { folder: run.folder().to_owned(), file, trials: vec![], samples: SampleTable::default() };
-    trials(&lab, &bench, &tests, &mut run, stored, progress)
+    let stored = Stored {
+        folder: run.folder().to_owned(),
+        file,
+        trials: vec![],
+        samples: SampleTable::default(),
+        budget_s: None,
+    };
+    trials((&lab, &bench), &tests, &mut run, stored, limit, progress)
 }
 
 /// Removes what runs left that were killed before they began: logs of builds, in folders that nobody uses.
@@ -98,7 +113,12 @@ fn sweep(results: &Path, progress: &mut Progress) {
 }
 
 /// An interrupted run, from where it stopped.
-fn resume(places: &Places, run: &Path, progress: &mut Progress) -> Result<Stored, Failure> {
+fn resume(
+    places: &Places,
+    run: &Path,
+    limit: Option<Limit>,
+    progress: &mut Progress,
+) -> Result<Stored, Failure> {
     let folder = std::path::absolute(places.run_folder(run)?).context("resolving the run's folder")?;
     let (mut run, mut stored) = match store::Run::resume(&folder) {
         Err(error @ (store::StoreError::NoSuchRun { .. } | store::StoreError::Newer { .. })) => {
@@ -117,7 +137,7 @@ fn resume(places: &Places, run: &Path, progress: &mut Progress) -> Result<Stored
     refuse_other_kernels(&stored.file, &builds)?;
     // Paths into the cache may have changed since; what they hold has not.
     stored.file.kernels = builds.into_iter().map(|(arm, build)| (arm, ArmKernel { build })).collect();
-    trials(&lab, &bench, &tests, &mut run, stored, progress)
+    trials((&lab, &bench), &tests, &mut run, stored, limit, progress)
 }
 
 /// Trials of one run must boot the same images, or they are no replications.
@@ -140,17 +160,24 @@ fn refuse_other_kernels(file: &RunFile, builds: &BTreeMap<String, BuildEnd>) -> 
 
 /// Makes the trials that are still to be made.
 fn trials(
-    lab: &Lab,
-    bench: &Bench,
+    (lab, bench): (&Lab, &Bench),
     tests: &BTreeMap<String, Vec<PathBuf>>,
     run: &mut store::Run,
     stored: Stored,
+    limit: Option<Limit>,
     progress: &mut Progress,
 ) -> Result<Stored, Failure> {
     let plan = &stored.file.plan;
     let mut boot_files = bench.boot_files(&stored.file.kernels)?;
     bench.add_tests(&mut boot_files, tests)?;
     let runtime = Runtime::create()?;
+    let budget = limit.map(|limit| {
+        let (budget, fit) = limit.spend(plan, &stored.trials);
+        if let Some(what) = budget::describe(plan, &fit) {
+            progress.line(format!("note: {what}; the rest is left for --resume"));
+        }
+        budget
+    });
     let trials = schedule(plan);
     let total = trials.len();
     let mut keeper = RunKeeper {
@@ -162,6 +189,7 @@ fn trials(
         started: Instant::now(),
         boots_per_arm: total / plan.arms.len().max(1),
         left_out: trials.iter().filter(|trial| !boot_files.contains_key(&trial.arm)).count(),
+        until: budget.as_ref().map(|budget| budget.until),
     };
     let built = stored.file.kernels.iter().filter_map(|(arm, kernel)| match &kernel.build {
         BuildEnd::Built(image) => Some((arm.clone(), image.clone())),
@@ -175,6 +203,7 @@ fn trials(
         supervisor: &lab.supervisor,
         host: &bench.host,
         runtime: runtime.folder(),
+        budget: budget.as_ref(),
     };
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -190,7 +219,13 @@ fn trials(
         Finish::Complete => {
             // A report is made from what is on disk, so that it can be made again.
             let Stored { trials, samples, .. } = store::read(&stored.folder)?;
-            Ok(Stored { trials, samples, ..stored })
+            Ok(Stored { trials, samples, budget_s: None, ..stored })
+        }
+        Finish::OutOfBudget => {
+            let given = limit.map(|limit| limit.given.as_secs());
+            given.map_or(Ok(()), |seconds| run.note_budget(seconds))?;
+            let Stored { trials, samples, budget_s, .. } = store::read(&stored.folder)?;
+            Ok(Stored { trials, samples, budget_s, ..stored })
         }
         Finish::Interrupted => Err(Failure::Interrupted(format!(
             "interrupted: {made} of {total} trials are kept; go on with: assay run --resume {}",
@@ -236,9 +271,14 @@ fn planned(
 }
 
 /// The plan of a scenario, printed with every default decided.
-pub(crate) fn plan(places: &Places, question: &Question, json: bool) -> Result<ExitCode, Failure> {
+pub(crate) fn plan(
+    places: &Places,
+    question: &Question,
+    budget: Option<Duration>,
+    json: bool,
+) -> Result<ExitCode, Failure> {
     let lab = Lab::open(places)?;
     let (plan, _) = planned(places, question, &lab, &mut Progress::new())?;
-    crate::plans::print(&lab, &plan, json)?;
+    crate::plans::print(&lab, &plan, budget, json)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -103,6 +103,7 @@ pub fn assemble(evidence: Evidence<'_>) -> Result<Model, AssembleError> {
             started: evidence.started,
             assay: evidence.assay,
             finished: evidence.finished,
+            left_out: Vec::new(),
             repeat: evidence.repeat,
         },
         plan: plan_summary(plan),

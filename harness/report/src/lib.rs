@@ -26,6 +26,7 @@ mod outcome;
 mod paint;
 mod places;
 mod plot;
+mod reachable;
 mod remarks;
 mod series;
 mod suite;
@@ -52,6 +53,7 @@ pub use model::{
 };
 pub use outcome::{Conclusion, Outcome, build_failure, conclude, gate_outcome, overall};
 pub use paint::Colour;
+pub use reachable::unreachable;
 pub use remarks::remarks;
 pub use series::{ArmSeries, arm_series};
 pub use suite::{Suite, SuiteComparison, SuiteCounts, SuiteGate, TestRow};

@@ -53,6 +53,9 @@ pub struct RunSummary {
     pub assay: String,
     /// Whether every boot was made, or left out because its arm had failed before.
     pub finished: bool,
+    /// What its budget had no time for, in sentences, with how to go on; empty if it had time for everything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// Boots that were planned, over all arms, traced ones included.
     pub boots_planned: u32,
     /// Boots that were made.

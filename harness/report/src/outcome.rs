@@ -80,8 +80,14 @@ pub fn conclude(model: &Model) -> Conclusion {
     found.retain(|(_, reason)| told.insert(reason.clone()));
     if !model.run.finished {
         let (made, planned) = (model.run.boots_made, model.run.boots_planned);
-        let reason = format!("the run is not finished: {made} of {planned} boots were made");
-        found.push((Outcome::Unclear, reason));
+        if model.run.left_out.is_empty() {
+            let reason = format!("the run is not finished: {made} of {planned} boots were made");
+            found.push((Outcome::Unclear, reason));
+        } else {
+            // Time decided what was left out, not the data, so that what is there is judged like any other run.
+            let outcome = if found.is_empty() { Outcome::Unclear } else { Outcome::Holds };
+            found.push((outcome, format!("its budget had time for {made} of {planned} boots")));
+        }
     }
     if found.is_empty() {
         let none = match (model.plan.flavour.is_plain(), model.candidates().next().is_some()) {

@@ -13,7 +13,7 @@ use crate::{
 /// Every remark, gravest first, as sentences.
 #[must_use]
 pub fn remarks(model: &Model) -> Vec<String> {
-    let mut all = Vec::new();
+    let mut all = model.run.left_out.clone();
     all.extend(fake(model));
     all.extend(debug(model));
     all.extend(once(model.candidates().filter_map(|arm| identical(model.baseline_of(arm)?, arm))));

@@ -1,6 +1,6 @@
 //! From the schedule to finished trials.
 
-use std::{collections::BTreeMap, future::Future, path::Path, path::PathBuf, pin::Pin};
+use std::{collections::BTreeMap, future::Future, path::Path, path::PathBuf, pin::Pin, time::Instant};
 
 use machine::{BootFiles, Host, MachineError};
 use measure::{KernelImage, TrialEnd, TrialRecord};
@@ -8,7 +8,7 @@ use plan::Plan;
 use subprocess::Supervisor;
 use workload::WorkloadError;
 
-use crate::{Event, Trial, schedule, trial::run_trial};
+use crate::{Budget, Event, Pace, Trial, schedule, trial::run_trial};
 
 /// Boots of an arm that may fail before it was ever measured; then the rest are left out. One failure could be chance,
 /// and each may cost a whole boot deadline.
@@ -29,6 +29,8 @@ pub struct Setup<'a> {
     pub host: &'a Host,
     /// A private folder for sockets.
     pub runtime: &'a Path,
+    /// What the trials may take; all that they need if there is none.
+    pub budget: Option<&'a Budget>,
 }
 
 /// Why the caller could not keep something: the run stops.
@@ -56,6 +58,8 @@ pub enum Finish {
     Complete,
     /// The caller asked to stop. The trial that was running does not count.
     Interrupted,
+    /// The budget has no time for another block, or its places are done and others are not.
+    OutOfBudget,
 }
 
 /// The infrastructure failed; says nothing about any kernel.
@@ -121,24 +125,68 @@ pub async fn execute(
     for record in finished {
         tally.add(record);
     }
-    for trial in schedule(setup.plan) {
+    let mut pace = Pace::of_trials(finished);
+    let mut block = None;
+    let mut left_out = false;
+    let trials = schedule(setup.plan);
+    let is_left = |trial: &Trial, tally: &Tally| {
         let done = finished.iter().any(|record| record.index == trial.index);
-        let Some(files) = setup.boot_files.get(&trial.arm).filter(|_| !done && !tally.given_up(&trial.arm))
-        else {
+        !done && setup.boot_files.contains_key(&trial.arm) && !tally.given_up(&trial.arm)
+    };
+    for trial in &trials {
+        let Some(files) = setup.boot_files.get(&trial.arm).filter(|_| is_left(trial, &tally)) else {
             continue;
         };
-        let Some(record) = until(stop.as_mut(), run_trial(setup, &trial, files, keeper)).await else {
+        if let Some(budget) = setup.budget {
+            let is_in = |trial: &&Trial| budget.has_place_for(setup.plan, &trial.arm);
+            if !is_in(&trial) {
+                left_out = true;
+                continue;
+            }
+            // A block that is begun is made whole: arms are compared within blocks.
+            if block.replace(trial.block) != Some(trial.block) {
+                let rest = trials.iter().filter(|other| other.block == trial.block && is_left(other, &tally));
+                let rest: Vec<&Trial> = rest.filter(is_in).collect();
+                if !budget.has_time_for(&rest, &pace, Instant::now()) {
+                    return Ok(Finish::OutOfBudget);
+                }
+            }
+        }
+        let began = Instant::now();
+        let work = in_time(setup.budget, run_trial(setup, trial, files, keeper));
+        let Some(ended) = until(stop.as_mut(), work).await else {
             return Ok(Finish::Interrupted);
         };
+        let Some(record) = ended else {
+            return Ok(Finish::OutOfBudget);
+        };
         let record = record?;
-        keeper.event(Event::Ended { trial: &trial, record: &record }).map_err(RunError::keep(&trial))?;
+        keeper.event(Event::Ended { trial, record: &record }).map_err(RunError::keep(trial))?;
         tally.add(&record);
+        // With all that keeping it took.
+        pace.add(&trial.arm, began.elapsed());
         if tally.given_up(&trial.arm) {
             let event = Event::GivenUp { arm: &trial.arm, failures: FAILURES_BEFORE_GIVING_UP };
-            keeper.event(event).map_err(RunError::keep(&trial))?;
+            keeper.event(event).map_err(RunError::keep(trial))?;
         }
     }
-    Ok(Finish::Complete)
+    Ok(if left_out { Finish::OutOfBudget } else { Finish::Complete })
+}
+
+/// What `work` yields, or nothing if the budget is used up first.
+async fn in_time<T>(budget: Option<&Budget>, work: impl Future<Output = T>) -> Option<T> {
+    match budget {
+        None => Some(work.await),
+        Some(budget) => tokio::time::timeout_at(budget.until.into(), work).await.ok(),
+    }
+}
+
+/// Whether the other boots of `arm` are left out: it failed in its first ones, and was never measured.
+#[must_use]
+pub fn given_up(trials: &[TrialRecord], arm: &str) -> bool {
+    let mut tally = Tally::default();
+    trials.iter().for_each(|trial| tally.add(trial));
+    tally.given_up(arm)
 }
 
 /// What `work` yields, or nothing if `stop` resolves first; `work` is then dropped, and its machines with it.

@@ -2,13 +2,15 @@
 //!
 //! Invariant: knows neither how results are stored nor how progress is shown; the [`Keeper`] does.
 
+mod budget;
 mod complaints;
 mod event;
 mod execute;
 mod schedule;
 mod trial;
 
+pub use budget::{Budget, Fit, Pace, fit};
 pub use complaints::complaints;
 pub use event::Event;
-pub use execute::{Finish, KeepError, Keeper, RunError, Setup, execute};
+pub use execute::{Finish, KeepError, Keeper, RunError, Setup, execute, given_up};
 pub use schedule::{Trial, schedule};

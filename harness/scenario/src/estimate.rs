@@ -89,17 +89,14 @@ pub fn distinct_kernels(plan: &Plan) -> Vec<&KernelSpec> {
 #[must_use]
 pub fn estimate(plan: &Plan, known: &Known) -> Estimate {
     let mut steps = kernel_steps(plan, known);
-    let fake = plan.arms.iter().any(|arm| matches!(arm.machine, Machine::Fake(_)));
-    let boot = known.boot_seconds.unwrap_or(if fake { FAKE_TRIAL_SECONDS } else { BOOT_SECONDS });
-    let workloads: f64 =
-        if fake { 0.0 } else { plan.workloads.iter().map(|workload| workload_seconds(&workload.kind)).sum() };
+    let trial = trial_seconds(plan, known);
     let arms = u32::try_from(plan.arms.len()).unwrap_or(u32::MAX);
     for (boots, what) in [(plan.design.boots, "timed"), (plan.design.traced_boots, "traced")] {
         let trials = boots * arms;
         if trials > 0 {
             steps.push(Step {
                 what: format!("{trials} {what} boots ({boots} of each of {arms} arms)"),
-                seconds: f64::from(trials) * (boot + workloads),
+                seconds: f64::from(trials) * trial,
                 bytes: u64::from(trials) * TRIAL_BYTES,
             });
         }
@@ -109,6 +106,16 @@ pub fn estimate(plan: &Plan, known: &Known) -> Estimate {
         bytes: steps.iter().map(|step| step.bytes).sum(),
         steps,
     }
+}
+
+/// Seconds that one trial takes, from power-on to power-off, before any was made.
+#[must_use]
+pub fn trial_seconds(plan: &Plan, known: &Known) -> f64 {
+    let fake = plan.arms.iter().any(|arm| matches!(arm.machine, Machine::Fake(_)));
+    let boot = known.boot_seconds.unwrap_or(if fake { FAKE_TRIAL_SECONDS } else { BOOT_SECONDS });
+    let workloads: f64 =
+        if fake { 0.0 } else { plan.workloads.iter().map(|workload| workload_seconds(&workload.kind)).sum() };
+    boot + workloads
 }
 
 fn kernel_steps(plan: &Plan, known: &Known) -> Vec<Step> {

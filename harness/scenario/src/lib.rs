@@ -33,7 +33,7 @@ mod value;
 mod workload;
 
 pub use base::{base, flavoured};
-pub use estimate::{Estimate, KernelWork, Known, Step, distinct_kernels, estimate};
+pub use estimate::{Estimate, KernelWork, Known, Step, distinct_kernels, estimate, trial_seconds};
 pub use json_schema::json_schema;
 pub use load::{boots_needed, candidate, load};
 pub use overrides::Overrides;

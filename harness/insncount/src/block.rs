@@ -5,7 +5,11 @@ use std::{
     collections::HashMap,
 };
 
-use crate::{decode::Class, vcpu::slot};
+use crate::{
+    decode::{Class, Mark, Watched},
+    memory::StringSite,
+    vcpu::slot,
+};
 
 /// One instruction of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +17,8 @@ pub(crate) struct Site {
     pub(crate) address: u64,
     pub(crate) length: u8,
     pub(crate) class: Class,
+    /// Not by the stack alone.
+    pub(crate) stores_by_operand: bool,
 }
 
 impl Site {
@@ -33,6 +39,21 @@ pub(crate) enum Exit {
     Anywhere,
 }
 
+/// What is to be learned at an instruction, apart from its execution.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Watch {
+    /// A window begins or ends here.
+    Mark(Mark),
+    /// The current task may have got another name.
+    Rename,
+    /// Its iterations.
+    String(&'static StringSite),
+    /// Whose work it is, afterwards.
+    Write(Watched),
+    /// Whether it is executed in place of the block that it is in.
+    Alone,
+}
+
 /// A run of instructions that QEMU executes from its beginning. The same instructions are one block however often
 /// they are translated.
 #[derive(Debug)]
@@ -40,12 +61,15 @@ pub(crate) struct Block {
     /// Executions from the beginning, for each vCPU and context.
     counts: Box<[Cell<u64>]>,
     sites: Box<[Site]>,
+    /// What else is to be done at which instruction whenever the block is translated.
+    watches: Box<[(usize, Watch)]>,
     /// What was counted too much or too little, for each vCPU and context each instruction; empty until there is any.
     corrections: RefCell<Vec<i64>>,
     plain: u32,
     strings: u32,
     exit: Exit,
     is_user: bool,
+    is_store: bool,
 }
 
 /// Virtual addresses from here on are the kernel's.
@@ -53,9 +77,10 @@ pub(crate) const KERNEL: u64 = 1 << 63;
 
 impl Block {
     /// A block of `slots` counters.
-    pub(crate) fn new(sites: Vec<Site>, exit: Exit, slots: usize) -> Self {
+    pub(crate) fn new(sites: Vec<Site>, watches: Vec<(usize, Watch)>, exit: Exit, slots: usize) -> Self {
         let is_user = sites.first().is_none_or(|site| site.address < KERNEL);
         let strings = sites.iter().filter(|site| site.is_string()).count();
+        let is_store = matches!(&sites[..], [site] if site.stores_by_operand || site.is_string());
         let number = |count: usize| u32::try_from(count).expect("QEMU ends blocks after 512 instructions");
         Self {
             // User space is counted by program.
@@ -63,9 +88,11 @@ impl Block {
             plain: number(sites.len() - strings),
             strings: number(strings),
             sites: sites.into(),
+            watches: watches.into(),
             corrections: RefCell::default(),
             exit,
             is_user,
+            is_store,
         }
     }
 
@@ -100,6 +127,15 @@ impl Block {
         }
     }
 
+    pub(crate) fn watches(&self) -> &[(usize, Watch)] {
+        &self.watches
+    }
+
+    /// Whether it is one instruction, which writes memory that may be code: calls and pushes do not.
+    pub(crate) fn is_store(&self) -> bool {
+        self.is_store
+    }
+
     pub(crate) fn start(&self) -> u64 {
         self.sites.first().map_or(0, |site| site.address)
     }
@@ -109,11 +145,16 @@ impl Block {
         self.sites.iter().position(|site| site.address == address)
     }
 
+    /// Counts one execution.
+    ///
+    /// # Safety
+    /// The block is the kernel's, and the slot one of the machine's.
     #[inline]
-    pub(crate) fn add(&self, slot: usize) {
-        if let Some(count) = self.counts.get(slot) {
-            count.set(count.get() + 1);
-        }
+    pub(crate) unsafe fn add(&self, slot: usize) {
+        debug_assert!(slot < self.counts.len(), "as many counters as slots");
+        // SAFETY: the caller's promise. This is the path that every block takes.
+        let count = unsafe { self.counts.get_unchecked(slot) };
+        count.set(count.get() + 1);
     }
 
     /// Changes the counts of all instructions from `from` on.
@@ -155,30 +196,57 @@ impl Block {
 /// All blocks there ever were.
 #[derive(Debug, Default)]
 pub(crate) struct Blocks {
-    /// By the address and the bytes of their instructions.
-    found: HashMap<(u64, Box<[u8]>), &'static Block>,
+    /// By a hash of their addresses and bytes; those with the same hash side by side.
+    found: HashMap<u64, Vec<Found>>,
+}
+
+#[derive(Debug)]
+struct Found {
+    address: u64,
+    bytes: Box<[u8]>,
+    block: &'static Block,
+}
+
+/// FNV-1a over words: blocks are looked up whenever QEMU translates one.
+fn hash(address: u64, bytes: &[u8]) -> u64 {
+    let mix = |sum: u64, word: u64| (sum ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+    bytes.chunks(8).fold(mix(0xcbf2_9ce4_8422_2325, address), |sum, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        mix(sum, u64::from_le_bytes(word))
+    })
 }
 
 impl Blocks {
-    /// The block with these bytes, which is made if there is none. It is never freed: QEMU keeps pointers to it.
-    pub(crate) fn intern(
-        &mut self,
-        address: u64,
-        bytes: &[u8],
-        make: impl FnOnce() -> Block,
-    ) -> &'static Block {
-        self.found.entry((address, bytes.into())).or_insert_with(|| Box::leak(Box::new(make())))
+    /// The block with these bytes.
+    pub(crate) fn find(&self, address: u64, bytes: &[u8]) -> Option<&'static Block> {
+        let same = self.found.get(&hash(address, bytes))?;
+        same.iter().find(|found| found.address == address && *found.bytes == *bytes).map(|found| found.block)
+    }
+
+    /// Keeps a block. It is never freed: QEMU keeps pointers to it.
+    pub(crate) fn add(&mut self, address: u64, bytes: &[u8], block: Block) -> &'static Block {
+        let block = Box::leak(Box::new(block));
+        self.found.entry(hash(address, bytes)).or_default().push(Found {
+            address,
+            bytes: bytes.into(),
+            block,
+        });
+        block
+    }
+
+    fn all(&self) -> impl Iterator<Item = &'static Block> + '_ {
+        self.found.values().flatten().map(|found| found.block)
     }
 
     /// Begins at zero.
     pub(crate) fn clear(&self) {
-        self.found.values().for_each(|block| block.clear());
+        self.all().for_each(Block::clear);
     }
 
     /// Each kernel instruction that this vCPU executed in this context, in order of their addresses.
     pub(crate) fn executed(&self, vcpu: usize, context: crate::vcpu::Context) -> Vec<(Site, i64)> {
-        let mut sites: Vec<_> =
-            self.found.values().flat_map(|block| block.executed(slot(vcpu, context))).collect();
+        let mut sites: Vec<_> = self.all().flat_map(|block| block.executed(slot(vcpu, context))).collect();
         let key = |site: &Site| (site.address, site.length, site.class);
         sites.sort_unstable_by_key(|(site, _)| key(site));
         sites.dedup_by(|(next, count), (site, sum)| {
@@ -199,18 +267,26 @@ mod tests {
     use crate::vcpu::Context;
 
     fn site(address: u64, class: u16) -> Site {
-        Site { address: KERNEL + address, length: 4, class: Class(class) }
+        Site { address: KERNEL + address, length: 4, class: Class(class), stores_by_operand: false }
+    }
+
+    fn block(sites: Vec<Site>, slots: usize) -> Block {
+        Block::new(sites, vec![], Exit::On, slots)
+    }
+
+    fn add(block: &Block, slot: usize) {
+        // SAFETY: tests stay below the number of slots.
+        unsafe { block.add(slot) }
     }
 
     #[test]
     fn overlapping_blocks_add_up_by_instruction() {
         let mut blocks = Blocks::default();
-        let long =
-            blocks.intern(0, &[1, 2], || Block::new(vec![site(0, 0), site(4, 0), site(8, 0)], Exit::On, 10));
-        let short = blocks.intern(4, &[2], || Block::new(vec![site(4, 0), site(8, 0)], Exit::On, 10));
-        long.add(slot(1, Context::Task));
-        short.add(slot(1, Context::Task));
-        short.add(slot(1, Context::Idle));
+        let long = blocks.add(0, &[1, 2], block(vec![site(0, 0), site(4, 0), site(8, 0)], 10));
+        let short = blocks.add(4, &[2], block(vec![site(4, 0), site(8, 0)], 10));
+        add(long, slot(1, Context::Task));
+        add(short, slot(1, Context::Task));
+        add(short, slot(1, Context::Idle));
         // The last instruction of the long one was not reached.
         long.correct(slot(1, Context::Task), 2, -1);
         let counts = |context| blocks.executed(1, context);
@@ -218,25 +294,26 @@ mod tests {
         assert_eq!(counts(Context::Idle), [(site(4, 0), 1), (site(8, 0), 1)]);
         assert_eq!(blocks.executed(0, Context::Task), []);
         blocks.clear();
-        assert_eq!(counts(Context::Task), []);
+        assert_eq!(blocks.executed(1, Context::Task), []);
     }
 
     #[test]
-    fn the_same_bytes_are_one_block() {
+    fn a_block_is_known_by_its_address_and_bytes() {
         let mut blocks = Blocks::default();
-        let first = blocks.intern(0, &[1], || Block::new(vec![site(0, 0)], Exit::On, 5));
-        let again = blocks.intern(0, &[1], || Block::new(vec![site(0, 0)], Exit::On, 5));
-        let patched = blocks.intern(0, &[2], || Block::new(vec![site(0, 1)], Exit::On, 5));
-        assert!(std::ptr::eq(first, again));
-        assert!(!std::ptr::eq(first, patched));
-        first.add(0);
-        patched.add(0);
+        let first = blocks.add(0, &[1], block(vec![site(0, 0)], 5));
+        let patched = blocks.add(0, &[2], block(vec![site(0, 1)], 5));
+        assert!(std::ptr::eq(blocks.find(0, &[1]).unwrap(), first));
+        assert!(std::ptr::eq(blocks.find(0, &[2]).unwrap(), patched));
+        assert!(blocks.find(0, &[1, 0]).is_none());
+        assert!(blocks.find(4, &[1]).is_none());
+        add(first, 0);
+        add(patched, 0);
         assert_eq!(blocks.executed(0, Context::Task), [(site(0, 0), 1), (site(0, 1), 1)]);
     }
 
     #[test]
     fn string_instructions_are_counted_apart() {
-        let block = Block::new(vec![site(0, 0), site(4, Class::STRING)], Exit::To(KERNEL), 5);
+        let block = Block::new(vec![site(0, 0), site(4, Class::STRING)], vec![], Exit::To(KERNEL), 5);
         assert_eq!((block.plain(), block.strings()), (1, 1));
         assert_eq!(block.tail(1), (0, 1));
         assert_eq!(block.tail(2), (0, 0));

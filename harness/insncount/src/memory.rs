@@ -64,22 +64,38 @@ pub(crate) struct Accessor {
     pub(crate) block: &'static Block,
     pub(crate) index: usize,
     pub(crate) address: u64,
-    pub(crate) string: Option<&'static StringSite>,
-    pub(crate) watched: Option<Watched>,
+}
+
+/// What a callback of an iteration knows of its instruction.
+#[derive(Debug)]
+pub(crate) struct Iterating {
+    pub(crate) accessor: Accessor,
+    pub(crate) site: &'static StringSite,
+    /// The instruction is a block by itself.
+    pub(crate) alone: bool,
+}
+
+/// What a callback of a write of the kernel's own variables knows.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) accessor: Accessor,
+    pub(crate) watched: Watched,
 }
 
 /// After an iteration of a string instruction.
 pub(crate) extern "C" fn iterated(index: c_uint, _: u32, _: u64, data: Data) {
     // SAFETY: `translate` registered this callback with such a reference.
-    let accessor = unsafe { &*data.cast::<Accessor>() };
+    let iterator = unsafe { &*data.cast::<Iterating>() };
     // SAFETY: in a callback, with QEMU's number.
     let vcpu = unsafe { vcpu(index) };
-    cut_by_device(vcpu, accessor);
-    vcpu.set_iterates(accessor.block);
-    let Some(site) = accessor.string else { return };
-    if accessor.block.is_user() {
-        vcpu.program().add_bytes(site.kind.element);
-    } else if let Some(count) = site.iterations.get(vcpu.slot()) {
+    if iterator.alone {
+        cut_by_device(vcpu, &iterator.accessor);
+    } else {
+        vcpu.set_iterates(iterator.accessor.block);
+    }
+    if iterator.accessor.block.is_user() {
+        vcpu.program().add_bytes(iterator.site.kind.element);
+    } else if let Some(count) = iterator.site.iterations.get(vcpu.slot()) {
         count.set(count.get() + 1);
     }
 }
@@ -118,13 +134,13 @@ fn cut_by_device(vcpu: &mut vcpu::Vcpu, accessor: &Accessor) {
 /// After a write of `preempt_count` or of the current task.
 pub(crate) extern "C" fn written(index: c_uint, _: u32, at: u64, data: Data) {
     // SAFETY: `translate` registered this callback with such a reference.
-    let accessor = unsafe { &*data.cast::<Accessor>() };
+    let Writer { accessor, watched } = unsafe { &*data.cast::<Writer>() };
     // SAFETY: in a callback, with QEMU's number.
     let vcpu = unsafe { vcpu(index) };
     // What follows in this block is work of the new context.
     vcpu.correct(accessor.block, accessor.index + 1, -1);
-    match accessor.watched {
-        Some(Watched::PreemptCount) => {
+    match watched {
+        Watched::PreemptCount => {
             let mut value = [0; 4];
             if api().memory(at, &mut value) {
                 let layout = plugin::with(|plugin| plugin.symbols.layout);
@@ -133,11 +149,10 @@ pub(crate) extern "C" fn written(index: c_uint, _: u32, at: u64, data: Data) {
                 plugin::with(|plugin| plugin.odd(format!("preempt_count at {at:#x} cannot be read")));
             }
         }
-        Some(Watched::Task) => match api().memory_u64(at) {
+        Watched::Task => match api().memory_u64(at) {
             Some(task) => switched(vcpu, task),
             None => plugin::with(|plugin| plugin.odd(format!("the current task at {at:#x} cannot be read"))),
         },
-        None => {}
     }
     vcpu.correct(accessor.block, accessor.index + 1, 1);
 }

@@ -123,7 +123,12 @@ mod tests {
 
     #[test]
     fn code_without_a_gap_is_one_line() {
-        let site = |address, length| Site { address: KERNEL + address, length, class: Class(1) };
+        let site = |address, length| Site {
+            address: KERNEL + address,
+            length,
+            class: Class(1),
+            stores_by_operand: false,
+        };
         let mut lines = String::new();
         code(&mut lines, 1, Context::Softirq, &[(site(0, 4), 3), (site(4, 2), 3), (site(16, 1), 7)]);
         assert_eq!(

@@ -6,109 +6,150 @@ use iced_x86::InstructionInfoFactory;
 
 use crate::{
     api::{Access, Data, Insn, NO_REGISTERS, READS_REGISTERS, Tb, api},
-    block::{Block, Exit, KERNEL, Site},
+    block::{Block, Exit, KERNEL, Site, Watch},
     decode::{Class, Decoded, decode},
     fault::{self, Handler},
     mark::{self, Place},
-    memory::{self, Accessor},
+    memory::{self, Accessor, Iterating, Writer},
     plugin::{self, Plugin},
     vcpu::{Context, vcpu},
 };
 
-/// A block begins.
-extern "C" fn begun(index: c_uint, data: Data) {
-    // SAFETY: `translated` registered this callback with such a reference.
+/// A block of the kernel's begins.
+extern "C" fn kernel_begun(index: c_uint, data: Data) {
+    // SAFETY: `instrument` registered this callback with such a reference.
     let block = unsafe { &*data.cast::<Block>() };
-    // SAFETY: in a callback, with QEMU's number.
-    unsafe { vcpu(index) }.enter(block);
+    // SAFETY: in a callback, with QEMU's number and a block of the kernel's.
+    unsafe { vcpu(index).enter_kernel(block) };
+}
+
+/// A block of user space begins.
+extern "C" fn user_begun(index: c_uint, data: Data) {
+    // SAFETY: as above.
+    let block = unsafe { &*data.cast::<Block>() };
+    // SAFETY: as above.
+    unsafe { vcpu(index) }.enter_user(block);
 }
 
 /// A block begins that is one instruction, which stores.
-extern "C" fn begun_alone(index: c_uint, data: Data) {
-    // SAFETY: `translated` registered this callback with such a reference.
+extern "C" fn store_begun(index: c_uint, data: Data) {
+    // SAFETY: as above.
     let block = unsafe { &*data.cast::<Block>() };
-    // SAFETY: in a callback, with QEMU's number.
-    unsafe { vcpu(index) }.enter_alone(block);
+    // SAFETY: as above.
+    unsafe { vcpu(index) }.enter_store(block);
 }
 
-/// An instruction as QEMU translates it.
-struct Translated {
-    handle: Insn,
-    site: Site,
-    decoded: Decoded,
+/// What is kept from one translation to the next.
+struct Scratch {
+    factory: InstructionInfoFactory,
+    /// The block's instructions and their lengths.
+    insns: Vec<(Insn, usize)>,
+    bytes: Vec<u8>,
 }
 
 /// QEMU has translated a block.
 pub(crate) fn translated(tb: Tb) {
     thread_local! {
-        static FACTORY: RefCell<InstructionInfoFactory> = RefCell::new(InstructionInfoFactory::new());
+        static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
+            factory: InstructionInfoFactory::new(),
+            insns: Vec::new(),
+            bytes: Vec::new(),
+        });
     }
-    FACTORY.with_borrow_mut(|factory| plugin::with(|plugin| instrument(plugin, tb, factory)));
+    SCRATCH.with_borrow_mut(|scratch| plugin::with(|plugin| instrument(plugin, tb, scratch)));
 }
 
-fn instrument(plugin: &mut Plugin, tb: Tb, factory: &mut InstructionInfoFactory) {
-    let mut all_bytes = Vec::new();
-    let insns: Vec<_> = api()
-        .insns(tb)
-        .map(|handle| {
-            let mut bytes = [0; 16];
-            let length = api().bytes(handle, &mut bytes).min(bytes.len());
-            all_bytes.extend_from_slice(&bytes[..length]);
-            let address = api().address(handle);
-            let decoded = decode(&bytes[..length], address, &plugin.symbols, factory);
-            let length = u8::try_from(length).expect("at most 16 bytes");
-            Translated { handle, site: Site { address, length, class: decoded.class }, decoded }
-        })
-        .collect();
-    let Some(first) = insns.first() else { return };
-    let start = first.site.address;
-    let slots = plugin.vcpus * Context::ALL.len();
-    let block = plugin.blocks.intern(start, &all_bytes, || {
-        let exit = insns.last().map_or_else(Exit::default, |insn| insn.decoded.exit);
-        Block::new(insns.iter().map(|insn| insn.site).collect(), exit, slots)
-    });
-    let alone = insns.len() == 1;
-    // Calls and pushes store as well; no stack is in code.
-    let stores = first.decoded.string.is_some()
-        || (first.decoded.may_reach_device && first.site.class.0 & Class::STORES != 0);
+fn instrument(plugin: &mut Plugin, tb: Tb, scratch: &mut Scratch) {
+    let Scratch { insns, bytes, factory } = scratch;
+    insns.clear();
+    bytes.clear();
+    for insn in api().insns(tb) {
+        let mut one = [0; 16];
+        let length = api().bytes(insn, &mut one).min(one.len());
+        bytes.extend_from_slice(&one[..length]);
+        insns.push((insn, length));
+    }
+    let Some(&(first, _)) = insns.first() else { return };
+    let start = api().address(first);
+    let block =
+        plugin.blocks.find(start, bytes).unwrap_or_else(|| decoded(plugin, start, bytes, insns, factory));
     let data = std::ptr::from_ref(block).cast_mut().cast();
     match plugin.symbols.faults.get(&start) {
         Some(&above) => api().on_block(tb, fault::entered, READS_REGISTERS, leak(Handler { block, above })),
-        None if alone && stores => api().on_block(tb, begun_alone, NO_REGISTERS, data),
-        None => api().on_block(tb, begun, NO_REGISTERS, data),
+        None if block.is_store() => api().on_block(tb, store_begun, NO_REGISTERS, data),
+        None if block.is_user() => api().on_block(tb, user_begun, NO_REGISTERS, data),
+        None => api().on_block(tb, kernel_begun, NO_REGISTERS, data),
     }
-    for (index, insn) in insns.iter().enumerate() {
-        watch(plugin, block, index, insn, alone, slots);
+    for &(index, watch) in block.watches() {
+        let (insn, _) = insns[index];
+        let accessor = Accessor { block, index, address: api().address(insn) };
+        match watch {
+            Watch::Mark(mark) => {
+                api().on_insn(insn, mark::passed, READS_REGISTERS, leak(Place { block, index, mark }));
+            }
+            Watch::Rename => api().on_insn(insn, memory::renamed, NO_REGISTERS, std::ptr::null_mut()),
+            Watch::String(site) => {
+                // One access of this kind for each iteration; comparisons of two strings read both.
+                let access = if site.kind.stores { Access::Write } else { Access::Read };
+                let alone = insns.len() == 1;
+                api().on_memory(insn, memory::iterated, access, leak(Iterating { accessor, site, alone }));
+            }
+            Watch::Write(watched) => {
+                api().on_memory(insn, memory::written, Access::Write, leak(Writer { accessor, watched }));
+            }
+            Watch::Alone => api().on_memory(insn, memory::accessed_alone, Access::Any, leak(accessor)),
+        }
     }
 }
 
-/// Registers what else has to be known of an instruction.
+/// Makes the block of instructions that were not translated before.
+fn decoded(
+    plugin: &mut Plugin,
+    start: u64,
+    bytes: &[u8],
+    insns: &[(Insn, usize)],
+    factory: &mut InstructionInfoFactory,
+) -> &'static Block {
+    let slots = plugin.vcpus * Context::ALL.len();
+    let (mut sites, mut watches) = (Vec::with_capacity(insns.len()), Vec::new());
+    let mut exit = Exit::default();
+    let mut rest = bytes;
+    for (index, &(insn, length)) in insns.iter().enumerate() {
+        let (these, after) = rest.split_at(length);
+        rest = after;
+        let address = api().address(insn);
+        let decoded = decode(these, address, &plugin.symbols, factory);
+        exit = decoded.exit;
+        watch(plugin, &decoded, address, insns.len() == 1, slots, |watch| watches.push((index, watch)));
+        sites.push(Site {
+            address,
+            length: u8::try_from(length).expect("at most 16 bytes"),
+            class: decoded.class,
+            stores_by_operand: decoded.may_reach_device && decoded.class.0 & Class::STORES != 0,
+        });
+    }
+    plugin.blocks.add(start, bytes, Block::new(sites, watches, exit, slots))
+}
+
+/// What is to be learned at an instruction.
 fn watch(
     plugin: &mut Plugin,
-    block: &'static Block,
-    index: usize,
-    insn: &Translated,
+    decoded: &Decoded,
+    address: u64,
     alone: bool,
     slots: usize,
+    mut add: impl FnMut(Watch),
 ) {
-    let Translated { handle, site: Site { address, .. }, decoded } = insn;
-    let (handle, address) = (*handle, *address);
-    if let Some(mark) = decoded.mark {
-        api().on_insn(handle, mark::passed, READS_REGISTERS, leak(Place { block, index, mark }));
-    }
+    decoded.mark.into_iter().for_each(|mark| add(Watch::Mark(mark)));
     if plugin.symbols.renames.contains(&address) {
-        api().on_insn(handle, memory::renamed, NO_REGISTERS, std::ptr::null_mut());
+        add(Watch::Rename);
     }
-    let string = decoded.string.as_ref().map(|kind| plugin.strings.intern(address, kind, slots));
-    let accessor = Accessor { block, index, address, string, watched: decoded.watched };
-    if let Some(site) = string {
-        // One access of this kind for each iteration; comparisons of two strings read both.
-        let access = if site.kind.stores { Access::Write } else { Access::Read };
-        api().on_memory(handle, memory::iterated, access, leak(accessor));
-    } else if decoded.watched.is_some() {
-        api().on_memory(handle, memory::written, Access::Write, leak(accessor));
+    if let Some(kind) = &decoded.string {
+        add(Watch::String(plugin.strings.intern(address, kind, slots)));
+    } else if let Some(watched) = decoded.watched {
+        add(Watch::Write(watched));
     } else if alone && decoded.may_reach_device && address >= KERNEL {
-        api().on_memory(handle, memory::accessed_alone, Access::Any, leak(accessor));
+        add(Watch::Alone);
     }
 }
 

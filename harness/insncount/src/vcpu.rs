@@ -107,10 +107,12 @@ impl Vcpu {
     /// Where a store would change the very block it is in, as when the kernel patches its `memcpy` by `memcpy`, QEMU
     /// abandons the block before it and begins again with the instruction alone (accel/tcg/tb-maint.c, "precise SMC"). An
     /// instruction that is not reached from the end of the block it is in was reached that way.
-    pub(crate) fn enter_alone(&mut self, block: &'static Block) {
+    pub(crate) fn enter_store(&mut self, block: &'static Block) {
+        if self.last.is_some_and(|last| std::ptr::eq(last, block)) {
+            return self.enter(block);
+        }
         let began_in = self.iterates.take();
         if let Some(last) = self.last
-            && !std::ptr::eq(last, block)
             && let Some(position) = last.position(block.start())
         {
             let reached = if block.strings() == 1 {
@@ -127,6 +129,7 @@ impl Vcpu {
     }
 
     /// What user space runs here.
+    #[inline]
     pub(crate) fn program(&mut self) -> &'static Counts {
         self.program.get_or_insert_with(|| program::before_tasks(self.index))
     }
@@ -158,10 +161,28 @@ impl Vcpu {
     /// Counts one execution of the whole block.
     pub(crate) fn enter(&mut self, block: &'static Block) {
         if block.is_user() {
-            self.program().add(block.plain(), block.strings());
+            self.enter_user(block);
         } else {
-            block.add(self.slot);
+            // SAFETY: it is the kernel's.
+            unsafe { self.enter_kernel(block) }
         }
+    }
+
+    /// Counts one execution of a block of the kernel's.
+    ///
+    /// # Safety
+    /// The block is the kernel's.
+    #[inline]
+    pub(crate) unsafe fn enter_kernel(&mut self, block: &'static Block) {
+        // SAFETY: the caller's promise, and blocks have counters for every vCPU of the machine.
+        unsafe { block.add(self.slot) }
+        self.last = Some(block);
+    }
+
+    /// Counts one execution of a block of user space.
+    #[inline]
+    pub(crate) fn enter_user(&mut self, block: &'static Block) {
+        self.program().add(block.plain(), block.strings());
         self.last = Some(block);
     }
 

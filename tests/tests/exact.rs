@@ -48,7 +48,9 @@ fn functions_contexts_programs_and_strings_are_told_apart() {
     let awake = profile(&ran, 2);
     // One call a round.
     assert_eq!(awake.entries("__x64_sys_getppid"), 50);
-    assert!(awake.entries("asm_exc_page_fault") >= 50 * 128, "{}", awake.entries("asm_exc_page_fault"));
+    // 25 MiB of new memory, but for what was there before.
+    let faults = awake.entries("asm_exc_page_fault");
+    assert!((5_000..=6_500).contains(&faults), "{faults}");
     assert_eq!(awake.in_context(Context::Idle).instructions, 0);
     assert!(awake.in_context(Context::Hardirq).instructions > 0);
     // Twice 4 MiB and more go over loopback, and sent data is received in softirqs.

@@ -101,9 +101,12 @@ fn run_child() -> std::io::Result<Option<i32>> {
 fn awake() -> (u64, u64) {
     let before = mark::begin_with_ticks(2);
     let mut sum = 0;
+    let mut kept = Vec::new();
     for round in 0..50 {
-        // Faults pages in, and gives them back.
-        sum = hash(sum, &filled(MIB / 2, round));
+        // What is kept is new memory in each round, whose pages are faulted in.
+        let bytes = filled(MIB / 2, round);
+        sum = hash(sum, &bytes);
+        kept.push(bytes);
         sum ^= u64::from(std::os::unix::process::parent_id());
     }
     let after = mark::end_with_ticks(2);

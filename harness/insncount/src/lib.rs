@@ -29,8 +29,9 @@
 //! User CPU time of that boot, in pairs with and without the plugin on a busy machine: 1.10 to 1.23 times on one vCPU, 1.17 to
 //! 1.22 on two. A third of the executed instructions are iterations of string instructions, which cost two callbacks each.
 //!
-//! Several vCPUs are counted as exactly, and the guest is not disturbed; but QEMU itself does not repeat such a boot to the digit,
-//! with or without a plugin: timers of the virtual clock may run in its main thread, while the next vCPU has begun.
+//! Several vCPUs are counted the same way, and the guest is not disturbed; but QEMU itself does not repeat such a boot to the digit:
+//! without a plugin, two boots with two vCPUs on a busy machine differed by some thousand instructions, and those with it fell
+//! together with the one or the other. One vCPU is what repeats.
 //!
 //! Needs `thread=single`, as icount does: all callbacks then come from one thread, and a second one is refused.
 //!

@@ -179,6 +179,8 @@ fn qemus_count(mut monitor: &UnixStream) -> u64 {
     ask("query-replay");
     let answer = lines.find(|line| line["return"]["icount"].is_number()).unwrap();
     ask("quit");
+    // QEMU forgets the commands of who hangs up.
+    lines.find(|line| line["return"].is_object()).unwrap();
     answer["return"]["icount"].as_u64().unwrap()
 }
 

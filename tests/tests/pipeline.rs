@@ -300,3 +300,45 @@ fn one_boot_of_each_arm_decides_nothing_about_tests() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("differ, one boot each"), "{text}");
 }
+
+#[test]
+fn a_budget_makes_whole_blocks_and_every_form_of_the_report_says_what_it_left_out() {
+    let room = Room::new();
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = folder.path().join("long.yaml");
+    let text = std::fs::read_to_string(tests::top().join(FAKE).join("slower.yaml")).unwrap();
+    let script = tests::top().join("tests/fixtures/fake/script.json");
+    let long = text.replace("boots: 6", "boots: 1000").replace("../script.json", script.to_str().unwrap());
+    std::fs::write(&scenario, long).unwrap();
+    let question = ["--project", "tests/fixtures/fake"];
+    let scenario = scenario.to_str().unwrap();
+
+    let output = room.command().args(question).args(["plan", scenario, "--budget", "4s"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("# A budget of 4 s: there is time for about"), "{text}");
+
+    let began = Instant::now();
+    let output = room.command().args(question).args(["run", scenario, "--budget", "4s"]).output().unwrap();
+    // What is there is judged; on a slow machine that may be too little to decide.
+    assert!(matches!(output.status.code(), Some(1 | 3)), "{}", said(&output));
+    assert!(began.elapsed() < Duration::from_secs(30), "the whole run takes minutes");
+    let made = room.report()["model"]["run"]["boots_made"].as_u64().unwrap();
+    assert!(made > 0 && made < 2000, "{made}");
+    for form in ["report.txt", "report.md", "report.json", "report.html"] {
+        let text = std::fs::read_to_string(room.run().join(form)).unwrap();
+        for part in
+            ["The budget of 4 s was used up", "of every arm (baseline, candidate)", "assay run --resume"]
+        {
+            // Lines are broken where they are long.
+            let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(words.contains(part), "{form}: {part}");
+        }
+    }
+
+    let run = room.run();
+    let again = room.command().args(["run", "--budget", "3s", "--resume"]).arg(&run).output().unwrap();
+    assert!(matches!(again.status.code(), Some(1 | 3)), "{}", said(&again));
+    let report = room.report();
+    assert!(report["model"]["run"]["boots_made"].as_u64().unwrap() > made, "it went on");
+    assert!(report["model"]["run"]["left_out"][0].as_str().unwrap().starts_with("The budget of 3 s"));
+}

@@ -230,7 +230,11 @@ fn await_ready(receiver: &mut Receiver) -> std::io::Result<u32> {
             Some(_) => return Err(std::io::Error::other("its first message was something else")),
             None => match receiver.receive()? {
                 wire::Received::Bytes => {}
-                wire::Received::Nothing => return Err(std::io::ErrorKind::TimedOut.into()),
+                wire::Received::Nothing => {
+                    let late =
+                        format!("its first message did not come within {} s", READY_DEADLINE.as_secs());
+                    return Err(std::io::Error::new(std::io::ErrorKind::TimedOut, late));
+                }
                 wire::Received::Closed => return Err(std::io::ErrorKind::UnexpectedEof.into()),
             },
         }

@@ -49,6 +49,12 @@ enum Chore {
         /// Fewer rounds, coarser sweeps, no real guests: a minute.
         #[arg(long)]
         short: bool,
+        /// Without those that boot real guests: they need a quiet machine.
+        #[arg(long)]
+        no_guests: bool,
+        /// Passes over what this very `assay` has survived in a whole matrix before.
+        #[arg(long)]
+        go_on: bool,
         /// Decides the moments at which faults hit.
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -79,7 +85,9 @@ fn main() -> ExitCode {
         Chore::Install { prefix } => install::install(prefix),
         Chore::Demo => demo::demo(),
         Chore::Test { all } => test::test(all),
-        Chore::Faults { short, seed, names } => faults::faults(short, seed, &names),
+        Chore::Faults { short, no_guests, go_on, seed, names } => {
+            faults::faults(&faults::Form { short, no_guests, go_on, seed }, &names)
+        }
         Chore::Check => check::check(),
         Chore::Bench { only } => bench::bench(&only),
         Chore::Peak { command } => run::peak(&command),

@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use crate::{
-    check, faults,
+    check,
+    faults::{self, Form},
     run::{self, Run},
     setup,
     stages::Stages,
@@ -28,7 +29,7 @@ pub(crate) fn test(all: bool) -> Result<()> {
         })?;
     }
     stages.stage("tests", || nextest(all))?;
-    stages.stage("faults", || faults::matrix(!all, 1, &[]))?;
+    stages.stage("faults", || faults::matrix(&Form { short: !all, seed: 1, ..Form::default() }, &[]))?;
     stages.finish()
 }
 

@@ -3,10 +3,12 @@
 use std::{
     collections::BTreeSet,
     fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
+use nix::sys::stat::{major, minor};
 use serde::{Deserialize, Serialize};
 
 /// Folders in which programs put what is temporary. All are empty file systems of the world's own.
@@ -64,7 +66,7 @@ impl Census {
             namespaces: shown(namespaces),
             mounts: shown(mounts),
             sockets: sockets()?,
-            locks: read("/proc/locks")?.lines().map(str::to_owned).collect(),
+            locks: locks(cache)?,
             files,
             cache: kept,
         })
@@ -112,6 +114,26 @@ pub(crate) fn processes() -> Result<BTreeSet<String>> {
         }
     }
     Ok(found)
+}
+
+/// Locks on files of our own file systems. The kernel hides those of processes of other worlds, but not open file descriptions' locks,
+/// which belong to no process: other people's emulators hold some.
+fn locks(cache: &Path) -> Result<BTreeSet<String>> {
+    let ours: Vec<String> = TEMPORARY
+        .iter()
+        .map(Path::new)
+        .chain([cache, Path::new("/tmp/f/results"), Path::new("/tmp/f/cache")])
+        .filter_map(|path| fs::metadata(path).ok())
+        .map(|about| format!("{:02x}:{:02x}:", major(about.dev()), minor(about.dev())))
+        .collect();
+    // proc(5): number, kind, mandatory or not, access, process, device and inode, range.
+    let described = read("/proc/locks")?;
+    let fields = described.lines().map(|line| line.split_whitespace().skip(1).collect::<Vec<_>>());
+    let is_ours = |fields: &Vec<&str>| {
+        let (process, file) = (fields.get(3), fields.get(4));
+        process != Some(&"-1") || file.is_some_and(|file| ours.iter().any(|device| file.starts_with(device)))
+    };
+    Ok(fields.filter(is_ours).map(|fields| fields.join(" ")).collect())
 }
 
 /// The files of our own network namespace list all sockets in it, whoever holds them.

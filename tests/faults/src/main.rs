@@ -9,6 +9,7 @@ mod census;
 mod child;
 mod fault;
 mod finished;
+mod kept;
 mod round;
 mod scene;
 mod table;
@@ -22,7 +23,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 
-use crate::{fault::Fault, round::Outcome};
+use crate::{fault::Fault, round::Outcome, scene::Scene};
 
 #[derive(Parser)]
 #[command(about = "Breaks what Assay depends on, and looks at what comes of it")]
@@ -41,6 +42,12 @@ struct Arguments {
     /// Also shows all that the commands which met a fault said.
     #[arg(long)]
     verbose: bool,
+    /// Passes over the faults that this very `assay` has survived in a whole matrix before: it takes long.
+    #[arg(long)]
+    go_on: bool,
+    /// Without those that boot real guests, which need built kernels and a quiet machine; the table then names them as not run.
+    #[arg(long)]
+    no_guests: bool,
     /// Lists the faults.
     #[arg(long)]
     list: bool,
@@ -71,7 +78,9 @@ fn matrix(arguments: &Arguments) -> Result<bool> {
     }
     let asked = |fault: &&Fault| {
         let named = arguments.names.iter().any(|name| fault.name == name);
-        named || arguments.names.is_empty() && !(arguments.short && fault.short == 0)
+        let left_out =
+            arguments.short && fault.short == 0 || arguments.no_guests && fault.scene == Scene::Guests;
+        named || arguments.names.is_empty() && !left_out
     };
     let faults: Vec<&Fault> = known.iter().filter(asked).collect();
     if arguments.list {
@@ -90,8 +99,15 @@ fn matrix(arguments: &Arguments) -> Result<bool> {
     println!("{} faults, {form}, seed {}", faults.len(), arguments.seed);
     let mut rows = Vec::new();
     for (index, fault) in faults.iter().enumerate() {
-        let outcome = in_a_world(fault, arguments)?;
+        let kept = if arguments.go_on { kept::read(fault.name)? } else { None };
+        let outcome = match kept {
+            Some(outcome) => outcome,
+            None => in_a_world(fault, arguments)?,
+        };
         println!("{}", table::progress(index + 1, faults.len(), &outcome));
+        if !arguments.short && outcome.failed.is_none() {
+            kept::write(&outcome)?;
+        }
         rows.push((*fault, outcome));
     }
     let failed = rows.iter().filter(|(_, outcome)| outcome.failed.is_some()).count();
@@ -104,7 +120,9 @@ fn matrix(arguments: &Arguments) -> Result<bool> {
     if let Some(path) = &arguments.table {
         ensure!(!arguments.short && arguments.names.is_empty(), "the table is of the whole matrix");
         ensure!(failed == 0, "no table is written of a matrix that fails");
-        std::fs::write(path, table::markdown(&rows))
+        let is_run = |fault: &&Fault| rows.iter().any(|(run, _)| run.name == fault.name);
+        let missing: Vec<&Fault> = known.iter().filter(|fault| !is_run(fault)).collect();
+        std::fs::write(path, table::markdown(&rows, &missing))
             .with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(failed == 0)

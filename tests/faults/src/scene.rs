@@ -38,6 +38,7 @@ const GUESTS_SCENARIO: &str = "\
 # Does a guest count?
 schema: 1
 base: debian-6.12
+machine: { topology: loopback }
 arms:
   baseline: {}
   candidate: { cmdline: [quiet] }

@@ -17,8 +17,8 @@ pub(crate) fn progress(number: usize, of: usize, outcome: &Outcome) -> String {
     }
 }
 
-/// The table of the whole matrix.
-pub(crate) fn markdown(rows: &[(&Fault, Outcome)]) -> String {
+/// The table of the whole matrix; `missing` are the faults that were left out of it.
+pub(crate) fn markdown(rows: &[(&Fault, Outcome)], missing: &[&Fault]) -> String {
     let times: u32 = rows.iter().map(|(_, outcome)| outcome.rounds).sum();
     let kept: usize = rows.iter().map(|(_, outcome)| outcome.kept).sum();
     let mut text = format!(
@@ -42,6 +42,12 @@ pub(crate) fn markdown(rows: &[(&Fault, Outcome)]) -> String {
             outcome.kept
         )
         .expect("writing into memory");
+    }
+    if !missing.is_empty() {
+        text.push_str("\nNot run when this table was made (`--no-guests`), since they boot real guests:\n\n");
+        for fault in missing {
+            writeln!(text, "- {}: {}", fault.name, fault.injected).expect("writing into memory");
+        }
     }
     text
 }

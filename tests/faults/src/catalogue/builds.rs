@@ -29,13 +29,13 @@ const fn fault(
 }
 
 pub(super) const FAULTS: &[Fault] = &[
-    fault("make-killed", "kill -9 of make, as the OOM killer does it", "SIGKILL", |world, _| {
+    fault("make-killed", "kill -9 of make, as the OOM killer does it", "ended by this host", |world, _| {
         in_a_build(world, "make", Signal::SIGKILL)
     }),
-    fault("compiler-killed", "kill -9 of the compiler", "Killed", |world, _| {
+    fault("compiler-killed", "kill -9 of the compiler", "ended by this host", |world, _| {
         in_a_build(world, "cc1", Signal::SIGKILL)
     }),
-    fault("sandbox-killed", "kill -9 of the build's sandbox", "SIGKILL", |world, _| {
+    fault("sandbox-killed", "kill -9 of the build's sandbox", "ended by this host", |world, _| {
         let (assay, _) = building(world, "make")?;
         kill_each(|command| command.starts_with("bwrap "))?;
         assay.wait()

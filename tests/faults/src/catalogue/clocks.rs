@@ -32,7 +32,7 @@ pub(super) const FAULTS: &[Fault] = &[
         |world, chance| jump(world, chance, 0, -YEAR),
     ),
     fault(
-        "clock-jumps-an-hour",
+        "clock-unset",
         "the clock of a host without a battery: 1970 when the run begins, then set",
         |world, chance| {
             let now = std::fs::metadata("/proc/self")

@@ -31,7 +31,10 @@ const fn cut(
 
 pub(super) const FAULTS: &[Fault] = &[
     cut("scenario-cut", "a scenario is cut at every byte, and planned", "cut.yaml:", |world, chance| {
-        let whole = fixture(world, "tests/fixtures/fake/scenarios/slower.yaml")?;
+        let text = String::from_utf8(fixture(world, "tests/fixtures/fake/scenarios/slower.yaml")?)
+            .context("reading a scenario")?;
+        let script = world.top.join("tests/fixtures/fake/script.json").display().to_string();
+        let whole = text.replace("../script.json", &script).into_bytes();
         let file = own("cut.yaml");
         let command = ["--project", "tests/fixtures/fake", "plan", "/tmp/f/own/cut.yaml"];
         sweep(

@@ -1,11 +1,17 @@
 //! Real kernels in QEMU.
 
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
-use nix::sys::signal::Signal;
+use nix::{
+    mount::{MntFlags, MsFlags, mount, umount2},
+    sys::signal::Signal,
+};
 
-use super::kills::victim;
+use super::{builds::files, kills::victim};
 use crate::{
     child::Said,
     fault::{Ending, Fault, Then},
@@ -85,9 +91,22 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         says: "QEMU",
-        ..fault("qemu-refuses", "QEMU ends at once with an error", 1, |world, _| {
-            world.variables = vec![("QEMU_AUDIO_DRV".into(), "none".into())];
-            world.start()?.wait()
+        ..fault("qemu-refuses", "QEMU's program is damaged and does not start", 1, |world, _| {
+            let broken = Path::new(OWN).join("broken");
+            fs::write(&broken, "no program").context("writing a broken program")?;
+            let none: Option<&str> = None;
+            let programs: Vec<PathBuf> = files(&world.cache().join("roots"))?
+                .into_iter()
+                .filter(|path| path.ends_with("usr/bin/qemu-system-x86_64"))
+                .collect();
+            for program in &programs {
+                mount(Some(&broken), program, none, MsFlags::MS_BIND, none).context("hiding QEMU")?;
+            }
+            let said = world.start()?.wait();
+            for program in &programs {
+                umount2(program, MntFlags::empty()).context("showing QEMU again")?;
+            }
+            said
         })
     },
     crash(
@@ -101,7 +120,10 @@ pub(super) const FAULTS: &[Fault] = &[
         "the guest's agent, its first process, is killed: its text is overwritten",
         "CRASHED",
         |world, _| {
-            in_the_candidate(world, "dd if=/dev/zero of=/proc/1/mem bs=4096 seek=1025 count=64 conv=notrunc")
+            in_the_candidate(
+                world,
+                "dd if=/dev/zero of=/proc/1/mem bs=4096 conv=notrunc count=200 seek=$(( 0x$(grep r-xp /proc/1/maps | head -n1 | cut -d- -f1) / 4096 ))",
+            )
         },
     ),
     crash(
@@ -139,6 +161,7 @@ const SCENARIO: &str = "\
 # What becomes of a guest that breaks?
 schema: 1
 base: debian-6.12
+machine: { topology: loopback }
 arms:
   baseline: {}
   candidate: { cmdline: [breaks] }

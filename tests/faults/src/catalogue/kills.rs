@@ -66,7 +66,7 @@ pub(super) fn harness(world: &mut World, chance: &mut Chance) -> Result<Said> {
     }
 }
 
-/// Some finished trials after its start, kills the process in whose first two words one ends with `name`.
+/// Some finished trials after its start, kills the process whose command line has a word that ends with `name`.
 pub(super) fn victim(world: &mut World, chance: &mut Chance, name: &str) -> Result<Said> {
     let mut assay = world.start()?;
     let trial = chance.trial(world);
@@ -75,7 +75,7 @@ pub(super) fn victim(world: &mut World, chance: &mut Chance, name: &str) -> Resu
     until(Duration::from_secs(30), || {
         for process in census::processes()? {
             if let Some((id, command)) = process.split_once(' ')
-                && command.split(' ').take(2).any(|word| word.ends_with(name))
+                && command.split(' ').any(|word| word.ends_with(name))
             {
                 // It may have ended by itself; the next one will do.
                 hit = send(id.parse().context("a process id")?, Signal::SIGKILL).is_ok();

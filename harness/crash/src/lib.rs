@@ -11,5 +11,5 @@ mod text;
 mod title;
 
 pub use read::{MOST_READ, read};
-pub use symbols::{Symbols, SymbolsError};
+pub use symbols::{Symbols, SymbolsError, hang};
 pub use text::{plain, without_stamp};

@@ -77,6 +77,8 @@ const MARKS: &[(&str, &str, ComplaintKind, Extent)] = &[
     ("Out of memory: Killed process ", "", OutOfMemory, Line),
     ("Memory cgroup out of memory: Killed process ", "", OutOfMemory, Line),
     ("kmemleak: ", " new suspected memory leaks", MemoryLeak, Line),
+    // The answer to the NMI that a guest is sent when it hangs (`machine`, `arch/x86/kernel/nmi.c`).
+    ("Kernel panic - not syncing: NMI: Not continuing", "", Hang, Stack),
     ("Kernel panic - not syncing", "", Panic, Stack),
 ];
 

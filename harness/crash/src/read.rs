@@ -144,7 +144,7 @@ fn complaint(
         frames,
         undecoded: None,
         excerpt: text[first..last].join("\n"),
-        fatal: kind == ComplaintKind::Panic,
+        fatal: matches!(kind, ComplaintKind::Panic | ComplaintKind::Hang),
         times: 1,
     }
 }

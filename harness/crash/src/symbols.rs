@@ -7,7 +7,9 @@ use std::{
 };
 
 use addr2line::Loader;
-use measure::{Complaint, Frame, SourceLine};
+use measure::{Complaint, ComplaintKind, CrashReport, Frame, SourceLine};
+
+use crate::{frame::base, title};
 
 /// Where the sandbox that builds kernels has their source.
 const SOURCE: &str = "/src/";
@@ -63,6 +65,31 @@ impl Symbols {
         Ok(Self { loader, functions: functions(&map) })
     }
 
+    /// The complaint about a guest that hangs and does not say where: `report` has where its CPUs are.
+    #[must_use]
+    pub fn hang(&self, report: &CrashReport) -> Complaint {
+        let busy = report.cpus.iter().filter(|cpu| cpu.is_busy_in_kernel());
+        let frames: Vec<Frame> = busy.filter_map(|cpu| self.at(cpu.address)).collect();
+        hang(report, frames)
+    }
+
+    /// The function that an address is in.
+    fn at(&self, address: u64) -> Option<Frame> {
+        let has = |(start, size): &&(u64, u64)| (*start..start.saturating_add(*size)).contains(&address);
+        let (function, (start, size)) =
+            self.functions.iter().find_map(|(name, all)| Some((name, *all.iter().find(has)?)))?;
+        let mut frame = Frame {
+            function: function.clone(),
+            offset: address - start,
+            size,
+            module: None,
+            certain: true,
+            lines: vec![],
+        };
+        frame.lines = self.lines(&frame, true);
+        Some(frame)
+    }
+
     /// Adds lines to the frames of a complaint, and says why where there are none.
     pub fn decode(&self, complaint: &mut Complaint) {
         for index in 0..complaint.frames.len() {
@@ -108,6 +135,35 @@ impl Symbols {
             lines.push(SourceLine { function, file: from_top(file), line: location.line.unwrap_or(0) });
         }
         lines
+    }
+}
+
+/// The complaint about a guest that hangs, whose busy CPUs are in `frames`.
+pub fn hang(report: &CrashReport, frames: Vec<Frame>) -> Complaint {
+    let kind = ComplaintKind::Hang;
+    let at = || report.cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let title = match (frames.first(), report.cpus.as_slice()) {
+        (Some(frame), _) => format!("hang in {}", base(&frame.function)),
+        (None, []) => "hang: where is not known".to_owned(),
+        (None, cpus) if cpus.iter().all(|cpu| cpu.halted) => "hang: every CPU is idle".to_owned(),
+        (None, cpus) if cpus.iter().all(|cpu| cpu.halted || cpu.ring != 0) => "hang: in a program".to_owned(),
+        (None, _) => "hang in the kernel".to_owned(),
+    };
+    Complaint {
+        kind,
+        guest: report.guest.clone(),
+        fingerprint: title::fingerprint(kind, &title, &frames),
+        words: if report.cpus.is_empty() {
+            report.title.clone()
+        } else {
+            format!("{}; {}", report.title, at())
+        },
+        title,
+        frames,
+        undecoded: None,
+        excerpt: report.excerpt.clone(),
+        fatal: true,
+        times: 1,
     }
 }
 

@@ -72,6 +72,7 @@ pub(crate) fn of(kind: ComplaintKind, before: &[&str], own: &[&str], frames: &[F
                 words.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map_or("", |(name, _)| name);
             format!("out of memory: killed {}", general(name))
         }
+        ComplaintKind::Hang => format!("hang{place}"),
         ComplaintKind::MemoryLeak => "kmemleak: suspected memory leaks".into(),
     }
 }

@@ -109,7 +109,7 @@ pub async fn monitor(bytes: &[u8]) -> Result<Vec<String>, MachineError> {
         let _ = tokio::join!(said, tokio::io::copy(&mut reader, &mut sink));
     };
     let asked = async {
-        let monitor = Monitor::establish("guest", ours).await?;
+        let monitor = Monitor::establish("guest", ours, tokio::sync::watch::channel(None).0).await?;
         known_events(&monitor).await
     };
     let ((), known) = tokio::join!(qemu, asked);

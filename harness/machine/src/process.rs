@@ -45,6 +45,17 @@ pub(crate) enum Fate {
     Failed(Arc<MachineError>),
 }
 
+/// Why a machine stops, as its emulator says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// The guest was reset: by itself, or since it could not even take a double fault.
+    Reset,
+    /// It powered itself off.
+    PowerOff,
+    /// The host's doing.
+    Otherwise,
+}
+
 /// What a crash of the kernel means for its guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnCrash {
@@ -70,13 +81,14 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts `tool`: its standard output is the console, kept in `folder/NAME.console.log`, and what it says on its
-    /// standard error is kept in `folder/NAME.stderr.log`.
+    /// standard error is kept in `folder/NAME.stderr.log`. On `stopped` comes why the machine stops, from whoever knows.
     pub(crate) async fn start(
         name: &str,
         tool: Tool,
         folder: &Path,
         supervisor: &Supervisor,
         on_crash: OnCrash,
+        stopped: watch::Receiver<Option<Stopped>>,
     ) -> Result<Self, MachineError> {
         let (console, console_end) = Console::create(&folder.join(format!("{name}.console.log")))?;
         let (errors, errors_end) = ErrorStream::create(&folder.join(format!("{name}.stderr.log")))?;
@@ -98,6 +110,7 @@ impl Process {
             leaving: Arc::clone(&leaving),
             errors: errors.clone(),
             on_crash,
+            stopped,
         };
         tokio::spawn(async move {
             let (fate, exit) = watcher.until_decided(exit, following).await;
@@ -162,7 +175,20 @@ impl Process {
 
     /// A report of this guest with what its console shows last.
     pub(crate) fn report(&self, kind: CrashKind, title: String) -> CrashReport {
-        CrashReport { kind, guest: self.name.clone(), title, excerpt: self.seen.borrow().tail.clone() }
+        CrashReport {
+            kind,
+            guest: self.name.clone(),
+            title,
+            excerpt: self.seen.borrow().tail.clone(),
+            cpus: vec![],
+        }
+    }
+
+    /// Waits until the console shows a crash or ends, no longer than `most`.
+    pub(crate) async fn last_words(&self, most: Duration) {
+        let mut seen = self.seen.clone();
+        // Whether there are any is seen in the next report.
+        let _ = tokio::time::timeout(most, seen.wait_for(|seen| seen.crash.is_some() || seen.ended)).await;
     }
 
     /// From now on, its end is no crash.
@@ -210,6 +236,7 @@ struct Watcher {
     leaving: Arc<AtomicBool>,
     errors: ErrorStream,
     on_crash: OnCrash,
+    stopped: watch::Receiver<Option<Stopped>>,
 }
 
 impl Watcher {
@@ -270,21 +297,44 @@ impl Watcher {
             (None, Ended::Exited(0)) => Fate::Crashed(CrashReport {
                 kind: CrashKind::Stopped,
                 guest: self.name.clone(),
-                title: "the machine stopped by itself: a triple fault, a reset or a power-off".into(),
+                title: self.why_stopped().await.into(),
                 excerpt: seen.tail,
+                cpus: vec![],
             }),
             (None, _) if stderr.contains(GUEST_JUMPED_AWAY) => Fate::Crashed(CrashReport {
                 kind: CrashKind::Stopped,
                 guest: self.name.clone(),
                 title: "the guest jumped to an address without memory, and QEMU gave up".into(),
                 excerpt: format!("{}\n{stderr}", seen.tail),
+                cpus: vec![],
             }),
             (None, how) => failed(MachineError::ProcessEnded { guest: self.name.clone(), how, stderr }),
         }
     }
 
+    /// Why a machine stopped that nobody had asked to, and whose kernel said nothing.
+    async fn why_stopped(&self) -> &'static str {
+        let mut stopped = self.stopped.clone();
+        let told = tokio::time::timeout(DRAIN_DEADLINE, stopped.wait_for(Option::is_some)).await;
+        match told.ok().and_then(Result::ok).and_then(|stopped| *stopped) {
+            Some(Stopped::Reset) => {
+                "the guest was reset: a triple fault, or a reboot that nobody had asked for"
+            }
+            Some(Stopped::PowerOff) => "the guest powered itself off",
+            Some(Stopped::Otherwise) | None => {
+                "the machine stopped by itself: a triple fault, a reset or a power-off"
+            }
+        }
+    }
+
     fn crashed(&self, found: Found) -> CrashReport {
-        CrashReport { kind: found.kind, guest: self.name.clone(), title: found.title, excerpt: found.excerpt }
+        CrashReport {
+            kind: found.kind,
+            guest: self.name.clone(),
+            title: found.title,
+            excerpt: found.excerpt,
+            cpus: vec![],
+        }
     }
 }
 

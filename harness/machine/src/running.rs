@@ -89,6 +89,10 @@ pub(crate) async fn bring_up(booted: Booted<'_>, knobs: &plan::Knobs) -> Result<
             })))
         }
         Err(trouble) => {
+            let trouble = match trouble {
+                Trouble::Crashed(report) => Trouble::Crashed(explained(&booted.guests, report).await),
+                other => other,
+            };
             for guest in &booted.guests {
                 guest.process.kill().await?;
             }
@@ -138,6 +142,14 @@ async fn mount(guest: &Guest, shares: &[Share]) -> Result<(), Trouble> {
         }
     }
     Ok(())
+}
+
+/// The report of a hang with where the guest's CPUs are; any other as it is.
+async fn explained(guests: &[Guest], report: CrashReport) -> CrashReport {
+    match guests.iter().find(|guest| guest.process.name() == report.guest) {
+        Some(guest) => qemu::explained(&guest.process, guest.monitor.as_ref(), report).await,
+        None => report,
+    }
 }
 
 /// The first guest that ends while it should run.
@@ -248,14 +260,17 @@ impl Running {
 
     /// The report of a guest that lives, but stopped answering while `awaited` was awaited; or of its crash, if there
     /// was one.
-    #[must_use]
-    pub fn hang(&self, guest: &str, awaited: &str) -> CrashReport {
+    pub async fn hang(&self, guest: &str, awaited: &str) -> CrashReport {
         let title = format!("the guest stopped answering: {awaited}");
         match self.guests.iter().find(|candidate| candidate.process.name() == guest) {
-            Some(guest) => guest.process.report(CrashKind::Hang, title),
-            None => {
-                CrashReport { kind: CrashKind::Hang, guest: guest.to_owned(), title, excerpt: String::new() }
-            }
+            Some(guest) => explained(&self.guests, guest.process.report(CrashKind::Hang, title)).await,
+            None => CrashReport {
+                kind: CrashKind::Hang,
+                guest: guest.to_owned(),
+                title,
+                excerpt: String::new(),
+                cpus: vec![],
+            },
         }
     }
 
@@ -326,7 +341,8 @@ async fn leave(guest: &Guest, deadline: Duration) -> Result<Result<(), CrashRepo
             Ok(fate) => fate,
             Err(_elapsed) => {
                 let title = format!("the guest did not power off within {} s", deadline.as_secs());
-                Err(Trouble::Crashed(process.report(CrashKind::Hang, title)))
+                let report = process.report(CrashKind::Hang, title);
+                Err(Trouble::Crashed(qemu::explained(process, guest.monitor.as_ref(), report).await))
             }
         },
     };

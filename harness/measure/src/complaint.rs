@@ -70,6 +70,8 @@ pub enum ComplaintKind {
     OutOfMemory,
     /// Objects that nobody refers to.
     MemoryLeak,
+    /// A guest that stopped answering, without a word of its own.
+    Hang,
 }
 
 impl ComplaintKind {
@@ -94,6 +96,7 @@ impl ComplaintKind {
             Self::RcuStall => "RCU stall",
             Self::OutOfMemory => "out of memory",
             Self::MemoryLeak => "memory leak",
+            Self::Hang => "hang",
         }
     }
 }

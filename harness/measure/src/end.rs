@@ -168,6 +168,45 @@ pub struct CrashReport {
     pub title: String,
     /// The console around it, at most a few hundred lines.
     pub excerpt: String,
+    /// Where its CPUs were when it hung, as its emulator says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cpus: Vec<CpuState>,
+}
+
+/// Where a guest's CPU is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CpuState {
+    /// From 0.
+    pub cpu: u32,
+    /// Address of the next instruction.
+    pub address: u64,
+    /// Privilege: 0 in the kernel, 3 in a program.
+    pub ring: u8,
+    /// Whether it waits for an interrupt.
+    pub halted: bool,
+    /// Whether it takes interrupts.
+    pub interrupts: bool,
+}
+
+impl CpuState {
+    /// Whether it does something in the kernel.
+    #[must_use]
+    pub fn is_busy_in_kernel(&self) -> bool {
+        self.ring == 0 && !self.halted
+    }
+}
+
+impl std::fmt::Display for CpuState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let what = match (self.halted, self.ring) {
+            (true, _) => "waits for an interrupt",
+            (false, 0) => "is in the kernel",
+            (false, _) => "is in a program",
+        };
+        let interrupts = if self.interrupts { "on" } else { "off" };
+        write!(f, "CPU {} {what} at {:#018x}, interrupts {interrupts}", self.cpu, self.address)
+    }
 }
 
 /// What a guest says of itself once it is up; recorded with every trial.

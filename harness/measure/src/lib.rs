@@ -18,7 +18,7 @@ mod window;
 
 pub use collector::{Around, Collector};
 pub use complaint::{Complaint, ComplaintKind, Frame, SourceLine};
-pub use end::{ApplyFailure, BuildEnd, CrashKind, CrashReport, GuestFacts, KernelImage, TrialEnd};
+pub use end::{ApplyFailure, BuildEnd, CpuState, CrashKind, CrashReport, GuestFacts, KernelImage, TrialEnd};
 pub use metric::{Better, Definition, MetricDef, Unit, YieldedBy};
 pub use sample::{Dims, Provenance, RawFile, Sample};
 pub use table::{Entry, SampleKind, SampleTable};

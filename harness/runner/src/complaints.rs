@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path};
 
 use crash::Symbols;
-use measure::{Complaint, CrashReport, KernelImage};
+use measure::{Complaint, CrashKind, CrashReport, KernelImage};
 
 /// What kernels complained about on the consoles that guests left in `folder` (`GUEST.console.log`), with lines of source.
 /// `image` is the kernel that they booted, `crash` how one of them ended. What is not read goes to `unavailable`.
@@ -39,7 +39,7 @@ pub fn complaints(
     if let Some(report) = crash {
         mark_fatal(&mut complaints, report);
     }
-    decode(&mut complaints, image);
+    decode(&mut complaints, image, crash);
     Ok(complaints)
 }
 
@@ -55,8 +55,13 @@ fn mark_fatal(complaints: &mut [Complaint], report: &CrashReport) {
 }
 
 /// Symbols that cannot be read leave a complaint as the kernel told it, with the reason.
-fn decode(complaints: &mut [Complaint], image: Option<&KernelImage>) {
-    if complaints.iter().all(|complaint| complaint.frames.is_empty()) {
+fn decode(complaints: &mut Vec<Complaint>, image: Option<&KernelImage>, crash: Option<&CrashReport>) {
+    // Of a guest that hung without a word, somebody else says where.
+    let silent = crash.filter(|report| {
+        matches!(report.kind, CrashKind::BootHang | CrashKind::Hang)
+            && !complaints.iter().any(|complaint| complaint.fatal && complaint.guest == report.guest)
+    });
+    if silent.is_none() && complaints.iter().all(|complaint| complaint.frames.is_empty()) {
         return;
     }
     let symbols = match image.and_then(|image| Some((image.vmlinux.as_ref()?, image.system_map.as_ref()?))) {
@@ -69,6 +74,10 @@ fn decode(complaints: &mut [Complaint], image: Option<&KernelImage>) {
             Err(reason) => complaint.undecoded = Some(reason.clone()),
         }
     }
+    complaints.extend(silent.map(|report| match &symbols {
+        Ok(symbols) => symbols.hang(report),
+        Err(reason) => Complaint { undecoded: Some(reason.clone()), ..crash::hang(report, vec![]) },
+    }));
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -98,6 +107,7 @@ mod tests {
             guest: "client".into(),
             title: "watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [busybox:43]".into(),
             excerpt: String::new(),
+            cpus: vec![],
         };
         let mut unavailable = Vec::new();
         let complaints = complaints(folder.path(), None, Some(&report), &mut unavailable).expect("readable");

@@ -279,7 +279,7 @@ async fn silent(trial: &Trial, running: &Running, error: WorkloadError) -> Resul
                 WorkloadError::Session { guest, .. } => guest.as_str(),
                 _ => "guest",
             };
-            Ok(Stop::Crashed(running.hang(guest, &chain(&error))))
+            Ok(Stop::Crashed(running.hang(guest, &chain(&error)).await))
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod bench;
 mod check;
+mod crashes;
 mod demo;
 mod faults;
 mod install;
@@ -75,6 +76,19 @@ enum Chore {
         #[arg(required = true, last = true)]
         command: Vec<std::ffi::OsString>,
     },
+    /// Provokes every kind of crash in real guests of both bases, and stores their consoles in tests/fixtures/console: two kernels a
+    /// base are built for it, one of them of the debug flavour.
+    Crashes {
+        /// Only on this base; may be given more than once.
+        #[arg(long)]
+        base: Vec<String>,
+        /// Only this one; may be given more than once.
+        #[arg(long)]
+        only: Vec<String>,
+        /// The built `assay`, so that nothing is set up.
+        #[arg(long, value_name = "FILE")]
+        assay: Option<std::path::PathBuf>,
+    },
     /// Pictures of the HTML report in headless Chromium: in target/screenshots to be looked at, and the README's.
     Screenshots,
 }
@@ -91,6 +105,7 @@ fn main() -> ExitCode {
         Chore::Check => check::check(),
         Chore::Bench { only } => bench::bench(&only),
         Chore::Peak { command } => run::peak(&command),
+        Chore::Crashes { base, only, assay } => crashes::crashes(&base, &only, assay),
         Chore::Screenshots => screenshots::screenshots(),
     };
     match done {

@@ -84,6 +84,12 @@ impl Run {
         self
     }
 
+    /// What it writes to its standard error goes to this file.
+    pub(crate) fn errors_to(mut self, file: std::fs::File) -> Self {
+        self.command.stderr(file);
+        self
+    }
+
     /// Time until a line of its standard error contains `text`; then it is asked to end, and waited for.
     pub(crate) fn time_to_line(mut self, text: &str) -> Result<Duration> {
         let started = Instant::now();

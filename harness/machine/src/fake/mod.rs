@@ -48,7 +48,16 @@ pub(crate) async fn boot(boot: &Boot<'_>, machine: &FakeMachine) -> Result<BootE
         .arg(boot.folder.file_name().unwrap_or_default())
         .run_as(RunAs::Caller);
     let began = Instant::now();
-    let process = Process::start("guest", tool, boot.folder, boot.supervisor, OnCrash::Ends).await?;
+    let process = Process::start(
+        "guest",
+        tool,
+        boot.folder,
+        boot.supervisor,
+        OnCrash::Ends,
+        // Nobody says why it stops.
+        tokio::sync::watch::channel(None).1,
+    )
+    .await?;
     let deadline = began + boot.deadline;
     let connected = async {
         tokio::select! {

@@ -140,6 +140,8 @@ impl<'a> GuestSpec<'a> {
             // after it would mean anything. With a debugger it stays, to be looked at.
             if self.attachments.debugger.is_some() { "panic=0" } else { "panic=-1" },
             "oops=panic",
+            // A guest that hangs is sent an NMI, to which the kernel answers with the stack of where it is (`qemu::hang`).
+            "unknown_nmi_panic",
             // Warnings too, since a kernel that warns is worth a word; more than that costs time on a serial line.
             "loglevel=5",
             // 256 terminals that nobody opens, 50 ms under TCG.

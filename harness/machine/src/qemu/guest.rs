@@ -8,10 +8,12 @@ use std::{
 use measure::CrashKind;
 use plan::{Accel, CpuModel, Nic, NicModel, QemuMachine, Topology};
 use subprocess::RunAs;
+use tokio::sync::watch;
 
 use super::{
     Qemu,
     args::{CLIENT_MAC, Execution, GuestSpec, Role, SERVER_MAC, Sockets},
+    hang,
     monitor::Monitor,
 };
 use crate::{
@@ -73,6 +75,14 @@ pub(crate) async fn boot(boot: &Boot<'_>, machine: &QemuMachine) -> Result<BootE
             running::bring_up(booted, &machine.knobs).await
         }
         Err(trouble) => {
+            let of = |name: &str| starting.guests.iter().find(|guest| guest.process.name() == name);
+            let trouble = match trouble {
+                Trouble::Crashed(report) => Trouble::Crashed(match of(&report.guest) {
+                    Some(guest) => hang::explained(&guest.process, Some(&guest.monitor), report).await,
+                    None => report,
+                }),
+                other => other,
+            };
             for guest in &starting.guests {
                 guest.process.kill().await?;
             }
@@ -206,9 +216,10 @@ impl Starting<'_> {
             Execution::Tcg => RunAs::Unprivileged,
         };
         let tool = self.qemu.tool().args(spec.arguments()).run_as(user);
-        let process =
-            Process::start(name, tool, self.boot.folder, self.boot.supervisor, self.on_crash()).await?;
-        let connecting = async { Monitor::establish(name, monitor.accept().await?).await };
+        let (stops, stopped) = watch::channel(None);
+        let Boot { folder, supervisor, .. } = *self.boot;
+        let process = Process::start(name, tool, folder, supervisor, self.on_crash(), stopped).await?;
+        let connecting = async { Monitor::establish(name, monitor.accept().await?, stops).await };
         let monitor = tokio::select! {
             biased;
             fate = process.ended() => Err(of_fate(&process, fate)),

@@ -10,15 +10,18 @@ use tokio::{
         UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::Mutex,
+    sync::{Mutex, mpsc, watch},
 };
 
-use crate::MachineError;
+use crate::{MachineError, process::Stopped};
 
 /// QEMU answers from its main loop, in milliseconds; this bounds a host that swaps.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// Most bytes of a line. The longest answer that is asked for is a list of trace events.
 const LINE: u64 = 4 * 1024 * 1024;
+
+/// Answers that may wait for whoever asked: one is asked for at a time.
+const WAITING: usize = 16;
 
 /// A connected monitor.
 #[derive(Debug)]
@@ -31,7 +34,7 @@ pub(crate) struct Monitor {
 struct Stream {
     /// Numbers the commands, so that the answer to one that was given up is not taken for another's.
     next: u64,
-    reader: BufReader<OwnedReadHalf>,
+    answers: mpsc::Receiver<std::io::Result<Line>>,
     writer: OwnedWriteHalf,
 }
 
@@ -42,6 +45,22 @@ struct Line {
     #[serde(rename = "return")]
     result: Option<Value>,
     error: Option<Refusal>,
+    event: Option<String>,
+    data: Option<Value>,
+}
+
+impl Line {
+    /// Why the machine stops, if that is what QEMU tells (qapi/run-state.json, `SHUTDOWN`).
+    fn stopped(&self) -> Option<Stopped> {
+        if self.event.as_deref() != Some("SHUTDOWN") {
+            return None;
+        }
+        Some(match self.data.as_ref()?.get("reason")?.as_str()? {
+            "guest-reset" => Stopped::Reset,
+            "guest-shutdown" => Stopped::PowerOff,
+            _ => Stopped::Otherwise,
+        })
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -51,10 +70,17 @@ struct Refusal {
 
 impl Monitor {
     /// Takes over a connection that QEMU has made. When this returns, QEMU has made all of its devices and listens on
-    /// its sockets: it answers from its main loop only.
-    pub(crate) async fn establish(guest: &str, stream: UnixStream) -> Result<Self, MachineError> {
+    /// its sockets: it answers from its main loop only. Why it stops goes to `stopped`.
+    pub(crate) async fn establish(
+        guest: &str,
+        stream: UnixStream,
+        stopped: watch::Sender<Option<Stopped>>,
+    ) -> Result<Self, MachineError> {
         let (reader, writer) = stream.into_split();
-        let stream = Mutex::new(Stream { next: 1, reader: BufReader::new(reader), writer });
+        let (sender, answers) = mpsc::channel(WAITING);
+        // Ends with the connection, and so with QEMU.
+        tokio::spawn(listen(BufReader::new(reader), sender, stopped));
+        let stream = Mutex::new(Stream { next: 1, answers, writer });
         let monitor = Self { guest: guest.to_owned(), stream };
         monitor.execute("qmp_capabilities", Value::Null).await?;
         Ok(monitor)
@@ -93,19 +119,14 @@ impl Monitor {
 }
 
 impl Stream {
-    /// Sends one command, and reads until its answer; the greeting and events are passed over.
+    /// Sends one command, and waits for its answer.
     async fn exchange(&mut self, mut command: Value) -> std::io::Result<Result<Value, String>> {
         let id = self.next;
         self.next += 1;
         command["id"] = id.into();
         self.writer.write_all(format!("{command}\n").as_bytes()).await?;
         loop {
-            let mut text = Vec::new();
-            (&mut self.reader).take(LINE).read_until(b'\n', &mut text).await?;
-            if !text.ends_with(b"\n") {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
-            }
-            let line: Line = serde_json::from_slice(&text)?;
+            let line = self.answers.recv().await.ok_or(std::io::ErrorKind::UnexpectedEof)??;
             match line {
                 Line { id: Some(own), error: Some(refusal), .. } if own == id => {
                     return Ok(Err(refusal.desc));
@@ -114,5 +135,61 @@ impl Stream {
                 Line { .. } => {}
             }
         }
+    }
+}
+
+/// Reads all that QEMU says: answers for whoever asked, and why it stops; the greeting and other events are passed over.
+async fn listen(
+    mut reader: BufReader<OwnedReadHalf>,
+    answers: mpsc::Sender<std::io::Result<Line>>,
+    stopped: watch::Sender<Option<Stopped>>,
+) {
+    loop {
+        match line(&mut reader).await {
+            Ok(line) => {
+                if let Some(why) = line.stopped() {
+                    stopped.send_replace(Some(why));
+                }
+                if line.id.is_some() && answers.send(Ok(line)).await.is_err() {
+                    // The monitor was dropped: only the end is still of interest.
+                    continue;
+                }
+            }
+            Err(error) => {
+                // Nobody may be asking any more.
+                let _ = answers.send(Err(error)).await;
+                return;
+            }
+        }
+    }
+}
+
+async fn line(reader: &mut BufReader<OwnedReadHalf>) -> std::io::Result<Line> {
+    let mut text = Vec::new();
+    reader.take(LINE).read_until(b'\n', &mut text).await?;
+    if !text.ends_with(b"\n") {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(serde_json::from_slice(&text)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line of a real QEMU 10.0 each.
+    #[test]
+    fn why_a_machine_stops_is_told() {
+        let stopped = |text: &str| serde_json::from_str::<Line>(text).unwrap().stopped();
+        let event = |name: &str, reason: &str| {
+            format!(
+                r#"{{"timestamp": {{"seconds": 1, "microseconds": 2}}, "event": "{name}", "data": {{"guest": true, "reason": "{reason}"}}}}"#
+            )
+        };
+        assert_eq!(stopped(&event("SHUTDOWN", "guest-reset")), Some(Stopped::Reset));
+        assert_eq!(stopped(&event("SHUTDOWN", "guest-shutdown")), Some(Stopped::PowerOff));
+        assert_eq!(stopped(&event("SHUTDOWN", "host-signal")), Some(Stopped::Otherwise));
+        assert_eq!(stopped(&event("RESET", "guest-reset")), None);
+        assert_eq!(stopped(r#"{"return": {}, "id": 1}"#), None);
     }
 }

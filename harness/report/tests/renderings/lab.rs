@@ -329,6 +329,7 @@ pub(crate) fn panic() -> TrialEnd {
                       [    0.935] Call Trace:\n\
                       [    0.935]  panic+0x2f8/0x310\n"
                 .into(),
+            cpus: vec![],
         },
         samples: vec![],
     }

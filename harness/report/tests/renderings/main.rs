@@ -62,6 +62,7 @@ fn the_candidate_hangs() {
         guest: "client".into(),
         title: "no agent answered within 60 s".into(),
         excerpt: "[    0.702] clocksource: Switched to clocksource tsc\n".into(),
+        cpus: vec![],
     };
     let end = TrialEnd::Crashed { report, samples: vec![] };
     let model = baseline(&["stuck"]).ended("stuck", 0..2, &end).model();

@@ -19,6 +19,7 @@ fn rich(text: &str) -> Model {
             guest: "server".into(),
             title: text.into(),
             excerpt: format!("first\n{text}\nlast").repeat(30),
+            cpus: vec![],
         },
         samples: vec![],
     };

@@ -9,6 +9,8 @@
 mod attachments;
 #[path = "boot/collectors.rs"]
 mod collectors;
+#[path = "boot/crashes.rs"]
+mod crashes;
 #[path = "boot/terminal.rs"]
 mod terminal;
 

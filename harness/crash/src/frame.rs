@@ -57,6 +57,11 @@ pub(crate) fn first_stack(lines: &[&str]) -> Vec<Frame> {
                         frames.push(frame);
                     }
                 }
+                // Where an interrupt or a fault came in between: the unwinder names that function nowhere else.
+                None if words.starts_with("RIP: 0010:") => {
+                    let interrupted = words.strip_prefix("RIP: 0010:").and_then(symbol);
+                    frames.extend(interrupted.filter(|_| frames.len() < MOST));
+                }
                 None if goes_on(words) => {}
                 None if frames.is_empty() => state = State::Before,
                 None => break,
@@ -263,6 +268,21 @@ mod tests {
         let functions: Vec<_> = first_stack(&lines).into_iter().map(|f| (f.function, f.certain)).collect();
         let expected = [("inner", true), ("guessed", false), ("outer", true)];
         assert_eq!(functions, expected.map(|(name, certain)| (name.to_owned(), certain)));
+    }
+
+    #[test]
+    fn the_function_that_was_interrupted_is_on_the_stack() {
+        let lines = [
+            "Call Trace:",
+            "<NMI>",
+            "exc_nmi+0x1/0x10",
+            "RIP: 0010:spins+0x2/0x10",
+            "</NMI>",
+            "<TASK>",
+            "f+0x3/0x10",
+        ];
+        let functions: Vec<_> = first_stack(&lines).into_iter().map(|f| f.function).collect();
+        assert_eq!(functions, ["exc_nmi", "spins", "f"]);
     }
 
     #[test]

@@ -58,6 +58,15 @@ pub fn read(guest: &str, console: &[u8]) -> Vec<Complaint> {
             at = end(&words, at, extent).max(at + 1);
             continue;
         }
+        // A kernel that could not print what it found, since nothing ran that prints, does so on its last breath.
+        let is_stall = |complaint: &Complaint| complaint.kind.is_stall();
+        if kind == ComplaintKind::Hang
+            && let Some(index) = found.iter().rposition(is_stall)
+        {
+            found[index].fatal = true;
+            at = end(&words, at, extent).max(at + 1);
+            continue;
+        }
         looked_at += 1;
         let end = end(&words, at, extent);
         let index = add(&mut found, complaint(guest, kind, extent, &text, &words, at, end));

@@ -75,6 +75,15 @@ pub enum ComplaintKind {
 }
 
 impl ComplaintKind {
+    /// Whether something does not get on, as the kernel itself has found.
+    #[must_use]
+    pub fn is_stall(self) -> bool {
+        matches!(
+            self,
+            Self::SoftLockup | Self::HardLockup | Self::WorkqueueLockup | Self::HungTask | Self::RcuStall
+        )
+    }
+
     /// The words for it, as in reports.
     #[must_use]
     pub fn words(self) -> &'static str {

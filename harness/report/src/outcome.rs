@@ -122,14 +122,36 @@ pub(crate) fn reasons_of_gates(model: &Model) -> Vec<(Outcome, String)> {
     let without = places_without_baseline(model);
     let mut reasons = Vec::new();
     for gates in asked(&model.gates) {
-        let judged: Vec<&Gate> =
-            gates.iter().filter(|gate| has_baseline(&without, &gate.series.at)).collect();
+        let (crashed, judged): (Vec<&Gate>, Vec<&Gate>) = gates
+            .iter()
+            .filter(|gate| has_baseline(&without, &gate.series.at))
+            .partition(|gate| ending(model, gate).is_some());
+        // What nobody lives to see measured does not hold.
+        reasons.extend(crashed.into_iter().filter_map(|gate| {
+            let (what, expected) = (places::label(&gate.series), describe::expectation(gate.expect));
+            let end = ending(model, gate)?;
+            Some((
+                Outcome::Fails,
+                format!("{what}, {}: no value, every boot ended in {end} (expected: {expected})", gate.arm),
+            ))
+        }));
         reasons.extend(places::verdicts(&judged).into_iter().map(|(gate, verdict)| {
             let (what, expected) = (places::label(&gate.series), describe::expectation(gate.expect));
             (gate_outcome(gate), format!("{what}, {}: {verdict} (expected: {expected})", gate.arm))
         }));
     }
     reasons
+}
+
+/// What every boot of a gate's candidate ended in, if none was measured and one crashed.
+fn ending(model: &Model, gate: &Gate) -> Option<String> {
+    let is_there = |arm: &&Arm| {
+        arm.side == gate.arm && arm.at.iter().all(|(name, value)| gate.series.at.get(name) == Some(value))
+    };
+    let arm = model.candidates().find(is_there).filter(|arm| arm.measured() == 0)?;
+    let crash = arm.trials.iter().filter_map(Sign::of_end).find(|sign| matches!(sign, Sign::Crash(..)))?;
+    let known = model.baseline_of(arm).map(signs).unwrap_or_default();
+    (!known.contains(&crash)).then(|| crash.phrase())
 }
 
 /// The part of gates on tests in the result.

@@ -126,7 +126,10 @@ static CRASHES: &[Crash] = &[
             "rcu-stall",
             Laboratory,
             Dies,
-            Shell("modprobe test_lockup time_secs=60 lock_rcu=1 disable_preempt=1"),
+            Shell(
+                // Somebody has to wait for a grace period.
+                "modprobe test_lockup time_secs=60 lock_rcu=1 disable_preempt=1 & sleep 1; ip link add d0 type dummy; ip link del d0; wait",
+            ),
         ),
         2,
         STALL,

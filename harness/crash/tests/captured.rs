@@ -79,30 +79,37 @@ fn what_is_read_from_every_capture() {
 #[test]
 fn what_was_told_is_what_is_read() {
     for of in captured() {
-        for complaint in &of.complaints {
-            assert!(
-                of.told.contains(&complaint.title),
-                "{} {}: {} was not told:\n{}",
-                of.base,
-                of.name,
-                complaint.title,
-                of.told
-            );
+        let titles: Vec<&str> = of.complaints.iter().map(|complaint| complaint.title.as_str()).collect();
+        // Of a kernel that died, the cause; of one that went on, everything.
+        let crashed = of
+            .told
+            .lines()
+            .find_map(|line| line.strip_prefix("assay: the kernel crashed: "))
+            .map(str::to_owned);
+        match crashed {
+            Some(title) if titles.is_empty() => {
+                assert!(title.contains("the guest"), "{} {}: {title}", of.base, of.name);
+            }
+            Some(title) => {
+                assert!(titles.contains(&title.as_str()), "{} {}: {title} is not read", of.base, of.name);
+            }
+            None => {
+                for title in titles {
+                    assert!(of.told.contains(title), "{} {}: {title} was not told", of.base, of.name);
+                }
+            }
         }
     }
 }
 
 #[test]
 fn a_crash_has_one_kind_and_title_on_both_bases() {
-    let mut titles: BTreeMap<String, Vec<(&str, Vec<String>)>> = BTreeMap::new();
+    let mut titles: BTreeMap<String, Vec<(&str, Option<String>)>> = BTreeMap::new();
     for of in captured() {
-        let mut all: Vec<String> = of
-            .complaints
-            .iter()
-            .map(|complaint| format!("{}: {}", complaint.kind.words(), complaint.title))
-            .collect();
-        all.sort();
-        titles.entry(of.name).or_default().push((of.base, all));
+        // A guest that is given up complains of more, depending on how busy the host is.
+        let first = of.complaints.first();
+        let first = first.map(|complaint| format!("{}: {}", complaint.kind.words(), complaint.title));
+        titles.entry(of.name).or_default().push((of.base, first));
     }
     let differing: Vec<_> = titles
         .iter()

@@ -73,6 +73,7 @@ pub fn conclude(model: &Model) -> Conclusion {
         let known = model.baseline_of(arm).map(signs).unwrap_or_default();
         found.extend(candidate_failures(model, arm, &known));
     }
+    found.extend(gates_without_values(model, &without));
     found.extend(reasons_of_gates(model));
     found.extend(reasons_of_tests(model, &without));
     // A build that fails does so at every place.
@@ -122,25 +123,28 @@ pub(crate) fn reasons_of_gates(model: &Model) -> Vec<(Outcome, String)> {
     let without = places_without_baseline(model);
     let mut reasons = Vec::new();
     for gates in asked(&model.gates) {
-        let (crashed, judged): (Vec<&Gate>, Vec<&Gate>) = gates
-            .iter()
-            .filter(|gate| has_baseline(&without, &gate.series.at))
-            .partition(|gate| ending(model, gate).is_some());
-        // What nobody lives to see measured does not hold.
-        reasons.extend(crashed.into_iter().filter_map(|gate| {
-            let (what, expected) = (places::label(&gate.series), describe::expectation(gate.expect));
-            let end = ending(model, gate)?;
-            Some((
-                Outcome::Fails,
-                format!("{what}, {}: no value, every boot ended in {end} (expected: {expected})", gate.arm),
-            ))
-        }));
+        let is_judged =
+            |gate: &&Gate| has_baseline(&without, &gate.series.at) && ending(model, gate).is_none();
+        let judged: Vec<&Gate> = gates.iter().filter(is_judged).collect();
         reasons.extend(places::verdicts(&judged).into_iter().map(|(gate, verdict)| {
             let (what, expected) = (places::label(&gate.series), describe::expectation(gate.expect));
             (gate_outcome(gate), format!("{what}, {}: {verdict} (expected: {expected})", gate.arm))
         }));
     }
     reasons
+}
+
+/// Gates of candidates that crash: what nobody lives to see measured does not hold.
+fn gates_without_values(model: &Model, without: &Without<'_>) -> Vec<(Outcome, String)> {
+    let reason = |gate: &Gate| {
+        let (what, expected) = (places::label(&gate.series), describe::expectation(gate.expect));
+        let end = ending(model, gate)?;
+        Some((
+            Outcome::Fails,
+            format!("{what}, {}: no value, every boot ended in {end} (expected: {expected})", gate.arm),
+        ))
+    };
+    model.gates.iter().filter(|gate| has_baseline(without, &gate.series.at)).filter_map(reason).collect()
 }
 
 /// What every boot of a gate's candidate ended in, if none was measured and one crashed.

@@ -194,6 +194,16 @@ pub enum SessionError {
         /// What it did.
         message: String,
     },
+    /// The agent is not the one that this program was built with.
+    #[error(
+        "the agent in the guest speaks version {theirs} and not {ours}: it is another build's (`cargo xtask setup` makes the one that fits)"
+    )]
+    OtherBuild {
+        /// The version of its protocol.
+        theirs: u32,
+        /// Ours.
+        ours: u32,
+    },
     /// The agent could not do it.
     #[error("{request}: {message}")]
     Guest {

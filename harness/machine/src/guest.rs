@@ -79,15 +79,16 @@ pub(crate) fn of_fate(process: &Process, fate: Fate) -> Trouble {
     }
 }
 
-/// What a broken conversation means: mostly that the guest has ended, which then is the better answer.
+/// What a broken conversation means: mostly that the guest has ended, which then is the better answer. A guest that lives and
+/// talks nonsense has lost its agent, whatever else its kernel still does: that is its own doing, and ends no other trial.
 pub(crate) async fn of_session_error(process: &Process, error: SessionError) -> Trouble {
     match error {
         SessionError::Closed { awaited, how } => {
             match tokio::time::timeout(END_DEADLINE, process.ended()).await {
                 Ok(fate) => of_fate(process, fate),
                 Err(_still_there) => {
-                    let source = SessionError::Closed { awaited, how };
-                    Trouble::Failed(MachineError::Session { guest: process.name().to_owned(), source })
+                    let title = SessionError::Closed { awaited, how }.to_string();
+                    Trouble::Crashed(process.report(CrashKind::AgentDied, title))
                 }
             }
         }
@@ -96,6 +97,14 @@ pub(crate) async fn of_session_error(process: &Process, error: SessionError) -> 
                 format!("the guest stopped answering: {awaited} did not come within {} s", after.as_secs());
             Trouble::Crashed(process.report(CrashKind::Hang, title))
         }
-        source => Trouble::Failed(MachineError::Session { guest: process.name().to_owned(), source }),
+        error @ (SessionError::Protocol { .. } | SessionError::TooMuch { .. }) => {
+            Trouble::Crashed(process.report(CrashKind::AgentDied, error.to_string()))
+        }
+        error @ SessionError::Guest { .. } => {
+            Trouble::NotTestable(format!("guest `{}`: {error}", process.name()))
+        }
+        source @ (SessionError::OtherBuild { .. } | SessionError::Request { .. }) => {
+            Trouble::Failed(MachineError::Session { guest: process.name().to_owned(), source })
+        }
     }
 }

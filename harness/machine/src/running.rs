@@ -353,7 +353,8 @@ async fn leave(guest: &Guest, deadline: Duration) -> Result<Result<(), CrashRepo
         Ok(Fate::Crashed(report)) | Err(Trouble::Crashed(report)) => Ok(Err(report)),
         Ok(Fate::Failed(error)) => Err(MachineError::Shared(error)),
         Ok(Fate::Runs) => unreachable!("a guest that has ended does not run"),
-        Err(Trouble::NotTestable(message)) => unreachable!("powering off tests nothing: {message}"),
+        // It was asked, and would not.
+        Err(Trouble::NotTestable(message)) => Ok(Err(process.report(CrashKind::Hang, message))),
         Err(Trouble::Failed(error)) => Err(error),
     }
 }

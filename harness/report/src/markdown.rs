@@ -11,7 +11,7 @@ use crate::{
     plot,
     remarks::remarks,
     suite::words,
-    table::{self, Align, hang, wrap},
+    table::{self, Align, hang, literal as plain, wrap},
     verdict,
 };
 
@@ -208,19 +208,6 @@ fn failures(model: &Model) -> Option<String> {
     (!blocks.is_empty()).then(|| format!("### What failed\n\n{}", blocks.join("\n\n")))
 }
 
-/// Text of a kernel or a tool, made safe for a line of markdown.
-fn plain(text: &str) -> String {
-    let mut safe = String::new();
-    for letter in text.chars() {
-        // Underscores within words and brackets without a target are left to be read as they are.
-        if matches!(letter, '*' | '`' | '<' | '\\') {
-            safe.push('\\');
-        }
-        safe.push(letter);
-    }
-    safe
-}
-
 /// The numbers along each dimension of a matrix.
 fn curves(model: &Model) -> Vec<String> {
     let section = |group: along::Group<'_>| {
@@ -301,6 +288,8 @@ fn other(count: usize) -> String {
 fn facts_section(model: &Model) -> String {
     let mut lines = vec!["### How it was measured".to_owned(), String::new()];
     for (name, fact) in facts(model) {
+        // Commands in them stand in backquotes of ours; what a guest said of itself must not be read as HTML or a link.
+        let fact = fact.replace('<', "\\<").replace("](", "]\\(");
         lines.extend(hang("- ", &format!("{name}: {fact}"), COLUMNS));
     }
     lines.join("\n")

@@ -24,7 +24,7 @@ pub(crate) fn plain(rows: &[Vec<String>], align: &[Align]) -> Vec<String> {
 /// A markdown table whose source is aligned as well; the first row is the heading.
 pub(crate) fn markdown(rows: &[Vec<String>], align: &[Align]) -> Vec<String> {
     let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|cell| cell.replace('|', "\\|")).collect()).collect();
+        rows.iter().map(|row| row.iter().map(|cell| literal(cell).replace('|', "\\|")).collect()).collect();
     let widths: Vec<usize> = widths(&rows).into_iter().map(|width| width.max(3)).collect();
     let line = |row: &Vec<String>| {
         let cells: Vec<_> = row
@@ -45,6 +45,21 @@ pub(crate) fn markdown(rows: &[Vec<String>], align: &[Align]) -> Vec<String> {
     let mut lines: Vec<String> = rows.iter().map(line).collect();
     lines.insert(lines.len().min(1), format!("| {} |", rule.join(" | ")));
     lines
+}
+
+/// Text of a kernel, a tool or a test, made safe for a line of markdown.
+pub(crate) fn literal(text: &str) -> String {
+    let mut safe = String::new();
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        // Underscores within words and brackets without a target are left to be read as they are.
+        let is_link = letter == ']' && matches!(letters.peek(), Some('(' | '[' | ':'));
+        if matches!(letter, '*' | '`' | '<' | '\\') || is_link {
+            safe.push('\\');
+        }
+        safe.push(letter);
+    }
+    safe
 }
 
 fn side(align: &[Align], column: usize) -> Align {

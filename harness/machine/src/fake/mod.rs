@@ -1,6 +1,7 @@
 //! A fake machine: everything around a machine is real (the process under its supervisor, the socket, the protocol,
 //! the console), only the guest is a script.
 
+mod hostile;
 mod numbers;
 mod script;
 mod serve;

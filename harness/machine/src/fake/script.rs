@@ -148,6 +148,38 @@ pub(super) enum Outcome {
         #[serde(default)]
         console: Content,
     },
+    /// The agent answers, and means ill.
+    Hostile { does: Hostility },
+}
+
+/// What a hostile guest does. All but the last two say that they are ready, and answer as the script says until then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Hostility {
+    /// Answers with bytes that are no frame.
+    Garbage,
+    /// Announces a frame of 4 GiB.
+    Oversize,
+    /// Answers every request with output that does not end.
+    Endless,
+    /// Answers with the beginning of a frame, and keeps the rest.
+    Half,
+    /// Answers one byte at a time, with seconds between them.
+    Drip,
+    /// Reads requests and answers none.
+    Mute,
+    /// Reads nothing.
+    Deaf,
+    /// Answers every request twice, and many that nobody made.
+    Echo,
+    /// Answers every request under another one's number.
+    Astray,
+    /// Answers well, and does not power off.
+    Stays,
+    /// Writes to its console as fast as it can, and answers nothing.
+    Floods,
+    /// Says with escape sequences and 500 KiB of them that it is ready, and fails every request in the same tone.
+    Loud,
 }
 
 impl Script {

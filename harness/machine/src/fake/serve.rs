@@ -16,9 +16,11 @@ use protocol::{
 };
 
 use super::{
+    hostile,
     numbers::{drawn, scale},
     script::{Command, Content, Kernel, Outcome, Script},
 };
+use crate::session::matches;
 
 /// Commands that are fed while they run have no deadline; a script's end long before this.
 const A_LONG_TIME: Duration = Duration::from_secs(86_400);
@@ -49,6 +51,7 @@ fn run(script: &Path, kernel: &Path, socket: &Path, trial: &[u8]) -> Result<(), 
             let mut rest = Vec::new();
             return (&stream).take(1).read_to_end(&mut rest).map(|_| ()).map_err(|error| error.to_string());
         }
+        Outcome::Hostile { does } => return hostile::serve(*does, &script.release, stream),
     }
     let writer = stream.try_clone().map_err(|error| error.to_string())?;
     let draw = drawn(script.seed, &[name.as_bytes(), trial]);
@@ -229,32 +232,5 @@ impl Guest {
             }
         }
         Ok(())
-    }
-}
-
-/// Whether `path` matches, where `*` stands for any part of one component.
-fn matches(pattern: &str, path: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == path,
-        Some((before, after)) => {
-            let Some(rest) = path.strip_prefix(before) else { return false };
-            let component = rest.find('/').unwrap_or(rest.len());
-            (0..=component).filter(|&at| rest.is_char_boundary(at)).any(|at| matches(after, &rest[at..]))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_star_matches_within_one_component() {
-        assert!(matches("/sys/class/net/*/address", "/sys/class/net/lo/address"));
-        assert!(matches("/proc/stat", "/proc/stat"));
-        assert!(matches("/a/*", "/a/b.c"));
-        assert!(!matches("/a/*", "/a/b/c"));
-        assert!(!matches("/a/*/d", "/a/b/c/d"));
-        assert!(!matches("/a", "/ab"));
     }
 }

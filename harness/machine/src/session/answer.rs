@@ -4,7 +4,10 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use protocol::{CHUNK, FileContent, FromAgent, HowEnded, Moment, Stream, WINDOW};
 
-use super::FileReadings;
+use super::{
+    FileReadings, matches,
+    words::{PATH, SENTENCE, clean},
+};
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub(super) struct Answer {
     pub(super) before: FileReadings,
     pub(super) after: FileReadings,
     pub(super) end: Option<End>,
+    /// What was asked for: no other file comes.
+    patterns: Vec<String>,
     /// The file whose parts are coming, so that parts of two files cannot be mixed up.
     open_file: Option<(Moment, String)>,
     limit: usize,
@@ -52,6 +57,9 @@ struct Flow {
 /// Most bytes of output that wait to be taken: the window, and the last chunk of each stream.
 const MAX_WAITING: usize = WINDOW + 2 * CHUNK;
 
+/// Most files of one reading. cpuidle has three for each state of each core.
+const MOST_FILES: usize = 50_000;
+
 /// What a file costs beside its content: many empty files must be bounded as well.
 const FILE_OVERHEAD: usize = 256;
 
@@ -65,11 +73,17 @@ impl Answer {
             before: FileReadings::new(),
             after: FileReadings::new(),
             end: None,
+            patterns: Vec::new(),
             open_file: None,
             limit,
             held: 0,
             flow: None,
         }
+    }
+
+    /// For a request for files.
+    pub(super) fn of_files(self, patterns: &[String]) -> Self {
+        Self { patterns: patterns.to_vec(), ..self }
     }
 
     /// For a request whose output is taken while it comes.
@@ -125,14 +139,18 @@ impl Answer {
                 }
             }
             FromAgent::File { path, moment, content, .. } => {
-                self.file(path, moment, content);
+                let content = match content {
+                    FileContent::Unreadable(why) => FileContent::Unreadable(clean(&why, SENTENCE)),
+                    part @ FileContent::Part { .. } => part,
+                };
+                self.file(clean(&path, PATH), moment, content);
                 return self.end.is_some();
             }
             FromAgent::Ended { how, elapsed_ns, .. } => {
                 self.finish(End::Command { how, elapsed: Duration::from_nanos(elapsed_ns) });
             }
             FromAgent::Done(_) => self.finish(End::Done),
-            FromAgent::Failed(_, message) => self.end = Some(End::Failed(message)),
+            FromAgent::Failed(_, message) => self.end = Some(End::Failed(clean(&message, SENTENCE))),
             FromAgent::Taken(_, bytes) => match &mut self.flow {
                 Some(flow) if bytes as usize <= WINDOW - flow.room => flow.room += bytes as usize,
                 _ => self.end = Some(End::Broken("it took more than it was sent".into())),
@@ -156,6 +174,14 @@ impl Answer {
             && (*open_moment != moment || *open_path != path)
         {
             self.end = Some(End::Broken(format!("it began `{path}` in the middle of `{open_path}`")));
+            return;
+        }
+        if !self.patterns.iter().any(|pattern| matches(pattern, &path)) {
+            self.end = Some(End::Broken(format!("it sent `{path}`, which nobody asked for")));
+            return;
+        }
+        if self.now.len().max(self.before.len()).max(self.after.len()) >= MOST_FILES {
+            self.end = Some(End::TooMuch);
             return;
         }
         let cost = FILE_OVERHEAD
@@ -215,7 +241,7 @@ mod tests {
 
     #[test]
     fn parts_of_a_file_are_joined_and_a_second_reading_replaces_the_first() {
-        let mut answer = Answer::new(10_000);
+        let mut answer = Answer::new(10_000).of_files(&["/*".into()]);
         answer.apply(part("/a", b"one ", false));
         answer.apply(part("/a", b"two", true));
         answer.apply(part("/b", b"old", true));
@@ -227,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_file_that_never_ends_is_not_taken_for_a_whole_one() {
-        let mut answer = Answer::new(10_000);
+        let mut answer = Answer::new(10_000).of_files(&["/*".into()]);
         answer.apply(part("/a", b"one", false));
         answer.apply(FromAgent::Ended { id: 1, how: HowEnded::Exited(0), elapsed_ns: 1 });
         assert!(matches!(answer.end, Some(End::Broken(_))), "{:?}", answer.end);
@@ -235,10 +261,22 @@ mod tests {
 
     #[test]
     fn parts_of_two_files_cannot_be_mixed() {
-        let mut answer = Answer::new(10_000);
+        let mut answer = Answer::new(10_000).of_files(&["/*".into()]);
         answer.apply(part("/a", b"one", false));
         answer.apply(part("/b", b"two", true));
         assert!(matches!(answer.end, Some(End::Broken(_))), "{:?}", answer.end);
+    }
+
+    #[test]
+    fn a_file_that_nobody_asked_for_is_none() {
+        for path in ["/etc/shadow", "/proc/../etc/shadow", "/proc/a/stat", "stat", ""] {
+            let mut answer = Answer::new(10_000).of_files(&["/proc/*".into(), "clock:monotonic".into()]);
+            answer.apply(part("/proc/stat", b"x", true));
+            answer.apply(part("clock:monotonic", b"1", true));
+            assert_eq!(answer.end, None);
+            answer.apply(part(path, b"x", true));
+            assert!(matches!(answer.end, Some(End::Broken(_))), "{path}: {:?}", answer.end);
+        }
     }
 
     #[test]
@@ -254,7 +292,7 @@ mod tests {
 
     #[test]
     fn empty_files_without_end_are_bounded_too() {
-        let mut answer = Answer::new(100_000);
+        let mut answer = Answer::new(100_000).of_files(&["/*".into()]);
         let mut sent = 0;
         while answer.end.is_none() {
             answer.apply(part(&format!("/{sent}"), b"", true));

@@ -6,7 +6,7 @@ use protocol::{CHUNK, Exec, HowEnded, ToAgent};
 
 use super::{
     FileReadings,
-    answer::End,
+    answer::{Answer, End},
     connection::{Connection, Request},
 };
 use crate::SessionError;
@@ -143,7 +143,8 @@ pub(super) async fn start(
         return Err(SessionError::Request { request: what, message });
     }
     exec.deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-    let request = connection.request(&what, max_output, |id| ToAgent::Exec(id, exec)).await?;
+    let answer = Answer::new(max_output).of_files(&exec.snapshot);
+    let request = connection.request_with(&what, answer, |id| ToAgent::Exec(id, exec)).await?;
     let pid = request.started(connection.patience()).await?;
     Ok(RunningCommand { request, pid, deadline })
 }

@@ -4,7 +4,9 @@ mod answer;
 mod command;
 mod connection;
 mod conversation;
+mod pattern;
 mod script;
+mod words;
 
 use std::{
     collections::BTreeMap,
@@ -17,11 +19,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use command::{Executed, GuestCommand, RunningCommand};
 pub use conversation::{Conversation, Heard, InteractiveCommand};
+pub(crate) use pattern::matches;
 pub(crate) use script::Manner;
 pub use script::Script;
 
 use crate::SessionError;
-use answer::End;
+use answer::{Answer, End};
 use connection::{Connection, Course};
 use script::Playback;
 
@@ -31,6 +34,9 @@ pub type FileReadings = BTreeMap<String, Result<Vec<u8>, String>>;
 /// How long the agent may take over a request that does not itself wait. Generous: a guest under TCG on a busy host
 /// is slow, and a guest that lives answers in milliseconds.
 pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Longest release of a kernel, `__NEW_UTS_LEN` (include/uapi/linux/utsname.h).
+const RELEASE: usize = 64;
 
 /// Most bytes that a `read` or a kernel log may bring back.
 const READ_LIMIT: usize = 64 * 1024 * 1024;
@@ -73,8 +79,8 @@ impl Session {
             .await
             .map_err(|how| SessionError::Closed { awaited: "the agent's first message".into(), how })?;
         let (version, release) = match first {
-            FromAgent::Ready { version, release, uptime_ns: _ } => (version, release),
-            FromAgent::Unfit(why) => return Ok(Established::Unfit(why)),
+            FromAgent::Ready { version, release, uptime_ns: _ } => (version, words::clean(&release, RELEASE)),
+            FromAgent::Unfit(why) => return Ok(Established::Unfit(words::clean(&why, words::SENTENCE))),
             _ => {
                 return Err(SessionError::Protocol {
                     message: "its first message was not that it is ready".into(),
@@ -82,11 +88,7 @@ impl Session {
             }
         };
         if version != protocol::VERSION {
-            let message = format!(
-                "it speaks version {version} and not {}: the agent in the guest is another build's (`cargo xtask setup` makes the one that fits)",
-                protocol::VERSION
-            );
-            return Err(SessionError::Protocol { message });
+            return Err(SessionError::OtherBuild { theirs: version, ours: protocol::VERSION });
         }
         let course = match manner {
             Manner::Live => Course::Live,
@@ -167,8 +169,9 @@ impl Session {
     pub async fn read(&self, patterns: &[String], limit: u32) -> Result<FileReadings, SessionError> {
         let request = format!("reading {}", patterns.join(", "));
         let message = |id| ToAgent::Read { id, patterns: patterns.to_vec(), limit };
-        let answer = self.connection.request(&request, READ_LIMIT, message);
-        Ok(answer.await?.done(self.patience()).await?.now)
+        let answer = Answer::new(READ_LIMIT).of_files(patterns);
+        let request = self.connection.request_with(&request, answer, message).await?;
+        Ok(request.done(self.patience()).await?.now)
     }
 
     /// The kernel's log since boot, as `/dev/kmsg` gives it.

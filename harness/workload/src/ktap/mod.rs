@@ -5,7 +5,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use measure::{RawFile, TestOutcome, TestResult};
 use plan::{Ktap, Patterns, SUBTEST};
@@ -101,7 +101,7 @@ pub fn outcomes(workload: &str, program: &str, output: &str, seconds: f64, ended
     let stray = report.tests.iter().enumerate().filter(|(index, _)| Some(*index) != own);
     subtests.extend(stray.map(|(_, test)| test));
     let mut outcomes = vec![outcome];
-    let mut names = BTreeSet::from([program.to_owned()]);
+    let mut names = BTreeMap::from([(program.to_owned(), 1)]);
     for subtest in subtests {
         flatten(workload, program, subtest, &mut names, &mut outcomes);
     }
@@ -117,19 +117,33 @@ pub enum Ended {
     DeadlinePassed,
 }
 
+/// Most characters of the names above a subtest: each test has its whole name, and a guest decides how they nest.
+const MAX_PARENT: usize = 600;
+
+/// `plain`, or the first of `plain (2)`, `plain (3)` and so on that is not in `taken`: some programs give one name to several of
+/// their tests, always in the same order. `taken` counts how often each name was asked for, so that thousands of equal ones cost
+/// no more than others.
+fn unused(plain: String, taken: &mut BTreeMap<String, u32>) -> String {
+    let mut count = taken.get(&plain).map_or(1, |count| count + 1);
+    let mut name = if count == 1 { plain.clone() } else { format!("{plain} ({count})") };
+    while taken.contains_key(&name) {
+        count += 1;
+        name = format!("{plain} ({count})");
+    }
+    taken.insert(plain, count);
+    taken.entry(name.clone()).or_insert(1);
+    name
+}
+
 fn flatten(
     workload: &str,
     parent: &str,
     reported: &Reported,
-    names: &mut BTreeSet<String>,
+    names: &mut BTreeMap<String, u32>,
     outcomes: &mut Vec<TestOutcome>,
 ) {
-    let plain = format!("{parent}{SUBTEST}{}", reported.name);
-    // Some programs give one name to several of their tests, always in the same order.
-    let again = (2..).map(|count| format!("{plain} ({count})"));
-    let test = std::iter::once(plain.clone()).chain(again).find(|name| !names.contains(name));
-    let test = test.unwrap_or(plain);
-    names.insert(test.clone());
+    let parent = parent.char_indices().nth(MAX_PARENT).map_or(parent, |(end, _)| &parent[..end]);
+    let test = unused(format!("{parent}{SUBTEST}{}", reported.name), names);
     outcomes.push(TestOutcome {
         workload: workload.to_owned(),
         test: test.clone(),

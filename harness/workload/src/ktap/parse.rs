@@ -13,6 +13,9 @@ use measure::TestResult;
 const MAX_RESULTS: usize = 20_000;
 /// Most characters of a name or a message.
 const MAX_TEXT: usize = 300;
+/// Deepest indentation that is told from deeper ones: KUnit has three levels of four spaces. Whoever walks over results does so
+/// one call a level.
+const MAX_INDENT: usize = 40;
 
 /// A result, and those of its subtests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +74,7 @@ fn indentation(line: &str) -> (usize, &str) {
         } else if let Some(after) = rest.strip_prefix("# ") {
             (indent, rest) = (indent + 2, after);
         } else {
-            return (indent, rest);
+            return (indent.min(MAX_INDENT), rest);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Reading what the kernel's tests write.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -123,6 +125,21 @@ fn tests_of_one_name_stay_apart() {
             ("net:x / same (2)", TestResult::Fail),
         ]
     );
+}
+
+/// A guest writes what it likes: thousands of results of one name, and a nesting without end.
+#[test]
+fn results_of_one_name_and_results_in_results_without_end_cost_little() {
+    let began = std::time::Instant::now();
+    let equal = read("net:x", &"# ok 1 same\n".repeat(30_000));
+    assert_eq!(equal.len(), 20_001);
+    assert_eq!(equal.last().unwrap().test, "net:x / same (20000)");
+    let deep: String =
+        (0..3000).rev().map(|level| format!("{}ok 1 {}\n", " ".repeat(level), "x".repeat(300))).collect();
+    let deep = read("net:x", &deep);
+    assert_eq!(deep.len(), 3001);
+    assert!(deep.iter().all(|outcome| outcome.test.len() < 1000), "names are bounded");
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
 }
 
 fn params(collections: &[&str], tests: &[&str], skip: &[&str]) -> Ktap {

@@ -10,7 +10,7 @@ use std::{
 const NOTE: u32 = 4;
 /// `XEN_ELFNOTE_PHYS32_ENTRY` (include/xen/interface/elfnote.h): the entry point of PVH boot.
 const PHYS32_ENTRY: u32 = 18;
-/// Notes of a kernel are some hundred bytes.
+/// Notes of a kernel are some hundred bytes. This is for all of them: 65535 program headers may name the same ones.
 const MOST: u64 = 1 << 20;
 
 /// Whether the ELF file has the entry point that QEMU starts an uncompressed kernel at (PVH).
@@ -22,6 +22,7 @@ pub(crate) fn has_pvh_entry(path: &Path) -> io::Result<bool> {
     }
     let table = u64::from_le_bytes(array(&header, 0x20));
     let (size, count) = (u16::from_le_bytes(array(&header, 0x36)), u16::from_le_bytes(array(&header, 0x38)));
+    let mut room = MOST;
     for index in 0..count {
         let mut entry = [0; 56];
         file.seek(SeekFrom::Start(table.saturating_add(u64::from(index) * u64::from(size))))?;
@@ -34,7 +35,8 @@ pub(crate) fn has_pvh_entry(path: &Path) -> io::Result<bool> {
         let (at, length) = (u64::from_le_bytes(array(&entry, 8)), u64::from_le_bytes(array(&entry, 0x20)));
         let mut notes = Vec::new();
         file.seek(SeekFrom::Start(at))?;
-        (&file).take(length.min(MOST)).read_to_end(&mut notes)?;
+        (&file).take(length.min(room)).read_to_end(&mut notes)?;
+        room = room.saturating_sub(notes.len() as u64);
         if names_entry(&notes) {
             return Ok(true);
         }

@@ -59,13 +59,18 @@ impl Kconfig {
     /// Reads the file `path` and all that it sources. `architecture` stands for `$(SRCARCH)`.
     pub(super) fn parse(path: &str, architecture: &str, load: &Loader<'_>) -> Self {
         let mut kconfig = Self::default();
-        Parser { kconfig: &mut kconfig, blocks: Vec::new(), architecture, load, depth: 0 }.file(path);
+        Parser { kconfig: &mut kconfig, blocks: Vec::new(), architecture, load, depth: 0, read: 0 }
+            .file(path);
         kconfig
     }
 }
 
 /// Deeper than this, files source each other in a circle.
 const MAX_DEPTH: u32 = 64;
+/// Most bytes that are read, a file counting for at least [`FILE`]. A tree has some 1700 Kconfig files of together 5 MiB, each
+/// of which is sourced once; two that source each other twice would be read 2 to the power of [`MAX_DEPTH`] times.
+const MAX_TEXT: usize = 64 << 20;
+const FILE: usize = 8 << 10;
 
 struct Parser<'a> {
     kconfig: &'a mut Kconfig,
@@ -73,11 +78,18 @@ struct Parser<'a> {
     architecture: &'a str,
     load: &'a Loader<'a>,
     depth: u32,
+    /// Bytes that were read so far.
+    read: usize,
 }
 
 impl Parser<'_> {
     fn file(&mut self, path: &str) {
-        let Some(text) = (self.load)(path).filter(|_| self.depth < MAX_DEPTH) else { return };
+        if self.depth == MAX_DEPTH || self.read > MAX_TEXT {
+            return;
+        }
+        let text = (self.load)(path);
+        self.read += text.as_ref().map_or(0, String::len).max(FILE);
+        let Some(text) = text else { return };
         self.depth += 1;
         let mut subject = Subject::Nothing;
         let mut lines = text.lines().peekable();
@@ -265,5 +277,21 @@ fn skip_help<'a>(lines: &mut std::iter::Peekable<impl Iterator<Item = &'a str>>)
             }
         }
         lines.next();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_source_each_other_are_read_a_bounded_number_of_times() {
+        let loads = std::cell::Cell::new(0_usize);
+        let kconfig = Kconfig::parse("Kconfig", "x86", &|_| {
+            loads.set(loads.get() + 1);
+            Some("source \"Kconfig\"\nsource \"Kconfig\"\nconfig A\n".to_owned())
+        });
+        assert!(loads.get() <= MAX_TEXT / FILE + 1, "{} files were read", loads.get());
+        assert!(kconfig.definitions["A"].len() <= loads.get());
     }
 }

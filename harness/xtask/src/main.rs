@@ -7,6 +7,7 @@ mod check;
 mod crashes;
 mod demo;
 mod faults;
+mod fuzz;
 mod install;
 mod run;
 mod screenshots;
@@ -70,6 +71,18 @@ enum Chore {
         #[arg(long, value_enum)]
         only: Vec<bench::Figure>,
     },
+    /// Fuzzing: every parser of what others wrote, until each target has used its time without a finding; then the table of
+    /// what the corpora reach, tests/fuzz/COVERAGE.md. Installs cargo-fuzz, and LLVM's tools for the table.
+    Fuzz {
+        /// Only these; all of tests/fuzz/libfuzzer/targets if none is named.
+        targets: Vec<String>,
+        /// How long each target has every one of its processors; 0 makes the table alone.
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+        /// How many processors.
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=256))]
+        jobs: u32,
+    },
     /// Runs a command and prints its exit status, time and peak memory.
     #[command(name = "__peak", hide = true)]
     Peak {
@@ -104,6 +117,7 @@ fn main() -> ExitCode {
         }
         Chore::Check => check::check(),
         Chore::Bench { only } => bench::bench(&only),
+        Chore::Fuzz { targets, minutes, jobs } => fuzz::fuzz(&targets, minutes, jobs),
         Chore::Peak { command } => run::peak(&command),
         Chore::Crashes { base, only, assay } => crashes::crashes(&base, &only, assay),
         Chore::Screenshots => screenshots::screenshots(),

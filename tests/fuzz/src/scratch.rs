@@ -7,11 +7,9 @@ use std::{
 
 use tempfile::TempDir;
 
-/// A folder that is removed with this value; in memory where that can be.
+/// A folder that is removed with this value.
 pub(crate) fn folder() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    made.expect("a temporary folder can be made")
+    tempfile::tempdir().expect("a temporary folder can be made")
 }
 
 /// Writes a file below `folder`, at those parts of `name` that lead downwards. A name that cannot be a file's makes none.

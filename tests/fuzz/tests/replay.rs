@@ -1,15 +1,23 @@
 //! Every kept input, through its target: valid ones that give parsers their coverage, and every one that once was a finding.
+//! `ASSAY_FUZZ_FOUND` names a folder with more: what fuzzing found so far, for the table of coverage.
 
-use std::{fs, path::Path, time::Instant};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 /// Most seconds of one input in an unoptimised build. libFuzzer's limit for an optimised one is 10.
 const SECONDS: u64 = 20;
 
 fn replay(target: &str) {
     let run = fuzz::TARGETS.iter().find(|(name, _)| *name == target).expect("a target").1;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    let found = env::var_os("ASSAY_FUZZ_FOUND").map(|folder| PathBuf::from(folder).join(target));
     let mut count = 0;
-    for entry in fs::read_dir(&folder).expect("the corpus is there") {
+    let folders = std::iter::once(kept).chain(found.filter(|found| found.is_dir()));
+    let entries = folders.flat_map(|folder| fs::read_dir(folder).expect("the corpus is there"));
+    for entry in entries {
         let path = entry.expect("it can be listed").path();
         let input = fs::read(&path).expect("it can be read");
         let began = Instant::now();
@@ -19,7 +27,7 @@ fn replay(target: &str) {
         assert!(began.elapsed().as_secs() < SECONDS, "{}: {:?}", path.display(), began.elapsed());
         count += 1;
     }
-    assert!(count > 0, "{} is empty", folder.display());
+    assert!(count > 0, "the corpus of {target} is empty");
 }
 
 macro_rules! targets {

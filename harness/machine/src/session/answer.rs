@@ -83,7 +83,13 @@ impl Answer {
 
     /// For a request for files.
     pub(super) fn of_files(self, patterns: &[String]) -> Self {
-        Self { patterns: patterns.to_vec(), ..self }
+        // The agent joins the components of a path anew.
+        let joined = |pattern: &String| {
+            let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
+            if pattern.starts_with('/') { format!("/{}", parts.join("/")) } else { pattern.clone() }
+        };
+        // What matches nothing comes back as it was asked for.
+        Self { patterns: patterns.iter().cloned().chain(patterns.iter().map(joined)).collect(), ..self }
     }
 
     /// For a request whose output is taken while it comes.
@@ -143,7 +149,7 @@ impl Answer {
                     FileContent::Unreadable(why) => FileContent::Unreadable(clean(&why, SENTENCE)),
                     part @ FileContent::Part { .. } => part,
                 };
-                self.file(clean(&path, PATH), moment, content);
+                self.file(&path, moment, content);
                 return self.end.is_some();
             }
             FromAgent::Ended { how, elapsed_ns, .. } => {
@@ -169,15 +175,17 @@ impl Answer {
         });
     }
 
-    fn file(&mut self, path: String, moment: Moment, content: FileContent) {
+    fn file(&mut self, path: &str, moment: Moment, content: FileContent) {
+        let asked = self.patterns.iter().any(|pattern| matches(pattern, path));
+        let path = clean(path, PATH);
+        if !asked {
+            self.end = Some(End::Broken(format!("it sent `{path}`, which nobody asked for")));
+            return;
+        }
         if let Some((open_moment, open_path)) = &self.open_file
             && (*open_moment != moment || *open_path != path)
         {
             self.end = Some(End::Broken(format!("it began `{path}` in the middle of `{open_path}`")));
-            return;
-        }
-        if !self.patterns.iter().any(|pattern| matches(pattern, &path)) {
-            self.end = Some(End::Broken(format!("it sent `{path}`, which nobody asked for")));
             return;
         }
         if self.now.len().max(self.before.len()).max(self.after.len()) >= MOST_FILES {
@@ -270,8 +278,9 @@ mod tests {
     #[test]
     fn a_file_that_nobody_asked_for_is_none() {
         for path in ["/etc/shadow", "/proc/../etc/shadow", "/proc/a/stat", "stat", ""] {
-            let mut answer = Answer::new(10_000).of_files(&["/proc/*".into(), "clock:monotonic".into()]);
+            let mut answer = Answer::new(10_000).of_files(&["/proc//*".into(), "clock:monotonic".into()]);
             answer.apply(part("/proc/stat", b"x", true));
+            answer.apply(part("/proc//*", b"", true));
             answer.apply(part("clock:monotonic", b"1", true));
             assert_eq!(answer.end, None);
             answer.apply(part(path, b"x", true));

@@ -56,8 +56,10 @@ impl Root {
     /// The operating system's.
     pub fn try_read(&self, path: &str) -> io::Result<String> {
         // Command lines and process names are bytes; what is not text in them does not matter here.
+        // What would steer a terminal does not get there.
         let bytes = fs::read(self.path(path))?;
-        Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+        let is_text = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+        Ok(String::from_utf8_lossy(&bytes).trim().chars().map(|c| if is_text(c) { c } else { '?' }).collect())
     }
 
     /// A file that holds one number; none if it does not.

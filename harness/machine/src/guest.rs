@@ -103,7 +103,9 @@ pub(crate) async fn of_session_error(process: &Process, error: SessionError) -> 
         error @ SessionError::Guest { .. } => {
             Trouble::NotTestable(format!("guest `{}`: {error}", process.name()))
         }
-        source @ (SessionError::OtherBuild { .. } | SessionError::Request { .. }) => {
+        source @ (SessionError::OtherBuild { .. }
+        | SessionError::Request { .. }
+        | SessionError::Diverged { .. }) => {
             Trouble::Failed(MachineError::Session { guest: process.name().to_owned(), source })
         }
     }

@@ -118,6 +118,7 @@ fn id(request: &ToAgent) -> Option<Id> {
         | ToAgent::Read { id, .. }
         | ToAgent::KernelLog(id)
         | ToAgent::WaitListening(id, _)
+        | ToAgent::WaitFile(id, _)
         | ToAgent::PowerOff(id)
         | ToAgent::Interact(id, _)
         | ToAgent::Mount(id, _) => Some(*id),

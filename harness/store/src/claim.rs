@@ -11,7 +11,16 @@ use crate::{
 };
 
 /// What a folder holds from the moment when its name is claimed until the run begins with its `run.json`.
-const BEFORE_A_RUN: [&str; 3] = ["builds", "lock", "run.unfinished"];
+const BEFORE_A_RUN: [&str; 8] = [
+    "builds",
+    "environment.json",
+    "environment.unfinished",
+    "inputs",
+    "lock",
+    "replay.json",
+    "replay.unfinished",
+    "run.unfinished",
+];
 /// Made immediately before that, and empty until then.
 const TRIALS: &str = "trials";
 

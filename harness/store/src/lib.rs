@@ -6,6 +6,9 @@
 //!             trials/N/trial.json  how the trial went; its presence means that the trial is finished
 //!             trials/N/*.log       consoles
 //!             trials/N/raw/        the tools' own output
+//!             environment.json     QEMU and the files that guests booted, by checksum
+//!             replay.json          that it repeats the run of a bundle, if it does
+//!             inputs/              the scenario as written, and what the plan names by checksum, by that checksum
 //!             lock                 held by the process that writes
 //!             builds/              logs of kernel builds; alone in its folder, the leftover of an interrupted build
 //!         index.sqlite             what is known of all runs: a cache
@@ -18,16 +21,19 @@
 
 mod claim;
 mod durable;
+mod environment;
 mod error;
 mod finished;
 mod index;
 mod lock;
 mod read;
 mod record;
+mod replay;
 mod run;
 mod samples;
 
 pub use claim::{Claim, building, is_busy, leftovers, remove_leftover};
+pub use environment::{BootRecord, Environment, FileRecord, QemuBuild};
 pub use error::StoreError;
 pub use index::{
     ArmEntry, Ask, Contents, GateEntry, Index, RunEntry, SeriesEntry, SeriesQuery, State, StoredSeries,
@@ -35,6 +41,7 @@ pub use index::{
 };
 pub use read::{Stored, list, newest, read};
 pub use record::{ArmKernel, Bench, GuestRoot, Host, RunFile};
+pub use replay::{Replay, ReplayImages};
 pub use run::Run;
 pub use rusqlite::Error as SqliteError;
 

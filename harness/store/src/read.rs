@@ -124,6 +124,24 @@ pub(crate) fn trial_folders(run: &Path) -> Result<Vec<(u32, PathBuf)>, StoreErro
     Ok(folders)
 }
 
+/// A file of its own form beside a run; none if it is not there.
+pub(crate) fn versioned<T: DeserializeOwned>(path: &Path, supported: u32) -> Result<Option<T>, StoreError> {
+    #[derive(Deserialize)]
+    struct Version {
+        format: u32,
+    }
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::io("reading", path)(error)),
+    };
+    let Version { format: found } = parse(path, &text)?;
+    if found > supported {
+        return Err(StoreError::Newer { path: path.to_owned(), found, supported });
+    }
+    parse(path, &text).map(Some)
+}
+
 /// A newer format may have any shape, so only the version is read before it is refused.
 fn refuse_newer(path: &Path, text: &[u8]) -> Result<(), StoreError> {
     #[derive(Deserialize)]

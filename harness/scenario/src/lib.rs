@@ -30,6 +30,7 @@ mod schema;
 mod series;
 mod tree;
 mod value;
+mod vet;
 mod workload;
 
 pub use base::{base, flavoured};
@@ -44,3 +45,4 @@ pub use remark::remarks;
 pub use render::{RenderError, to_yaml};
 pub use series::{SeriesFile, series, series_file};
 pub use value::suggestion;
+pub use vet::vet;

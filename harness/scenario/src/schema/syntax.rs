@@ -92,7 +92,7 @@ pub(crate) const SYSCTL_VALUE: Syntax = Syntax {
 };
 
 /// A TCP congestion control; the kernel's TCP_CA_NAME_MAX is 16 with its final NUL.
-pub(super) const CONGESTION: Syntax = Syntax {
+pub(crate) const CONGESTION: Syntax = Syntax {
     what: "a congestion control that the kernel has, such as cubic, reno, dctcp or bbr",
     holds: |text| {
         is_name(text, 15, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-'))
@@ -116,7 +116,7 @@ pub(super) const INTERFACE: Syntax = Syntax {
 };
 
 /// The start of a kernel's version.
-pub(super) const VERSION_PREFIX: Syntax = Syntax {
+pub(crate) const VERSION_PREFIX: Syntax = Syntax {
     what: "the start of what the tree calls itself, such as 6.12 or 7.3-rc2",
     holds: |text| {
         text.starts_with(|c: char| c.is_ascii_digit())
@@ -125,7 +125,7 @@ pub(super) const VERSION_PREFIX: Syntax = Syntax {
 };
 
 /// A Debian package's name, Debian Policy 5.6.7.
-pub(super) const PACKAGE: Syntax = Syntax {
+pub(crate) const PACKAGE: Syntax = Syntax {
     what: "a Debian package, such as linux-source-6.12",
     holds: |text| {
         text.len() >= 2
@@ -151,7 +151,7 @@ pub(crate) const PACKAGE_VERSION: Syntax = Syntax {
 };
 
 /// A git branch, tag or commit.
-pub(super) const GIT_REFERENCE: Syntax = Syntax {
+pub(crate) const GIT_REFERENCE: Syntax = Syntax {
     what: "a branch, tag or commit",
     holds: |text| {
         is_name(text, 256, |c| c.is_ascii_graphic() && !matches!(c, '~' | '^' | ':' | '?' | '*' | '[' | '\\'))
@@ -160,7 +160,7 @@ pub(super) const GIT_REFERENCE: Syntax = Syntax {
 };
 
 /// A local path or a URL, never something that a tool could take for an option.
-pub(super) const LOCATION: Syntax = Syntax {
+pub(crate) const LOCATION: Syntax = Syntax {
     what: "a path or a URL (https://, http://, git:// or ssh://)",
     holds: |text| {
         let schemes = ["https", "http", "git", "ssh"];
@@ -171,7 +171,7 @@ pub(super) const LOCATION: Syntax = Syntax {
 };
 
 /// A SHA-256 digest.
-pub(super) const SHA256: Syntax = Syntax {
+pub(crate) const SHA256: Syntax = Syntax {
     what: "64 hexadecimal digits, as sha256sum prints them",
     holds: |text| text.len() == 64 && text.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c)),
 };
@@ -197,7 +197,7 @@ pub(super) const SHELL: Syntax = Syntax {
 };
 
 /// What a program reads; the agent takes so much at once.
-pub(super) const STDIN: Syntax =
+pub(crate) const STDIN: Syntax =
     Syntax { what: "a text of at most 64 KiB", holds: |text| text.len() <= 64 * 1024 };
 
 /// A variable of the environment.
@@ -210,7 +210,7 @@ pub(crate) const ENV_NAME: Syntax = Syntax {
 };
 
 /// A metric that a scenario defines.
-pub(super) const METRIC_NAME: Syntax = Syntax {
+pub(crate) const METRIC_NAME: Syntax = Syntax {
     what: "1 to 40 lower-case letters, digits and `-`, beginning with a letter",
     holds: |text| {
         is_name(text, 40, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
@@ -219,13 +219,13 @@ pub(super) const METRIC_NAME: Syntax = Syntax {
 };
 
 /// A regular expression that finds a value.
-pub(super) const REGEX: Syntax = Syntax {
+pub(crate) const REGEX: Syntax = Syntax {
     what: "a regular expression with a group (?<value>...), or with one group",
     holds: |text| text.len() <= 1000 && plan::value_regex(text).is_ok(),
 };
 
 /// Where a value stands in a JSON document.
-pub(super) const JSON_POINTER: Syntax = Syntax {
+pub(crate) const JSON_POINTER: Syntax = Syntax {
     what: "a JSON pointer (RFC 6901) such as /jobs/0/read/iops",
     holds: |text| {
         let escapes = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
@@ -234,7 +234,7 @@ pub(super) const JSON_POINTER: Syntax = Syntax {
 };
 
 /// Where a command's values stand.
-pub(super) const OUTPUT: Syntax = Syntax {
+pub(crate) const OUTPUT: Syntax = Syntax {
     what: "stdout, stderr, or the absolute path of a file in the guest",
     holds: |text| {
         matches!(text, "stdout" | "stderr")

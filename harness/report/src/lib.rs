@@ -9,6 +9,7 @@
 
 #![deny(missing_docs)]
 
+mod agreement;
 mod along;
 mod assemble;
 mod curve;
@@ -34,6 +35,7 @@ mod table;
 mod terminal;
 mod verdict;
 
+pub use agreement::{Agreement, AgreementClaim, Agrees, agreement, agreement_text};
 pub use assemble::{AssembleError, Evidence, assemble};
 pub use curve::{Curve, CurvePoint, CurveSide};
 pub use describe::{kernel_in_words, label, machine_in_words};

@@ -116,6 +116,20 @@ impl Kernels {
         source::unpacked(&self.site, &spec.base.source, &image.source_version)
     }
 
+    /// What a source in this version is told from all others by: package and checksum, commit, checksum of a tarball. Nothing if
+    /// the source has been resolved to another version since.
+    ///
+    /// # Errors
+    /// When the cache cannot be read.
+    pub fn identity(&self, source: &Source, version: &str) -> Result<Option<String>, KernelError> {
+        // A repository that is gone says nothing about what was built from it.
+        if let Source::Git { .. } = source {
+            return Ok(Some(format!("git-{version}")));
+        }
+        let known = source::known(&self.site, source)?;
+        Ok(known.filter(|known| known.version == version).map(|known| known.id))
+    }
+
     /// Applies every patch of the series in turn to the base's tree, and runs the tree's own checkpatch on each.
     ///
     /// # Errors

@@ -24,6 +24,8 @@ pub struct Qemu {
     first: Vec<OsString>,
     firmware: Firmware,
     version: String,
+    /// The line that it says of itself, which names the distribution's build as well.
+    build: String,
 }
 
 impl Qemu {
@@ -80,13 +82,27 @@ impl Qemu {
             return Err(MachineError::QemuTooOld { program, found: version.to_owned(), needed: NEEDED });
         }
         let version = version.to_owned();
-        Ok(Self { program, first, firmware, version })
+        let build = said.lines().next().unwrap_or_default().to_owned();
+        Ok(Self { program, first, firmware, version, build })
     }
 
     /// Its version, such as `11.1.3`.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// What it calls itself, with the distribution's own version of it.
+    #[must_use]
+    pub fn build(&self) -> &str {
+        &self.build
+    }
+
+    /// The program itself, where a loader starts it; a name on the search path for the system's own.
+    #[must_use]
+    pub fn binary(&self) -> &Path {
+        let loaded = self.first.iter().map(Path::new).find(|path| path.ends_with(PROGRAM));
+        loaded.unwrap_or(&self.program)
     }
 
     pub(super) fn firmware(&self) -> Firmware {

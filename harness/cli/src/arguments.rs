@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bundle;
 mod guest;
 mod help;
 mod history;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 
+pub(crate) use bundle::{Bundle, Replay};
 pub(crate) use guest::{Flavour, GuestFlags, Root, ShareFlag, config_option};
 pub(crate) use history::{Compare, CompareFormat, Runs, Trend};
 pub(crate) use kernel::{Kernel, KernelChoice};
@@ -132,6 +134,19 @@ pub(crate) enum Command {
         #[arg(long, short, value_name = "FILE", conflicts_with = "path")]
         output: Option<PathBuf>,
     },
+    /// Write a run into one file: plan, patches, sources' identities, kernels, samples, logs, report.
+    ///
+    /// `assay replay` repeats it on another machine. Nothing in it names this one: folders are words, and neither its name nor its
+    /// users' are recorded.
+    #[command(after_long_help = help::BUNDLE)]
+    Bundle(Bundle),
+    /// Repeat the run in a bundle, and say whether it comes to the same.
+    ///
+    /// The replay is a run of its own, in the results folder. A stranger's bundle is taken for what it is: every byte is held
+    /// against its checksum before it is used, its plan can name no file of this machine, and its kernels are built and booted
+    /// in the sandboxes that every series is.
+    #[command(after_long_help = help::REPLAY)]
+    Replay(Replay),
     /// List the runs in the results folder, newest first: how far each got and what it found.
     #[command(after_long_help = help::RUNS)]
     Runs(Runs),
@@ -199,6 +214,8 @@ impl Command {
             Self::Plan { json, .. } | Self::Doctor { json } => *json,
             Self::Kernel { command } => command.wants_json(),
             Self::Series { command: Series::Show { json, .. } | Series::Check { json, .. } } => *json,
+            Self::Bundle(bundle) => bundle.json,
+            Self::Replay(replay) => replay.json,
             Self::Runs(runs) => runs.json,
             Self::Compare(compare) => compare.json || compare.format == CompareFormat::Json,
             Self::Trend(trend) => trend.json,

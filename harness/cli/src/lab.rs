@@ -80,6 +80,24 @@ impl Lab {
         self.bench((!fake).then_some(purpose), progress)
     }
 
+    /// What the machines of a plan need whose images are there already: QEMU, and nothing to boot.
+    pub(crate) fn bare_bench(&self, plan: &Plan, progress: &mut Progress) -> Result<Bench> {
+        let fake = plan.arms.iter().all(|arm| matches!(arm.machine, Machine::Fake(_)));
+        let qemu = if fake { None } else { Some(self.qemu(progress)?) };
+        let helper = vec![self.us.clone().into(), OsString::from("__machine")];
+        Ok(Bench { host: Host::probe(&self.supervisor, qemu, helper), guests: None })
+    }
+
+    /// Where bundles are unpacked.
+    pub(crate) fn bundles(&self) -> PathBuf {
+        self.cache.join("bundles")
+    }
+
+    /// The cache itself.
+    pub(crate) fn cache(&self) -> &Path {
+        &self.cache
+    }
+
     /// With QEMU and a guest's root image for a purpose, had from Debian's packages where they are not there yet; or without
     /// them, for fake machines.
     pub(crate) fn bench(&self, purpose: Option<Purpose>, progress: &mut Progress) -> Result<Bench> {

@@ -10,6 +10,7 @@ mod attachments;
 mod bisect;
 mod budget;
 mod builds;
+mod bundle;
 mod check;
 mod complete;
 mod crashed;
@@ -21,6 +22,7 @@ mod failure;
 mod guest;
 mod hints;
 mod history;
+mod inputs;
 mod interrupt;
 mod keeper;
 mod kernels;
@@ -31,6 +33,7 @@ mod manual;
 mod places;
 mod plans;
 mod progress;
+mod replay;
 mod reports;
 mod run;
 mod selftests;
@@ -79,6 +82,8 @@ fn main() -> ExitCode {
         Command::Report { run, format, json, output, .. } => {
             reports::print(&places, run.as_deref(), format.or_json(json), output.as_deref())
         }
+        Command::Bundle(flags) => bundle::bundle(&places, &flags),
+        Command::Replay(flags) => replay::replay(&places, &flags),
         Command::Runs(flags) => history::runs(&places, &flags),
         Command::Compare(flags) => history::compare(&places, &flags),
         Command::Trend(flags) => history::trend(&places, &flags),

@@ -38,13 +38,17 @@ fn keep_and_print(stored: &Stored, format: Format) -> Result<Outcome, Failure> {
 }
 
 /// Writes every form beside the run.
-fn keep(stored: &Stored, model: &Model) -> Result<(), Failure> {
-    for format in Format::ALL {
-        let path = stored.folder.join(file(format));
-        std::fs::write(&path, render(model, format, Output::File)?)
-            .with_context(|| format!("writing {}", path.display()))?;
+pub(crate) fn keep(stored: &Stored, model: &Model) -> Result<(), Failure> {
+    for (name, text) in forms(model)? {
+        let path = stored.folder.join(name);
+        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(())
+}
+
+/// Every form of a report that is kept beside a run, by its file's name.
+pub(crate) fn forms(model: &Model) -> Result<Vec<(&'static str, String)>, Failure> {
+    Format::ALL.map(|format| Ok((file(format), render(model, format, Output::File)?))).into_iter().collect()
 }
 
 fn print_model(stored: &Stored, model: &Model, format: Format) -> Result<(), Failure> {
@@ -57,7 +61,7 @@ fn print_model(stored: &Stored, model: &Model, format: Format) -> Result<(), Fai
 }
 
 /// The page as an address that terminals make a link of.
-fn address(folder: &Path) -> Result<String, Failure> {
+pub(crate) fn address(folder: &Path) -> Result<String, Failure> {
     let path = folder.join(file(Format::Html));
     let path = path.canonicalize().with_context(|| format!("resolving {}", path.display()))?;
     Ok(format!("file://{}", escaped(&path)))
@@ -105,7 +109,7 @@ pub(crate) fn path(places: &Places, run: Option<&Path>, format: Format) -> Resul
 }
 
 /// The folder of the run that is meant: the newest, if none is named.
-fn folder(places: &Places, run: Option<&Path>) -> Result<PathBuf, Failure> {
+pub(crate) fn folder(places: &Places, run: Option<&Path>) -> Result<PathBuf, Failure> {
     match run {
         Some(run) => places.run_folder(run),
         None => store::newest(&places.results).map_err(|error| match error {
@@ -216,10 +220,30 @@ pub(crate) fn model(stored: &Stored) -> Result<Model, Failure> {
         } else {
             file.command.clone()
         }],
-        warnings: vec![],
+        warnings: replayed(stored)?,
     })?;
     model.run.left_out = budget::left_out(stored);
     Ok(model)
+}
+
+/// That a run repeats one of a bundle.
+fn replayed(stored: &Stored) -> Result<Vec<String>, Failure> {
+    let replay = store::Replay::of_run(&stored.folder)?;
+    Ok(replay.into_iter().map(|replay| replay_in_words(&replay)).collect())
+}
+
+fn replay_in_words(replay: &store::Replay) -> String {
+    let (run, bundle) = (&replay.run, &replay.bundle);
+    format!(
+        "This is a replay of {run}, from {bundle} ({}), {}.",
+        short(&replay.digest),
+        replay.images.words()
+    )
+}
+
+/// The first digits of a checksum.
+pub(crate) fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
 }
 
 /// How the machine stood, in words; what it did not say is `unavailable`.

@@ -2,18 +2,20 @@
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
 use anyhow::Context;
 use jiff::Timestamp;
+use kernel::Kernels;
+use machine::BootFiles;
 use measure::{BuildEnd, KernelImage, SampleTable};
 use plan::Plan;
 use runner::{Finish, Setup, execute, schedule};
 use scenario::Overrides;
-use store::{ArmKernel, Claim, RunFile, Stored};
+use store::{ArmKernel, Claim, Environment, Replay, ReplayImages, RunFile, Stored};
 
 use crate::{
     again,
@@ -22,6 +24,7 @@ use crate::{
     budget::{self, Limit},
     builds::build_arms,
     failure::Failure,
+    inputs,
     keeper::RunKeeper,
     lab::{Bench, Lab},
     places::Runtime,
@@ -59,7 +62,7 @@ fn start(
     progress: &mut Progress,
 ) -> Result<Stored, Failure> {
     let lab = Lab::open(places)?;
-    let (plan, command) = planned(places, question, &lab, progress)?;
+    let (plan, command, scenario) = planned(places, question, &lab, progress)?;
     for remark in scenario::remarks(&plan) {
         progress.line(format!("note: {remark}"));
     }
@@ -72,22 +75,78 @@ fn start(
         // A damaged note of what was tuned is no reason not to measure; the run's record says so as well.
         Err(error) => progress.line(format!("note: whether this machine is tuned is unknown: {error}")),
     }
-    let bench = lab.bench_for(&plan, progress)?;
+    let order = Order { plan, command, scenario: Some(scenario), images: Images::Built, replay: None, limit };
+    carry_out(places, &lab, order, progress)
+}
+
+/// A plan that is to be carried out.
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(crate) plan: Plan,
+    /// What asks for it again.
+    pub(crate) command: String,
+    /// The scenario as it was written, if there is one.
+    pub(crate) scenario: Option<Vec<u8>>,
+    pub(crate) images: Images,
+    /// What it repeats, if it does.
+    pub(crate) replay: Option<Replay>,
+    /// The time that it may take, if there is one.
+    pub(crate) limit: Option<Limit>,
+}
+
+/// Where the images that boot come from.
+#[derive(Debug)]
+pub(crate) enum Images {
+    /// The cache, or a build.
+    Built,
+    /// They are there: those of a bundle.
+    Given {
+        kernels: BTreeMap<String, ArmKernel>,
+        environment: Environment,
+        /// The root image in it, which this machine did not make.
+        root: store::GuestRoot,
+        initramfs_sha256: String,
+    },
+}
+
+/// Makes a new run of an order.
+pub(crate) fn carry_out(
+    places: &Places,
+    lab: &Lab,
+    order: Order,
+    progress: &mut Progress,
+) -> Result<Stored, Failure> {
+    let Order { plan, command, scenario, images, replay, limit } = order;
+    let bench = match &images {
+        Images::Built => lab.bench_for(&plan, progress)?,
+        Images::Given { .. } => lab.bare_bench(&plan, progress)?,
+    };
     let started = Timestamp::now();
     let results = std::path::absolute(&places.results).context("resolving the results folder")?;
     sweep(&results, progress);
     let claim = Claim::new(&results, &format!("{}-{}", started.strftime("%Y%m%d-%H%M%S"), plan.name))?;
-    let logs = claim.folder().join("builds");
-    let kernels = lab.kernels()?;
-    let mut builds = build_arms(&kernels, &plan, &logs, progress)?;
-    let tests = selftests::obtain(&kernels, &plan, &mut builds, &logs, progress)?;
+    inputs::keep(claim.folder(), &plan, scenario.as_deref())?;
+    if let Some(replay) = &replay {
+        replay.keep(claim.folder())?;
+    }
+    let mut host = bench.facts()?;
+    // As long as this lives, nobody removes its images from the cache.
+    let cache = lab.kernels()?;
+    let (kernels, environment) = match images {
+        Images::Built => built(&cache, &bench, &plan, &claim.folder().join("builds"), progress)?,
+        Images::Given { kernels, environment, root, initramfs_sha256 } => {
+            (host.guest_root, host.initramfs_sha256) = (root, initramfs_sha256);
+            (kernels, environment)
+        }
+    };
+    environment.keep(claim.folder())?;
     let file = RunFile {
         format: store::FORMAT,
         run: claim.name().to_owned(),
         assay: env!("CARGO_PKG_VERSION").to_owned(),
         started: started.to_string(),
-        kernels: builds.into_iter().map(|(arm, build)| (arm, ArmKernel { build })).collect(),
-        host: bench.facts()?,
+        kernels,
+        host,
         command,
         plan,
     };
@@ -99,7 +158,26 @@ fn start(
         samples: SampleTable::default(),
         budget_s: None,
     };
-    trials((&lab, &bench), &tests, &mut run, stored, limit, progress)
+    trials((lab, &bench), &inputs::boot_files(&environment), &mut run, stored, limit, progress)
+}
+
+type Boots = (BTreeMap<String, ArmKernel>, Environment);
+
+/// Every arm's kernel, and what its guests boot.
+fn built(
+    kernels: &Kernels,
+    bench: &Bench,
+    plan: &Plan,
+    logs: &Path,
+    progress: &mut Progress,
+) -> Result<Boots, Failure> {
+    let mut builds = build_arms(kernels, plan, logs, progress)?;
+    let tests = selftests::obtain(kernels, plan, &mut builds, logs, progress)?;
+    let kernels = builds.into_iter().map(|(arm, build)| (arm, ArmKernel { build })).collect();
+    let mut boot_files = bench.boot_files(&kernels)?;
+    bench.add_tests(&mut boot_files, &tests)?;
+    let environment = inputs::environment(bench.host.qemu.as_ref(), &boot_files)?;
+    Ok((kernels, environment))
 }
 
 /// Removes what runs left that were killed before they began: logs of builds, in folders that nobody uses.
@@ -129,26 +207,45 @@ fn resume(
     let total = schedule(&stored.file.plan).len();
     progress.line(format!("{}: {} of {total} trials are finished", folder.display(), stored.trials.len()));
     let lab = Lab::open(places)?;
+    if let Some(environment) = of_a_bundle(&folder)? {
+        let bench = lab.bare_bench(&stored.file.plan, progress)?;
+        let boots = inputs::boot_files(&environment);
+        return trials((&lab, &bench), &boots, &mut run, stored, limit, progress);
+    }
     let bench = lab.bench_for(&stored.file.plan, progress)?;
-    let kernels = lab.kernels()?;
-    let logs = folder.join("builds");
-    let mut builds = build_arms(&kernels, &stored.file.plan, &logs, progress)?;
-    let tests = selftests::obtain(&kernels, &stored.file.plan, &mut builds, &logs, progress)?;
-    refuse_other_kernels(&stored.file, &builds)?;
+    let cache = lab.kernels()?;
+    let (kernels, environment) = built(&cache, &bench, &stored.file.plan, &folder.join("builds"), progress)?;
+    refuse_other_kernels(&stored.file, &kernels)?;
     // Paths into the cache may have changed since; what they hold has not.
-    stored.file.kernels = builds.into_iter().map(|(arm, build)| (arm, ArmKernel { build })).collect();
-    trials((&lab, &bench), &tests, &mut run, stored, limit, progress)
+    stored.file.kernels = kernels;
+    trials((&lab, &bench), &inputs::boot_files(&environment), &mut run, stored, limit, progress)
+}
+
+/// What a replay boots that goes on with the images of its bundle; nothing for any other run.
+fn of_a_bundle(folder: &Path) -> Result<Option<Environment>, Failure> {
+    match Replay::of_run(folder)? {
+        Some(replay) if replay.images == ReplayImages::Same => {
+            let environment = Environment::of_run(folder)?;
+            let environment = environment.context("the replay has not recorded what it boots")?;
+            inputs::check(&environment).map_err(|error| {
+                Failure::user(format!("assay: the images of {} are no longer here: {error:#}", replay.bundle))
+                    .hint(format!("start it again: assay replay {}", replay.bundle))
+            })?;
+            Ok(Some(environment))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Trials of one run must boot the same images, or they are no replications.
-fn refuse_other_kernels(file: &RunFile, builds: &BTreeMap<String, BuildEnd>) -> Result<(), Failure> {
+fn refuse_other_kernels(file: &RunFile, kernels: &BTreeMap<String, ArmKernel>) -> Result<(), Failure> {
     let image = |build: &BuildEnd| match build {
         BuildEnd::Built(image) => Some(image.image_sha256.clone()),
         _ => None,
     };
-    for (arm, build) in builds {
+    for (arm, kernel) in kernels {
         let before = file.kernels.get(arm).and_then(|kernel| image(&kernel.build));
-        if before != image(build) {
+        if before != image(&kernel.build) {
             return Err(Failure::user(format!(
                 "assay: {arm}: the kernel is not the one that this run began with (compiler or series changed?)"
             ))
@@ -161,15 +258,13 @@ fn refuse_other_kernels(file: &RunFile, builds: &BTreeMap<String, BuildEnd>) -> 
 /// Makes the trials that are still to be made.
 fn trials(
     (lab, bench): (&Lab, &Bench),
-    tests: &BTreeMap<String, Vec<PathBuf>>,
+    boot_files: &BTreeMap<String, BootFiles>,
     run: &mut store::Run,
     stored: Stored,
     limit: Option<Limit>,
     progress: &mut Progress,
 ) -> Result<Stored, Failure> {
     let plan = &stored.file.plan;
-    let mut boot_files = bench.boot_files(&stored.file.kernels)?;
-    bench.add_tests(&mut boot_files, tests)?;
     let runtime = Runtime::create()?;
     let budget = limit.map(|limit| {
         let (budget, fit) = limit.spend(plan, &stored.trials);
@@ -198,7 +293,7 @@ fn trials(
     let images: BTreeMap<String, KernelImage> = built.collect();
     let setup = Setup {
         plan,
-        boot_files: &boot_files,
+        boot_files,
         images: &images,
         supervisor: &lab.supervisor,
         host: &bench.host,
@@ -234,13 +329,13 @@ fn trials(
     }
 }
 
-/// The plan that answers a question, and the command that asks it again.
+/// The plan that answers a question, the command that asks it again, and the scenario as it is written.
 fn planned(
     places: &Places,
     question: &Question,
     lab: &Lab,
     progress: &mut Progress,
-) -> Result<(Plan, String), Failure> {
+) -> Result<(Plan, String, Vec<u8>), Failure> {
     let given = !question.series.is_empty();
     let (path, project) = match &question.scenario {
         Some(named) => tree_run::scenario(places, named)?,
@@ -267,7 +362,9 @@ fn planned(
         overrides = tree_run::overrides(places, (&path, &project), overrides, &question.tree, lab, progress)?;
     }
     let command = again::command(question, overrides.series.as_deref().unwrap_or_default());
-    Ok((scenario::load(&path, &project, &overrides).map_err(Failure::user)?, command))
+    let plan = scenario::load(&path, &project, &overrides).map_err(Failure::user)?;
+    let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+    Ok((plan, command, text))
 }
 
 /// The plan of a scenario, printed with every default decided.
@@ -278,7 +375,7 @@ pub(crate) fn plan(
     json: bool,
 ) -> Result<ExitCode, Failure> {
     let lab = Lab::open(places)?;
-    let (plan, _) = planned(places, question, &lab, &mut Progress::new())?;
+    let (plan, ..) = planned(places, question, &lab, &mut Progress::new())?;
     crate::plans::print(&lab, &plan, budget, json)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -81,6 +81,50 @@ Exit status:
   0    the plan is printed
   2    the input is wrong; every problem is told at once, with file, line and what is allowed";
 
+/// Of `assay bundle`.
+pub(super) const BUNDLE: &str = "\
+Examples:
+  assay bundle
+      The newest run, with the kernels and images that its guests booted.
+  assay bundle 20260102-030405-net --no-images -o net.bundle.tar.zst
+  assay bundle --show net.bundle.tar.zst
+      What a stranger's bundle holds and would do, before it is replayed.
+  tar --zstd -tf net.bundle.tar.zst
+
+What is in it:
+  manifest.json first: every file with size and sha256. The plan, the scenario as written, the
+  patches, what each source was resolved to, configurations, samples, consoles, logs, the report.
+  Of this machine: its CPU, memory and kernel version, QEMU, compiler and linker, how it was tuned.
+  Not: its name, its users' names, and folders; in logs these are words such as ~ and CACHE.
+
+Exit status:
+  0    it is written, or shown
+  2    there is no such run, a file of it has changed since, or what --show names is no bundle
+  69   the machine could not do it";
+
+/// Of `assay replay`.
+pub(super) const REPLAY: &str = "\
+Examples:
+  assay replay net.bundle.tar.zst
+      Boots the very kernels of the bundle as often as the run did, and compares.
+  assay replay net.bundle.tar.zst --rebuild
+      Builds them again first, and says whether they come out the same to the byte.
+  assay replay net.bundle.tar.zst --arm candidate --boots 5
+  assay replay tree.bundle.tar.zst --source ~/linux
+      The base was a commit of somebody's own repository; this one has it, too.
+
+Whether it agrees:
+  For each gate: the new interval meets the old one, and the verdict is the same. For each arm:
+  it builds or fails as it did, and what every boot did then, not every boot fails to do now.
+
+Exit status:
+  0    it agrees
+  1    it does not agree; what differs is said
+  2    no bundle, a damaged one, one of a newer Assay, or one that asks for what it may not have
+  3    unclear: one of the two runs does not decide
+  69   the machine could not do it, or a source is no longer to be had; it is named
+  130  stopped; the message says how to go on";
+
 /// Of `assay exec`.
 pub(super) const EXEC: &str = "\
 Examples:

@@ -120,7 +120,7 @@ impl Packer<'_> {
     fn source(&mut self, source: &mut Source, build: Option<&BuildEnd>) {
         match source {
             Source::Git { repository, .. } if !is_remote(repository) => {
-                *repository = format!("{ELSEWHERE}git")
+                *repository = format!("{ELSEWHERE}git");
             }
             Source::Tarball { location, .. } if !is_remote(location) => {
                 *location = format!("{ELSEWHERE}{}", safe_name(&file_name(Path::new(location.as_str()))));

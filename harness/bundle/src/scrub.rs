@@ -1,6 +1,6 @@
 //! What names the machine or its user, taken out of text.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Words that stand for folders of this machine.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +18,7 @@ impl Scrub {
         // The path as it was given, and without links: either may have been recorded.
         let canonical = path.canonicalize().ok().filter(|canonical| canonical != path);
         for path in [Some(path.to_owned()), canonical].into_iter().flatten().filter(|_| telling) {
-            if let Some(text) = PathBuf::from(path).to_str() {
+            if let Some(text) = path.to_str() {
                 self.words.push((text.trim_end_matches('/').to_owned(), word));
             }
         }

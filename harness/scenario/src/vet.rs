@@ -38,7 +38,7 @@ pub fn vet(plan: &Plan) -> Vec<String> {
     let design = &plan.design;
     found.within("boots", design.boots.into(), 0..=1000);
     found.within("traced-boots", design.traced_boots.into(), 0..=1000);
-    found.within("boot-deadline", design.boot_deadline_s.into(), 1..=3600);
+    found.within("boot-deadline", design.boot_deadline_s.into(), 1..=4 * 3600);
     let boots =
         (u64::from(design.boots) + u64::from(design.traced_boots)).saturating_mul(plan.arms.len() as u64);
     found.within("boots of all arms", boots, 1..=50_000);

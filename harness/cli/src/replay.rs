@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, path::Path, process::ExitCode};
 use anyhow::{Context, anyhow};
 use bundle::{Limits, Opened, Reader, Shelf};
 use measure::BuildEnd;
-use plan::{Plan, WorkloadKind};
+use plan::{Plan, Source, WorkloadKind};
 use report::{Agreement, agreement, agreement_text};
 use serde_json::json;
 use store::{Environment, Replay, ReplayImages, RunFile, StoreError, Stored};
 
 use crate::{
     arguments::{self, Places},
+    builds::of_kernel,
     bundle::{arms_in_words, counted, megabytes, of_bundle},
     failure::Failure,
     lab::Lab,
@@ -48,7 +49,9 @@ pub(crate) fn replay(places: &Places, flags: &arguments::Replay) -> Result<ExitC
     let images = match images {
         ReplayImages::Same => same_images(&file, environment, &named, &mut progress)?,
         ReplayImages::Rebuilt => {
+            let before = file.plan.clone();
             let lacking = bundle::pin(&mut file, flags.source.as_deref());
+            unpin_what_is_here(&lab, &mut file, &before)?;
             if !lacking.is_empty() {
                 let all: Vec<String> =
                     lacking.iter().map(|lack| format!("{}: {}", lack.base, lack.reason)).collect();
@@ -70,6 +73,25 @@ pub(crate) fn replay(places: &Places, flags: &arguments::Replay) -> Result<ExitC
     let answer = answer(&stored, &now, &replay)?;
     opened.discard().map_err(of_bundle)?;
     answer.tell(flags.json)
+}
+
+/// A kernel that this machine has of the very version needs no server that still has it.
+fn unpin_what_is_here(lab: &Lab, file: &mut RunFile, before: &Plan) -> Result<(), Failure> {
+    let kernels = lab.kernels()?;
+    for (arm, before) in file.plan.arms.iter_mut().zip(&before.arms) {
+        let from_debian =
+            matches!(before.kernel.base.source, Source::DebianSource { .. } | Source::DebianImage { .. });
+        let Some(BuildEnd::Built(then)) = file.kernels.get(&arm.name).map(|kernel| &kernel.build) else {
+            continue;
+        };
+        if from_debian
+            && let Some(found) = kernels.lookup(&before.kernel).map_err(of_kernel)?
+            && found.source_version == then.source_version
+        {
+            arm.kernel = before.kernel.clone();
+        }
+    }
+    Ok(())
 }
 
 /// What a replay came to.
@@ -238,7 +260,7 @@ fn strange(stored: &Stored) -> Vec<String> {
 fn narrow(plan: &mut Plan, flags: &arguments::Replay) -> Result<(), Failure> {
     if !flags.arm.is_empty() {
         let sides: Vec<String> = plan.sides().iter().map(|side| (*side).to_owned()).collect();
-        for wanted in flags.arm.iter().filter(|wanted| !sides.contains(wanted)) {
+        if let Some(wanted) = flags.arm.iter().find(|wanted| !sides.contains(wanted)) {
             return Err(Failure::user(format!(
                 "assay: --arm {wanted}: the run in the bundle has no such arm (it has {})",
                 sides.join(", ")

@@ -11,6 +11,7 @@ use subprocess::{Ended, Stdio, Stream, Supervisor, ToolError};
 
 use crate::{
     KernelError,
+    bounds::{Bounds, Excess, Guard},
     error::{io, tool},
     progress::{Listener, Progress},
     sandbox::{OBJECTS, SOURCE, Sandbox},
@@ -21,6 +22,10 @@ use crate::{
 const DEADLINE: Duration = Duration::from_secs(3 * 3600);
 /// How often the log is read for new steps while make runs.
 const GLANCE: Duration = Duration::from_millis(250);
+/// Blocks of 64 KiB that one look at the log reads at most.
+const GLANCED_BLOCKS: usize = 1024;
+/// Of a line, so much is looked at.
+const LONGEST_LINE: usize = 1 << 16;
 /// How much of the log's end is searched for the first errors.
 const TAIL: u64 = 4 << 20;
 
@@ -82,10 +87,19 @@ pub(crate) fn make(
             },
         )
         .map_err(tool("start make"))?;
+    let bounds = Bounds::default();
+    let mut guard = Guard::new(bounds, job.objects)?;
+    let mut excess = None;
     let ended = loop {
         let ended = child.wait(GLANCE);
         let before = watch.steps;
         watch.look()?;
+        if excess.is_none()
+            && let Some(found) = guard.look(length(job.log)?.saturating_sub(from))?
+        {
+            child.kill().map_err(tool("end make"))?;
+            excess = Some(found);
+        }
         if watch.steps != before {
             listener(Progress::Advance { done: watch.steps });
         }
@@ -99,6 +113,18 @@ pub(crate) fn make(
             Err(error) => return Err(tool("run make")(error)),
         }
     };
+    if excess == Some(Excess::Log) {
+        // What came between the last look and its end.
+        let log = File::options().write(true).open(job.log).map_err(io("open", job.log))?;
+        log.set_len(from + bounds.log).map_err(io("shorten", job.log))?;
+    }
+    if let Some(Excess::Disk { free }) = excess {
+        let reason = format!("the disk is nearly full: {} MiB are left", free >> 20);
+        return Err(KernelError::BuildInterrupted { reason, log: job.log.to_owned() });
+    }
+    if let Some(errors) = excess.and_then(|excess| excess.of_the_series(&bounds)) {
+        return Ok(MakeEnd::Failed { errors, log: job.log.to_owned() });
+    }
     if ended.is_success() {
         let warnings = warnings::in_output(&tail(job.log, from)?);
         return Ok(MakeEnd::Made { steps: watch.steps, warnings });
@@ -108,6 +134,10 @@ pub(crate) fn make(
         return Err(KernelError::BuildInterrupted { reason, log: job.log.to_owned() });
     }
     Ok(MakeEnd::Failed { errors: first_errors(&output), log: job.log.to_owned() })
+}
+
+fn length(path: &Path) -> Result<u64, KernelError> {
+    fs::metadata(path).map(|found| found.len()).map_err(io("examine", path))
 }
 
 /// Counts make's steps in a log that is being written.
@@ -128,19 +158,24 @@ impl Watch {
 
     fn look(&mut self) -> Result<(), KernelError> {
         let mut buffer = [0; 1 << 16];
-        loop {
+        // Whoever writes as fast as this reads would keep it here for ever.
+        for _ in 0..GLANCED_BLOCKS {
             let read = self.file.read(&mut buffer).map_err(io("read", &self.path))?;
             if read == 0 {
-                return Ok(());
+                break;
             }
             for piece in buffer[..read].split_inclusive(|byte| *byte == b'\n') {
-                self.rest.extend_from_slice(piece);
+                // A line that is longer is no step of make.
+                if self.rest.len() < LONGEST_LINE {
+                    self.rest.extend_from_slice(piece);
+                }
                 if piece.ends_with(b"\n") {
                     self.steps += u64::from(is_step(&self.rest));
                     self.rest.clear();
                 }
             }
         }
+        Ok(())
     }
 }
 

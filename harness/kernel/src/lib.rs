@@ -11,6 +11,7 @@
 
 mod adopt;
 mod apply;
+mod bounds;
 mod build;
 mod cache;
 mod config;

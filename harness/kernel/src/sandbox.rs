@@ -14,7 +14,7 @@ use std::{
 
 use subprocess::{Resource, RunAs, Supervisor, Tool, sandbox_ids};
 
-use crate::{KernelError, error::io, folder::Owner};
+use crate::{KernelError, bounds, error::io, folder::Owner};
 
 /// The source tree, inside.
 pub(crate) const SOURCE: &str = "/src";
@@ -29,6 +29,9 @@ pub(crate) const INPUT: &str = "/in";
 const HOST_FOLDERS: &[&str] = &["/usr", "/etc/alternatives"];
 /// In merged-/usr systems these are links into `/usr`; elsewhere folders.
 const HOST_ROOTS: &[&str] = &["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+
+/// Bytes that may be kept in memory as files: a compiler's temporary ones take a few MB for each job.
+const MEMORY: &str = "2147483648";
 
 /// The environment inside, all of it. The time is fixed, as it goes into the image.
 const ENVIRONMENT: &[(&str, &str)] = &[
@@ -91,6 +94,7 @@ impl Sandbox {
             .args(argv.into_iter().map(Into::into))
             .run_as(RunAs::Unprivileged)
             .limit(Resource::CoreSize, 0)
+            .limit(Resource::FileSize, bounds::FILE)
     }
 
     /// bubblewrap's arguments, up to the command.
@@ -126,14 +130,16 @@ impl Sandbox {
                 add(&[&"--ro-bind", place, place]);
             }
         }
-        add(&[&"--proc", &"/proc", &"--dev", &"/dev", &"--tmpfs", &"/tmp"]);
+        add(&[&"--proc", &"/proc", &"--dev", &"/dev", &"--size", &MEMORY, &"--tmpfs", &"/dev/shm"]);
+        add(&[&"--size", &MEMORY, &"--tmpfs", &"/tmp"]);
         for (host, inside) in &self.read_only {
             add(&[&"--ro-bind", host, inside]);
         }
         for (host, inside) in &self.writable {
             add(&[&"--bind", host, inside]);
         }
-        add(&[&"--chdir", &folder]);
+        // Both are tmpfs, and could be filled until no memory is left.
+        add(&[&"--remount-ro", &"/dev", &"--remount-ro", &"/", &"--chdir", &folder]);
         arguments
     }
 }
@@ -216,7 +222,7 @@ mod tests {
         let text = arguments.iter().map(|a| a.to_str().unwrap()).collect::<Vec<_>>().join(" ");
         assert!(text.starts_with("--unshare-all "), "{text}");
         assert_eq!(text.matches("--bind ").count(), 1, "{text}");
-        assert!(text.contains("--ro-bind /cache/tree /src --bind /cache/o /build --chdir /build"), "{text}");
+        assert!(text.contains("--ro-bind /cache/tree /src --bind /cache/o /build --remount-ro /dev --remount-ro / --chdir /build"), "{text}");
         assert!(text.contains("--clearenv") && !text.contains("/home") && !text.contains("/root"), "{text}");
     }
 

@@ -192,22 +192,38 @@ impl Captured {
     }
 }
 
+/// Bytes of one command's output that a log takes: a kernel's build with all its modules writes two million.
+const MAX_LOG: usize = 256 << 20;
+/// What a log says then.
+const LEFT_OUT: &[u8] = b"\n[more output than a log takes: the rest is left out]\n";
+
 /// The file that a command's output is appended to.
 #[derive(Debug)]
 struct Log {
     path: PathBuf,
     file: File,
+    /// How much more is written: a command may have no end.
+    left: usize,
+    /// Whether it was said that something is missing.
+    cut: bool,
 }
 
 impl Log {
     fn open(path: &Path) -> Result<Log, ToolError> {
         let opened = OpenOptions::new().create(true).append(true).open(path);
         let file = opened.map_err(|source| ToolError::Log { path: path.to_owned(), source })?;
-        Ok(Log { path: path.to_owned(), file })
+        Ok(Log { path: path.to_owned(), file, left: MAX_LOG, cut: false })
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
-        self.file.write_all(bytes).map_err(|source| ReadError::Log { path: self.path.clone(), source })
+        let (written, dropped) = bytes.split_at(bytes.len().min(self.left));
+        self.left -= written.len();
+        let note: &[u8] = if dropped.is_empty() || self.cut { b"" } else { LEFT_OUT };
+        self.cut |= !dropped.is_empty();
+        let mut write = |bytes| self.file.write_all(bytes);
+        write(written)
+            .and_then(|()| write(note))
+            .map_err(|source| ReadError::Log { path: self.path.clone(), source })
     }
 }
 

@@ -79,6 +79,12 @@ fn a_makefile_reaches_neither_the_network_nor_other_files() {
         probe("loopback", &format!("bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}'")),
         probe("namespaces", "unshare --user true"),
         probe("processes", "test $$(ls -d /proc/[0-9]* | wc -l) -gt 20"),
+        // One sparse file of ten gigabytes; what is kept in memory; places that are memory as well.
+        probe("large-file", "truncate -s 10G $(O)/large"),
+        probe("temporary", "fallocate -l 3G /tmp/large"),
+        probe("shared-memory", "fallocate -l 3G /dev/shm/large"),
+        probe("root", "touch /planted"),
+        probe("devices", "touch /dev/planted"),
         "env | sort | sed 's/^/PROBE env /'".to_owned(),
         "id -u | sed 's/^/PROBE uid /'".to_owned(),
     ];
@@ -96,6 +102,11 @@ fn a_makefile_reaches_neither_the_network_nor_other_files() {
         "loopback",
         "namespaces",
         "processes",
+        "large-file",
+        "temporary",
+        "shared-memory",
+        "root",
+        "devices",
     ] {
         assert!(log.contains(&format!("PROBE {name} closed")), "{name}:\n{log}");
     }
@@ -134,4 +145,31 @@ fn a_cache_that_the_sandbox_cannot_enter_is_named() {
     let error = toy.obtain(&toy.open(), &toy.base()).0.unwrap_err();
     assert_eq!(error.fault(), Fault::Infrastructure);
     assert!(error.to_string().contains("closed is closed to others"), "{error}");
+}
+
+#[test]
+fn output_without_end_ends_the_build_and_not_the_disk() {
+    let toy = Toy::new();
+    let kernels = toy.open();
+    let flood = toy.makefile_that_runs(&["cat /dev/zero".to_owned()]);
+    let (end, _) = toy.obtain(&kernels, &toy.patched("flood", &[&flood]));
+    let Ok(BuildEnd::DoesNotCompile { errors, .. }) = end else { panic!("{end:?}") };
+    assert!(errors.contains("more than 256 MiB of output"), "{errors}");
+    let size = fs::metadata(toy.path("logs/toy+flood.log")).unwrap().len();
+    assert!(size <= 257 << 20, "{size}");
+}
+
+#[test]
+fn what_a_build_leaves_running_ends_with_it() {
+    let toy = Toy::new();
+    let kernels = toy.open();
+    let mark = format!("98765{}", std::process::id());
+    let stays = toy.makefile_that_runs(&[format!("setsid sleep {mark} >/dev/null 2>&1 < /dev/null &")]);
+    let (end, _) = toy.obtain(&kernels, &toy.patched("stays", &[&stays]));
+    assert!(matches!(end.as_ref().unwrap(), BuildEnd::Built(_)), "{end:?}");
+    let lives = fs::read_dir("/proc").unwrap().flatten().any(|process| {
+        let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).eq([b"sleep".as_slice(), mark.as_bytes(), b""])
+    });
+    assert!(!lives, "sleep {mark} outlives its build");
 }

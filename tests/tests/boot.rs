@@ -7,10 +7,14 @@
 
 #[path = "boot/attachments.rs"]
 mod attachments;
+#[path = "boot/bundles.rs"]
+mod bundles;
 #[path = "boot/collectors.rs"]
 mod collectors;
 #[path = "boot/crashes.rs"]
 mod crashes;
+#[path = "common/forge.rs"]
+mod forge;
 #[path = "boot/terminal.rs"]
 mod terminal;
 

@@ -12,7 +12,6 @@ use crate::{
     child::{Said, until},
     fault::{Chance, Ending, Fault, Then},
     finished,
-    scene::Scene,
     world::{World, names, portable},
 };
 
@@ -62,25 +61,24 @@ pub(crate) fn all(fault: &Fault, short: bool, seed: u64) -> Outcome {
     };
     let mut chance =
         Chance { random: ChaCha12Rng::seed_from_u64(seed), round: 0, of, seed, short, injections: 0 };
-    let played = World::enter(fault.scene, fault.then != Then::Nothing || fault.scene != Scene::Guests)
-        .and_then(|mut world| {
-            for round in 0..of {
-                (chance.round, chance.injections) = (round, 0);
-                let seen = one(fault, &mut world, &mut chance)
-                    .with_context(|| format!("round {} of {of}", round + 1))?;
-                outcome.rounds += chance.injections.max(1);
-                outcome.kept += seen.kept;
-                let ending = seen.ending.to_string();
-                if !outcome.endings.contains(&ending) {
-                    outcome.endings.push(ending);
-                }
-                // Most of the line is alike in every round; where trials were finished it says more.
-                if outcome.line.is_empty() || seen.kept > 0 && outcome.kept == seen.kept {
-                    outcome.line = seen.line;
-                }
+    let played = World::enter(fault.scene).and_then(|mut world| {
+        for round in 0..of {
+            (chance.round, chance.injections) = (round, 0);
+            let seen = one(fault, &mut world, &mut chance)
+                .with_context(|| format!("round {} of {of}", round + 1))?;
+            outcome.rounds += chance.injections.max(1);
+            outcome.kept += seen.kept;
+            let ending = seen.ending.to_string();
+            if !outcome.endings.contains(&ending) {
+                outcome.endings.push(ending);
             }
-            Ok(())
-        });
+            // Most of the line is alike in every round; where trials were finished it says more.
+            if outcome.line.is_empty() || seen.kept > 0 && outcome.kept == seen.kept {
+                outcome.line = seen.line;
+            }
+        }
+        Ok(())
+    });
     outcome.failed = played.err().map(|error| format!("{error:#}"));
     outcome.seconds = begin.elapsed().as_secs_f64();
     outcome

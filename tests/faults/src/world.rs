@@ -66,7 +66,7 @@ pub(crate) struct World {
 
 impl World {
     /// Makes the world around us, and runs its scene once without a fault: that fills the cache, and shows what is usual.
-    pub(crate) fn enter(scene: Scene, undisturbed: bool) -> Result<Self> {
+    pub(crate) fn enter(scene: Scene) -> Result<Self> {
         ensure!(std::process::id() == 1, "a world begins with its first process: run it through unshare(1)");
         let (top, assay) = (tests::top(), tests::assay());
         let programs = assay.parent().context("assay is in a folder")?.to_owned();
@@ -95,9 +95,7 @@ impl World {
             visible,
         };
         scene.prepare(&world)?;
-        if undisturbed {
-            world.undisturbed()?;
-        }
+        world.undisturbed()?;
         world.before = world.census()?;
         Ok(world)
     }

@@ -122,9 +122,9 @@ pub(super) const FAULTS: &[Fault] = &[
         |world, _| in_the_candidate(world, "echo i > /proc/sysrq-trigger; sleep 100"),
     ),
     crash(
-        "guest-hangs",
-        "a guest hangs silently: an endless loop with real-time priority on its one CPU",
-        "CRASHED",
+        "workload-hangs",
+        "a workload never ends: an endless loop with real-time priority on the guest's one CPU",
+        "FAILED: not done after 60 s",
         |world, _| {
             in_the_candidate(
                 world,

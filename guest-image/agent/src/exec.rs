@@ -41,6 +41,9 @@ pub(crate) fn run(session: &Arc<Session>, id: Id, exec: &Exec) -> Result<(), Str
 
     let before = read::snapshot(&exec.snapshot, net)?;
     let start = Instant::now();
+    if let Some(window) = exec.window {
+        mark::begin(window);
+    }
     let spawned = command.spawn();
     // The parent's copies of the pipes' far ends would keep them open.
     drop(command);
@@ -57,6 +60,9 @@ pub(crate) fn run(session: &Arc<Session>, id: Id, exec: &Exec) -> Result<(), Str
     if !ended_in_time {
         leader.kill_group();
         leader.wait()?;
+    }
+    if let Some(window) = exec.window {
+        mark::end(window);
     }
     let elapsed = start.elapsed();
     let after = read::snapshot(&exec.snapshot, net)?;

@@ -108,6 +108,9 @@ pub struct Exec {
     /// Read immediately before the command starts and immediately after it has ended, within the namespace.
     /// Patterns as in [`ToAgent::Read`].
     pub snapshot: Vec<String>,
+    /// The number of the window that begins immediately before the command starts and ends immediately after it has ended,
+    /// between the snapshots: the marks of `guest-image/mark`.
+    pub window: Option<u32>,
     /// The command's process group is killed when this has passed.
     pub deadline_ms: u64,
 }

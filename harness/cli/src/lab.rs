@@ -160,6 +160,17 @@ impl Lab {
         Ok(disk)
     }
 
+    /// QEMU's plugin that counts instructions: beside our own program, where the build puts it.
+    pub(crate) fn counting_plugin(&self) -> Result<PathBuf> {
+        let plugin = self.us.with_file_name("libinsncount.so");
+        ensure!(
+            plugin.is_file(),
+            "the plugin that counts instructions is not at {}: `cargo xtask setup` builds it",
+            plugin.display()
+        );
+        Ok(plugin)
+    }
+
     /// The guest agent: beside our own program, where the build puts it.
     fn agent(&self) -> Result<PathBuf> {
         let agent = self.us.with_file_name("assay-agent");

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use kernel::Kernels;
 use machine::BootFiles;
 use measure::{BuildEnd, KernelImage, SampleTable};
-use plan::Plan;
+use plan::{Evidence, Plan};
 use runner::{Finish, Setup, execute, schedule};
 use scenario::Overrides;
 use store::{ArmKernel, Claim, Environment, Replay, ReplayImages, RunFile, Stored};
@@ -291,7 +291,12 @@ fn trials(
         _ => None,
     });
     let images: BTreeMap<String, KernelImage> = built.collect();
+    let counting = match plan.evidence() {
+        Evidence::Exact => Some(lab.counting_plugin()?),
+        Evidence::Timed => None,
+    };
     let setup = Setup {
+        counting: counting.as_deref(),
         plan,
         boot_files,
         images: &images,

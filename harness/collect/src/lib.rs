@@ -12,6 +12,7 @@ mod cpu;
 mod cpuidle;
 mod ethtool;
 mod files;
+mod instructions;
 mod interrupts;
 mod iotlb;
 mod kvm;
@@ -50,7 +51,7 @@ pub fn patterns(collectors: &[Collector]) -> Vec<String> {
                 patterns.extend(kvm::sources());
                 &[]
             }
-            Collector::Iotlb => &[],
+            Collector::Iotlb | Collector::Instructions => &[],
         };
         patterns.extend(files.iter().map(|&file| file.to_owned()));
     }
@@ -99,6 +100,7 @@ pub fn reduce(collectors: &[Collector], window: &Window) -> Reduced {
             Collector::Ethtool => ethtool::reduce(window, &mut reduced),
             Collector::KvmExits => kvm::reduce(window, &mut reduced),
             Collector::Iotlb => iotlb::reduce(window, &mut reduced),
+            Collector::Instructions => instructions::reduce(window, &mut reduced),
         }
     }
     reduced.in_words()

@@ -44,4 +44,4 @@ pub use session::{
     Conversation, Executed, FileReadings, GuestCommand, Heard, InteractiveCommand, RunningCommand, Script,
     Session,
 };
-pub use world::{ClosedWorld, Plugin, World};
+pub use world::{ClosedWorld, Counting, World};

@@ -11,7 +11,7 @@ use crate::{
     guest::{Guest, Trouble, of_session_error},
     network::{self, End, Layout},
     process::Fate,
-    qemu,
+    qemu, world,
 };
 
 /// A machine whose agents answer and whose network passes packets. Dropping it kills its guests without waiting; the
@@ -26,7 +26,7 @@ pub struct Running {
     sides: Sides,
     took: Duration,
     traced: bool,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// One end of the network.
@@ -85,7 +85,7 @@ pub(crate) async fn bring_up(booted: Booted<'_>, knobs: &plan::Knobs) -> Result<
                 sides,
                 took: booted.took,
                 traced: booted.traced,
-                _folder: booted.folder,
+                folder: booted.folder,
             })))
         }
         Err(trouble) => {
@@ -205,6 +205,14 @@ impl Running {
     #[must_use]
     pub fn script(&self) -> Option<Script> {
         self.guests.first().and_then(|guest| guest.session.script())
+    }
+
+    /// What the plugin has counted in the windows that have ended, as it wrote it (`harness/insncount/FORMAT.md`).
+    ///
+    /// # Errors
+    /// If the machine counts nothing, or what was counted cannot be read.
+    pub fn counts(&self) -> Result<Vec<u8>, MachineError> {
+        world::counts(self.folder.path())
     }
 
     /// What each guest says of itself, by its name.

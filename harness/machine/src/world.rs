@@ -29,17 +29,48 @@ pub struct ClosedWorld {
     pub script: Script,
     /// All that is random in the guest comes from it: hash seeds, sequence numbers, the layout of processes. QEMU's `-seed`.
     pub seed: u32,
-    /// A plugin of QEMU's, and its arguments.
-    pub plugin: Option<Plugin>,
+    /// How its instructions are counted, if they are.
+    pub counting: Option<Counting>,
 }
 
-/// A plugin of QEMU's.
+/// How a guest's instructions are counted: [`crate::Running::counts`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plugin {
-    /// The shared object.
-    pub file: PathBuf,
-    /// `key=value` each.
-    pub arguments: Vec<String>,
+pub struct Counting {
+    /// `libinsncount.so`.
+    pub plugin: PathBuf,
+    /// The kernel's `System.map`.
+    pub map: PathBuf,
+}
+
+/// What the plugin writes to, and the plugin itself, in a machine's own folder: QEMU's user cannot pass through every folder
+/// that a plugin may be in.
+pub(crate) const COUNTS: &str = "counts";
+pub(crate) const PLUGIN: &str = "insncount.so";
+
+/// Most bytes of counts that are read: a window over two NICs has a megabyte.
+const MOST_COUNTS: u64 = 512 * 1024 * 1024;
+
+/// Puts the plugin where QEMU can load it.
+pub(crate) fn lend(counting: &Counting, folder: &Path) -> Result<(), MachineError> {
+    let path = folder.join(PLUGIN);
+    std::fs::copy(&counting.plugin, &path).map(drop).and_then(|()| give_to_sandbox(&path)).map_err(|source| {
+        MachineError::Io { action: "lending QEMU the plugin", path: counting.plugin.clone(), source }
+    })
+}
+
+/// What the plugin has written so far.
+pub(crate) fn counts(folder: &Path) -> Result<Vec<u8>, MachineError> {
+    use std::io::Read;
+    let path = folder.join(COUNTS);
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(&path)?;
+        if file.take(MOST_COUNTS).read_to_end(&mut bytes)? as u64 == MOST_COUNTS {
+            return Err(std::io::Error::other(format!("it has {MOST_COUNTS} bytes or more")));
+        }
+        Ok(bytes)
+    };
+    read().map_err(|source| MachineError::Io { action: "reading the counts", path: path.clone(), source })
 }
 
 /// Where the root image is in the initramfs of a world that has no disks: reading one takes the host's time.

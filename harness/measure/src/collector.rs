@@ -32,11 +32,13 @@ pub enum Collector {
     KvmExits,
     /// IOTLB hits, fills and invalidations per 4 KiB page, from QEMU's trace; runs in traced boots only.
     Iotlb,
+    /// Executed instructions, counted in a closed world: exact evidence, in which nothing else is collected.
+    Instructions,
 }
 
 impl Collector {
     /// Every collector, in the order of reports.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Cpu,
         Self::Net,
         Self::Interrupts,
@@ -49,6 +51,7 @@ impl Collector {
         Self::Ethtool,
         Self::KvmExits,
         Self::Iotlb,
+        Self::Instructions,
     ];
 
     /// Whether the collector disturbs timing and so runs in boots of its own. The others read before and after a workload,
@@ -74,6 +77,7 @@ impl Collector {
             Self::Ethtool => "ethtool",
             Self::KvmExits => "kvm-exits",
             Self::Iotlb => "iotlb",
+            Self::Instructions => "instructions",
         }
     }
 
@@ -115,6 +119,10 @@ impl Collector {
             Self::Iotlb => {
                 "What an emulated IOMMU's translation cache did: QEMU's trace events. It slows guests down, so it gets boots \
                  of its own."
+            }
+            Self::Instructions => {
+                "Instructions that the guest executed, by kernel function and context, to the last one: QEMU's TCG with an \
+                 instruction counter for a clock, and a plugin. It comes with `evidence: exact`, and nothing else does."
             }
         }
     }

@@ -25,5 +25,6 @@ pub use table::{Entry, SampleKind, SampleTable};
 pub use test::{TestOutcome, TestResult};
 pub use trial::TrialRecord;
 pub use window::{
-    Files, GuestTrace, KvmCounts, KvmWindow, Payload, SideFiles, Sides, TraceCounts, Traffic, Window,
+    Files, GuestTrace, InstructionCounts, KvmCounts, KvmWindow, Payload, SideFiles, Sides, TraceCounts,
+    Traffic, Window,
 };

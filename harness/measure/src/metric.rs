@@ -21,6 +21,8 @@ pub enum Unit {
     Count,
     /// Things for each 4 KiB page of payload.
     PerPage,
+    /// Things for each KiB of payload.
+    PerKib,
     /// Things in a second.
     PerSecond,
     /// Seconds.
@@ -50,6 +52,7 @@ impl Unit {
             Self::Percent => "%",
             Self::Count => "",
             Self::PerPage => "/page",
+            Self::PerKib => "/KiB",
             Self::PerSecond => "/s",
             Self::Seconds => "s",
             Self::Milliseconds => "ms",
@@ -288,6 +291,21 @@ metrics! {
     IOTLB_PAGE_INVALIDATIONS = "iotlb-page-invalidations-per-page", PerPage, Lower, Iotlb around Bulk, "side";
     /// Invalidations of a domain or of everything for each page.
     IOTLB_WIDE_INVALIDATIONS = "iotlb-wide-invalidations-per-page", PerPage, Lower, Iotlb around Bulk, "side";
+    /// Instructions that the kernel executed while the workload ran, both ends together, idle tasks and string instructions
+    /// apart. Exact: the same on any host. Says nothing about caches, other processors, or time.
+    KERNEL_INSTRUCTIONS = "kernel-instructions", Count, Lower, Instructions;
+    /// The same for each KiB of payload. The start and the end of the workload's programs are in it, so it falls with more
+    /// payload.
+    KERNEL_INSTRUCTIONS_PER_KIB = "kernel-instructions-per-kib", PerKib, Lower, Instructions around Bulk;
+    /// The same by context: `task`, `softirq`, `hardirq`, `nmi`, and `idle`, which is no part of the sum.
+    KERNEL_INSTRUCTIONS_BY_CONTEXT = "kernel-instructions-by-context", Count, Neither, Instructions, "context";
+    /// Instructions of programs while the workload ran, the agent's among them, string instructions apart.
+    USER_INSTRUCTIONS = "user-instructions", Count, Neither, Instructions;
+    /// Bytes that the kernel's string instructions (`rep movsb` and the like) copied, set or compared, idle tasks apart: TCG
+    /// counts such an instruction once for each byte, and no processor does.
+    STRING_BYTES = "string-bytes", Count, Lower, Instructions;
+    /// The same for each byte of payload.
+    STRING_BYTES_PER_BYTE = "string-bytes-per-byte", Ratio, Lower, Instructions around Bulk;
     /// From power-on until the agent answered.
     BOOT_TIME = "boot-time", Seconds, Lower, Boot;
 }

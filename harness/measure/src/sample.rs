@@ -53,6 +53,8 @@ pub enum Provenance {
     Ethtool,
     /// QEMU's trace events: an emulated device, not a hardware counter.
     QemuTrace,
+    /// Instructions as QEMU's TCG executed them, counted by the plugin `insncount`: no processor's counter.
+    TcgInsn,
     /// The agent's or the harness's clock.
     Clock,
     /// Canned output of the fake machine: says nothing about any kernel.
@@ -71,6 +73,7 @@ impl std::fmt::Display for Provenance {
             Self::Netlink => "netlink",
             Self::Ethtool => "ethtool",
             Self::QemuTrace => "qemu-trace",
+            Self::TcgInsn => "tcg-insn",
             Self::Clock => "clock",
             Self::Fake => "fake",
         })

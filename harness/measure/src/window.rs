@@ -67,6 +67,19 @@ pub struct Window {
     pub trace: Option<TraceCounts>,
     /// What the host's KVM counted, if it was asked.
     pub kvm: Option<KvmCounts>,
+    /// What was executed, in a closed world.
+    pub instructions: Option<InstructionCounts>,
+}
+
+/// What a guest executed within a window, both ends of the workload together, as QEMU's TCG executes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InstructionCounts {
+    /// Instructions of the kernel by context (`task`, `softirq`, `hardirq`, `nmi`, `idle`), without string instructions.
+    pub kernel: BTreeMap<String, u64>,
+    /// Bytes that the kernel's string instructions handled, by context.
+    pub string_bytes: BTreeMap<String, u64>,
+    /// Instructions of programs, without string instructions.
+    pub user: u64,
 }
 
 /// KVM's counters by the guest's name, as in [`TraceCounts`], or why a guest has none.

@@ -7,6 +7,7 @@
 
 mod command;
 mod design;
+mod evidence;
 mod flavour;
 mod kernel;
 mod ktap;
@@ -19,6 +20,7 @@ pub use command::{
     AcceptedExit, Command, CommandMetric, CommandServer, Find, GuestFile, OCCURRENCE, OutputOf, Side, Which,
 };
 pub use design::{Arm, Design, Expectation, Gate, MetricSelector};
+pub use evidence::Evidence;
 pub use flavour::Flavour;
 pub use kernel::{
     Base, BaseName, ConfigFragment, ConfigOption, ConfigStart, ConfigValue, KernelConfig, KernelSpec,
@@ -85,6 +87,12 @@ impl Plan {
     pub fn flavour(&self) -> Flavour {
         let of_arms = self.arms.iter().map(|arm| arm.kernel.base.flavour);
         of_arms.max_by_key(|flavour| !flavour.is_plain()).unwrap_or_default()
+    }
+
+    /// What its numbers are.
+    #[must_use]
+    pub fn evidence(&self) -> Evidence {
+        if self.collectors.contains(&Collector::Instructions) { Evidence::Exact } else { Evidence::Timed }
     }
 
     /// The arm called `name`.

@@ -71,6 +71,7 @@ pub(crate) fn scale(value: f64, unit: Unit) -> (f64, String) {
         | Unit::Percent
         | Unit::Count
         | Unit::PerPage
+        | Unit::PerKib
         | Unit::PerSecond
         | Unit::Ratio
         | Unit::Seconds => &[],

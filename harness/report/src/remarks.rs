@@ -27,12 +27,16 @@ pub fn remarks(model: &Model) -> Vec<String> {
     all
 }
 
+/// Whether any number comes from there.
+fn has(model: &Model, provenance: Provenance) -> bool {
+    let gates = model.gates.iter().flat_map(|gate| gate.provenance.iter());
+    let rows = model.explored.iter().flat_map(|row| row.provenance.iter());
+    gates.chain(rows).any(|own| *own == provenance)
+}
+
 fn fake(model: &Model) -> Option<String> {
-    let gates = model.gates.iter().flat_map(|gate| gate.provenance.iter().copied());
-    let rows = model.explored.iter().flat_map(|row| row.provenance.iter().copied());
     let machine = model.arms.iter().any(|arm| matches!(arm.machine, Machine::Fake(_)));
-    let any = machine || gates.chain(rows).any(|provenance| provenance == Provenance::Fake);
-    any.then(|| {
+    (machine || has(model, Provenance::Fake)).then(|| {
         "These numbers are canned output of a fake machine: they say nothing about any kernel.".to_owned()
     })
 }
@@ -110,6 +114,14 @@ pub(crate) fn accelerators(model: &Model) -> Vec<&str> {
 }
 
 fn emulated(model: &Model) -> Option<String> {
+    if has(model, Provenance::TcgInsn) {
+        return Some(
+            "Exact evidence: instructions as QEMU's TCG executes them, the same on every machine. Boots differ by their random \
+             numbers alone. What they cannot show: caches and TLBs, contention between processors, interrupts between them, the \
+             time of devices and of DMA."
+                .to_owned(),
+        );
+    }
     accelerators(model).contains(&"tcg").then(|| {
         "QEMU emulated every instruction (TCG): times compare these arms with each other, and say nothing about hardware."
             .to_owned()

@@ -8,7 +8,7 @@ use plan::Plan;
 use subprocess::Supervisor;
 use workload::WorkloadError;
 
-use crate::{Budget, Event, Pace, Trial, schedule, trial::run_trial};
+use crate::{Budget, Event, Pace, Trial, exact::Rehearsals, schedule, trial::run_trial};
 
 /// Boots of an arm that may fail before it was ever measured; then the rest are left out. One failure could be chance,
 /// and each may cost a whole boot deadline.
@@ -31,6 +31,8 @@ pub struct Setup<'a> {
     pub runtime: &'a Path,
     /// What the trials may take; all that they need if there is none.
     pub budget: Option<&'a Budget>,
+    /// `libinsncount.so`, where the plan's evidence is exact.
+    pub counting: Option<&'a Path>,
 }
 
 /// Why the caller could not keep something: the run stops.
@@ -86,6 +88,16 @@ pub enum RunError {
         /// Why.
         source: Box<WorkloadError>,
     },
+    /// What was counted cannot be used.
+    #[error("trial {index} ({arm}): the instruction counts: {message}")]
+    Counts {
+        /// Position in the schedule.
+        index: u32,
+        /// The arm.
+        arm: String,
+        /// Why not.
+        message: String,
+    },
     /// What happened could not be kept.
     #[error("keeping trial {index} ({arm})")]
     Keep {
@@ -121,6 +133,7 @@ pub async fn execute(
     keeper: &mut impl Keeper,
 ) -> Result<Finish, RunError> {
     let mut stop = std::pin::pin!(stop);
+    let mut rehearsals = Rehearsals::default();
     let mut tally = Tally::default();
     for record in finished {
         tally.add(record);
@@ -153,7 +166,7 @@ pub async fn execute(
             }
         }
         let began = Instant::now();
-        let work = in_time(setup.budget, run_trial(setup, trial, files, keeper));
+        let work = in_time(setup.budget, run_trial(setup, trial, files, &mut rehearsals, keeper));
         let Some(ended) = until(stop.as_mut(), work).await else {
             return Ok(Finish::Interrupted);
         };

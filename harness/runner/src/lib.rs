@@ -5,6 +5,7 @@
 mod budget;
 mod complaints;
 mod event;
+mod exact;
 mod execute;
 mod schedule;
 mod trial;

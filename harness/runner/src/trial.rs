@@ -7,18 +7,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use machine::{Boot, BootEnd, BootFiles, Running};
+use machine::{Boot, BootEnd, BootFiles, Running, World};
 use measure::{
     CrashReport, Dims, GuestFacts, Provenance, RawFile, Sample, TestOutcome, TestResult, TrialEnd,
     TrialRecord, metric,
 };
-use plan::{Collector, Machine, Plan, Workload, WorkloadKind};
+use plan::{Collector, Evidence, Machine, Plan, Workload, WorkloadKind};
 use workload::{WorkloadError, ktap::Tests};
 
-use crate::{Event, Keeper, RunError, Setup, Trial, complaints};
+use crate::{
+    Event, Keeper, RunError, Setup, Trial, complaints,
+    exact::{self, Rehearsals},
+};
 
 /// A clean power-off flushes nothing that matters; a guest that cannot even do this hangs.
-const POWER_OFF_DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const POWER_OFF_DEADLINE: Duration = Duration::from_secs(20);
 
 /// After an agent fell silent, how long its console may take to say why.
 const CRASH_DEADLINE: Duration = Duration::from_secs(5);
@@ -28,9 +31,9 @@ pub(crate) async fn run_trial(
     setup: &Setup<'_>,
     trial: &Trial,
     files: &BootFiles,
+    rehearsals: &mut Rehearsals,
     keeper: &mut impl Keeper,
 ) -> Result<TrialRecord, RunError> {
-    let arm = setup.plan.arm(&trial.arm).expect("the schedule names arms of the plan");
     let folder = keeper.folder(trial).map_err(RunError::keep(trial))?;
     keeper.event(Event::Booting { trial }).map_err(RunError::keep(trial))?;
 
@@ -49,42 +52,59 @@ pub(crate) async fn run_trial(
         complaints: vec![],
         tests: vec![],
     };
+    let (end, consoles) = match exact::world(setup, trial, files, &folder, rehearsals).await? {
+        Ok(world) => (booted(setup, trial, (files, &world), &folder, &mut record, keeper).await?, folder),
+        // It was never booted: what there is to see is its rehearsal's.
+        Err(end) => (end, exact::rehearsal_folder(&folder)),
+    };
+    record.end = end;
+    record.took_seconds = started.elapsed().as_secs_f64();
+    let crash = match &record.end {
+        TrialEnd::Crashed { report, .. } => Some(report),
+        _ => None,
+    };
+    record.complaints = complaints(&consoles, setup.images.get(&trial.arm), crash, &mut record.unavailable)
+        .map_err(|error| RunError::keep(trial)(Box::new(error)))?;
+    Ok(record)
+}
+
+/// Boots the machine, runs the workloads on it, and says how that ended.
+async fn booted(
+    setup: &Setup<'_>,
+    trial: &Trial,
+    (files, world): (&BootFiles, &World),
+    folder: &Path,
+    record: &mut TrialRecord,
+    keeper: &mut impl Keeper,
+) -> Result<TrialEnd, RunError> {
+    let arm = setup.plan.arm(&trial.arm).expect("the schedule names arms of the plan");
     let booted = machine::boot(Boot {
         machine: &arm.machine,
         cmdline: &arm.cmdline,
         files,
-        folder: &folder,
+        folder,
         runtime: setup.runtime,
-        deadline: Duration::from_secs(setup.plan.design.boot_deadline_s.into()),
+        deadline: exact::deadline(setup.plan, world),
         traced: trial.traced,
-        world: &machine::World::Open,
+        world,
         attachments: &machine::Attachments::default(),
         supervisor: setup.supervisor,
         host: setup.host,
     })
     .await
     .map_err(|source| machine_error(trial, source))?;
-
-    record.end = match booted {
-        BootEnd::Crashed(report) => TrialEnd::Crashed { report, samples: vec![] },
-        BootEnd::NotTestable(message) => TrialEnd::NotTestable { message },
+    match booted {
+        BootEnd::Crashed(report) => Ok(TrialEnd::Crashed { report, samples: vec![] }),
+        BootEnd::NotTestable(message) => Ok(TrialEnd::NotTestable { message }),
         BootEnd::Up(running) => {
             record.boot_seconds = Some(running.boot_seconds());
             record.facts = running.facts().into_iter().collect();
             keeper
                 .event(Event::Up { trial, seconds: running.boot_seconds() })
                 .map_err(RunError::keep(trial))?;
-            measured(setup, trial, *running, &folder, &mut record, keeper).await?
+            measured(setup, trial, *running, folder, record, keeper).await
         }
-    };
-    record.took_seconds = started.elapsed().as_secs_f64();
-    let crash = match &record.end {
-        TrialEnd::Crashed { report, .. } => Some(report),
-        _ => None,
-    };
-    record.complaints = complaints(&folder, setup.images.get(&trial.arm), crash, &mut record.unavailable)
-        .map_err(|error| RunError::keep(trial)(Box::new(error)))?;
-    Ok(record)
+    }
 }
 
 /// What has been seen so far; kept outside the workloads' future, so that a crash does not take it along.
@@ -133,7 +153,9 @@ async fn measured(
     keeper: &mut impl Keeper,
 ) -> Result<TrialEnd, RunError> {
     let seen = Mutex::new(Seen::default());
-    if !trial.traced {
+    let exact = setup.plan.evidence() == Evidence::Exact;
+    // A closed world's clock counts instructions, idle ones included.
+    if !trial.traced && !exact {
         let boot_time =
             Sample::new(&metric::BOOT_TIME, running.boot_seconds(), Dims::new(), provenance(setup, trial));
         locked(&seen).samples.extend(boot_time);
@@ -198,7 +220,11 @@ async fn workloads(
         .filter(|collector| collector.is_tracing() == trial.traced)
         .collect();
     let snapshots = collect::patterns(&collectors);
-    for workload in &setup.plan.workloads {
+    let counts = match setup.plan.evidence() {
+        Evidence::Exact => Some(exact::Counts::read(setup, trial, running, folder)?),
+        Evidence::Timed => None,
+    };
+    for (workload, number) in setup.plan.workloads.iter().zip(1..) {
         // Tests say nothing that a trace could explain, and take long.
         if trial.traced && matches!(workload.kind, WorkloadKind::Ktap(_)) {
             continue;
@@ -214,7 +240,7 @@ async fn workloads(
             &running.server(),
             &running.client(),
             running.sides(),
-            &snapshots,
+            &workload::Around { snapshots: &snapshots, window: counts.as_ref().map(|_| number) },
             &witness,
         )
         .await;
@@ -237,10 +263,13 @@ async fn workloads(
             outcome.window.trace = Some(counts);
         }
         outcome.window.kvm = exits;
+        if let Some(counts) = &counts {
+            outcome.window.instructions = Some(counts.window(trial, number)?);
+        }
         let around: &[Collector] =
             if matches!(workload.kind, WorkloadKind::Ktap(_)) { &[] } else { &collectors };
         let reduced = collect::reduce(around, &outcome.window);
-        let timed = if trial.traced { vec![] } else { outcome.samples };
+        let timed = if trial.traced || counts.is_some() { vec![] } else { outcome.samples };
         let mut seen = locked(seen);
         seen.samples.extend(timed.into_iter().chain(reduced.samples).map(|mut sample| {
             sample.dims.insert("workload".into(), workload.group().to_owned());
@@ -267,6 +296,17 @@ fn tests_disk(plan: &Plan, workload: &Workload) -> String {
     let index = disks.take_while(|other| other.name != workload.name).count();
     let letter = (b'b'..=b'z').nth(index).map_or('z', char::from);
     format!("/dev/vd{letter}")
+}
+
+/// All that is asked while the workloads run, for a rehearsal.
+pub(crate) async fn rehearse(setup: &Setup<'_>, running: &Running) -> Result<(), WorkloadError> {
+    for (workload, number) in setup.plan.workloads.iter().zip(1..) {
+        let witness = Witness { seen: &Mutex::default(), workload: &workload.name, device: String::new() };
+        let around = workload::Around { snapshots: &[], window: Some(number) };
+        workload::run(workload, &running.server(), &running.client(), running.sides(), &around, &witness)
+            .await?;
+    }
+    Ok(())
 }
 
 /// An agent stopped answering, or answered nonsense. If its guest is about to be known as crashed, that is why;
@@ -330,12 +370,12 @@ fn mitigations(facts: &GuestFacts) -> Option<String> {
     }
 }
 
-fn machine_error(trial: &Trial, source: machine::MachineError) -> RunError {
+pub(crate) fn machine_error(trial: &Trial, source: machine::MachineError) -> RunError {
     RunError::Machine { index: trial.index, arm: trial.arm.clone(), source: Box::new(source) }
 }
 
 /// An error and its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

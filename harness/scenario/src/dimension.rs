@@ -108,7 +108,8 @@ fn sides_of(metric: &Definition<'_>, kind: &WorkloadKind, machine: &Machine) -> 
             | Collector::Softnet
             | Collector::Cpuidle
             | Collector::Memory
-            | Collector::KvmExits,
+            | Collector::KvmExits
+            | Collector::Instructions,
             _,
         ) => by_kernel,
         (Collector::PagePool | Collector::Ethtool, _) => by_namespace,

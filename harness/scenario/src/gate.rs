@@ -240,7 +240,9 @@ impl<'a> Judged<'a> {
         }
         let is_collected = |metric: &Definition<'_>| match (metric.yielded_by, surroundings.collectors) {
             (YieldedBy::Collector(collector, _), Some(collectors)) => collectors.contains(&collector),
-            _ => true,
+            // Where instructions are counted, nothing is timed.
+            (_, Some(collectors)) => !collectors.contains(&Collector::Instructions),
+            (_, None) => true,
         };
         let gateable: Vec<&str> = known
             .iter()
@@ -272,6 +274,11 @@ impl<'a> Judged<'a> {
         {
             let allowed = format!("with `{collector}` in `collect`");
             findings.add(&node.place, format!("`{name}` is not collected"), allowed);
+            return None;
+        }
+        if !is_collected(&metric) {
+            let message = format!("`{name}` is a time, and exact evidence has none");
+            findings.add(&node.place, message, one_of(&gateable));
             return None;
         }
         Some(metric)

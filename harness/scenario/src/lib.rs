@@ -13,6 +13,7 @@ mod base;
 mod command;
 mod dimension;
 mod estimate;
+mod exact;
 mod fields;
 mod gate;
 mod json_schema;

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use plan::{Arm, Base, Collector, Design, IommuMode, Machine, Plan, WorkloadKind};
+use plan::{Arm, Base, Collector, Design, Evidence, IommuMode, Machine, Plan, WorkloadKind};
 
 use crate::{
     arm::Arms,
     base::is_prebuilt,
+    exact,
     fields::{Fields, items, text_of},
     gate::{PlacedGate, Surroundings, gates},
     machine::iommus,
@@ -15,7 +16,7 @@ use crate::{
     problem::{Findings, Place, Problems},
     project::{Project, read_yaml},
     schema::{self, COMPLAINT, KNOWN_COMPLAINTS, NAME},
-    workload::{collectors, workloads},
+    workload::workloads,
 };
 
 /// The plan of the scenario at `path`, whose bases and series are those of `project` where `overrides` gives no other.
@@ -69,9 +70,12 @@ fn read(path: &Path, project: &Project, overrides: &Overrides, findings: &mut Fi
     let dimensions = matrix.dimensions();
     let side_count = sides.len();
     let group_names: Vec<String> = groups.iter().map(|group| group.of.clone()).collect();
-    let arms = matrix.arms(sides, findings);
-    let workloads = matrix.workloads(groups, findings);
-    let collectors = collectors(&fields, findings);
+    let mut arms = matrix.arms(sides, findings);
+    let mut workloads = matrix.workloads(groups, findings);
+    let (evidence, collectors) = exact::evidence(&fields, findings);
+    if evidence == Some(Evidence::Exact) {
+        exact::check(&fields, &mut arms, &mut workloads, findings);
+    }
     let surroundings = Surroundings {
         arms: &arms,
         sides: side_count,

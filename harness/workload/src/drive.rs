@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use machine::{Endpoint, Executed, RunningCommand, SessionError};
+use machine::{Endpoint, Executed, GuestCommand, RunningCommand, SessionError};
 use measure::{RawFile, Sample, SideFiles, Sides, Window};
 use plan::{Workload, WorkloadKind};
 use protocol::HowEnded;
@@ -29,9 +29,28 @@ pub struct Outcome {
     pub window: Window,
 }
 
+/// What happens around a workload's client.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Around<'a> {
+    /// Patterns of files that are read before and after.
+    pub snapshots: &'a [String],
+    /// The number of the window in which its instructions are counted, if they are.
+    pub window: Option<u32>,
+}
+
+impl Around<'_> {
+    pub(crate) fn of(&self, command: GuestCommand) -> GuestCommand {
+        let command = command.snapshot(self.snapshots);
+        match self.window {
+            Some(number) => command.window(number),
+            None => command,
+        }
+    }
+}
+
 /// Runs `workload` between two endpoints of a running machine.
 ///
-/// The files that `snapshots` names are read on both sides immediately before the client starts and immediately after
+/// The files of `around.snapshots` are read on both sides immediately before the client starts and immediately after
 /// it has ended, while the server is idle; where both sides are one namespace, once. Around the kernel's own tests nothing
 /// is read; `tests` is told what they say.
 ///
@@ -43,18 +62,18 @@ pub async fn run(
     server: &Endpoint<'_>,
     client: &Endpoint<'_>,
     sides: Sides,
-    snapshots: &[String],
+    around: &Around<'_>,
     tests: &dyn Tests,
 ) -> Result<Outcome, WorkloadError> {
     match &workload.kind {
         WorkloadKind::Iperf3(params) => {
-            run_pair(workload, Pair::Iperf3(params), server, client, sides, snapshots).await
+            run_pair(workload, Pair::Iperf3(params), server, client, sides, around).await
         }
         WorkloadKind::Sockperf(params) => {
-            run_pair(workload, Pair::Sockperf(params), server, client, sides, snapshots).await
+            run_pair(workload, Pair::Sockperf(params), server, client, sides, around).await
         }
         WorkloadKind::Command(params) => {
-            command::run(workload, params, &Ends { server, client, sides }, snapshots).await
+            command::run(workload, params, &Ends { server, client, sides }, around).await
         }
         WorkloadKind::Ktap(params) => {
             ktap::run(workload, params, &Ends { server, client, sides }, tests).await
@@ -75,8 +94,9 @@ async fn run_pair(
     server: &Endpoint<'_>,
     client: &Endpoint<'_>,
     sides: Sides,
-    snapshots: &[String],
+    around: &Around<'_>,
 ) -> Result<Outcome, WorkloadError> {
+    let snapshots = around.snapshots;
     let recipe = Recipe::new(workload, pair, server);
     let lost = |endpoint: &Endpoint<'_>, doing| {
         let guest = endpoint.guest.to_owned();
@@ -99,7 +119,7 @@ async fn run_pair(
     let idle = observe(server, sides, snapshots).await.map_err(lost(server, "reading the server's files"))?;
     let executed = client
         .session
-        .exec(recipe.client_command(client).snapshot(snapshots))
+        .exec(around.of(recipe.client_command(client)))
         .await
         .map_err(lost(client, "running the client"))?;
     let done = observe(server, sides, snapshots).await.map_err(lost(server, "reading the server's files"))?;
@@ -131,6 +151,7 @@ async fn run_pair(
         traffic: findings.traffic,
         trace: None,
         kvm: None,
+        instructions: None,
     };
     raw.extend(window_files(&workload.name, &window));
     Ok(Outcome { samples: findings.samples, unavailable: findings.unavailable, raw, window })

@@ -19,6 +19,6 @@ pub mod ktap;
 mod recipe;
 pub mod sockperf;
 
-pub use drive::{Outcome, run};
+pub use drive::{Around, Outcome, run};
 pub use error::{Failure, ParseError, WorkloadError};
 pub use findings::Findings;

@@ -33,6 +33,7 @@ pub fn run(input: &[u8]) {
         traffic: Traffic::Bulk(Payload { client_to_server: Some(1 << 30), server_to_client: Some(0) }),
         trace: None,
         kvm: None,
+        instructions: None,
     };
     for (name, content) in split(input) {
         let mut words = name.splitn(3, ' ');

@@ -64,6 +64,7 @@ fn guests(folder: &str, bytes: u64) -> Window {
         traffic: Traffic::Bulk(Payload { client_to_server: Some(bytes), server_to_client: Some(0) }),
         trace: None,
         kvm: None,
+        instructions: None,
     }
 }
 

@@ -38,6 +38,7 @@ fn two_guests() -> Window {
         traffic: Traffic::Bulk(Payload { client_to_server: Some(103_153_664), server_to_client: Some(0) }),
         trace: None,
         kvm: None,
+        instructions: None,
     }
 }
 
@@ -52,6 +53,7 @@ fn two_namespaces() -> Window {
         traffic: Traffic::Bulk(payload),
         trace: None,
         kvm: None,
+        instructions: None,
     }
 }
 
@@ -71,6 +73,7 @@ fn changed(files: &[(&str, &str, &str)]) -> Window {
         traffic,
         trace: None,
         kvm: None,
+        instructions: None,
     }
 }
 

@@ -13,6 +13,7 @@ fn captured(folder: &str, bytes: u64) -> Window {
         traffic: Traffic::Bulk(Payload { client_to_server: Some(bytes), server_to_client: Some(0) }),
         trace: None,
         kvm: None,
+        instructions: None,
     }
 }
 

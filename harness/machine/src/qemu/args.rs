@@ -5,9 +5,9 @@ use std::{ffi::OsString, path::Path};
 use plan::{CpuModel, Iommu, IommuMode, Nic, NicModel, QemuMachine, Topology};
 
 use crate::{
-    Access, Attachments, BootFiles, ClosedWorld, Debugger, Root, Share, World,
+    Access, Attachments, BootFiles, ClosedWorld, Counting, Debugger, Root, Share, World,
     attachments::{ROOT_TAG, share_tag},
-    world::ROOT_IMAGE,
+    world::{COUNTS, PLUGIN, ROOT_IMAGE},
 };
 
 /// How a guest is executed, decided.
@@ -214,17 +214,18 @@ impl<'a> GuestSpec<'a> {
             None => {
                 list.option("-accel", self.execution.name());
             }
-            Some(ClosedWorld { seed, plugin, .. }) => {
+            Some(ClosedWorld { seed, counting, .. }) => {
                 // An instruction is a nanosecond, and an idle guest's clock jumps to its next timer.
                 list.option("-accel", "tcg,thread=single").option("-icount", "shift=0,sleep=off");
                 list.option("-seed", seed.to_string()).option("-rtc", "base=2026-01-01,clock=vm");
-                if let Some(plugin) = plugin {
-                    let mut option = option_path("file=", &plugin.file);
-                    for argument in &plugin.arguments {
-                        option.push(",");
-                        option.push(argument.replace(',', ",,"));
-                    }
-                    list.option("-plugin", option);
+                if let (Some(Counting { map, .. }), Some(folder)) = (counting, self.sockets.agent.parent()) {
+                    let parts = [
+                        ("file=", folder.join(PLUGIN)),
+                        (",out=", folder.join(COUNTS)),
+                        (",map=", map.clone()),
+                    ];
+                    let parts = parts.map(|(key, path)| option_path(key, &path));
+                    list.option("-plugin", parts.into_iter().collect::<OsString>());
                 }
             }
         }

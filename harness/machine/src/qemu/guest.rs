@@ -191,7 +191,12 @@ impl Starting<'_> {
         let packed = match self.boot.world {
             World::Open => None,
             World::Rehearsal => Some(world::pack(self.sockets, self.boot.files, None)?),
-            World::Closed(closed) => Some(world::pack(self.sockets, self.boot.files, Some(&closed.script))?),
+            World::Closed(closed) => {
+                if let Some(counting) = &closed.counting {
+                    world::lend(counting, self.sockets)?;
+                }
+                Some(world::pack(self.sockets, self.boot.files, Some(&closed.script))?)
+            }
         };
         let spec = GuestSpec {
             world: self.boot.world,

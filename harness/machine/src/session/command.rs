@@ -85,6 +85,13 @@ impl GuestCommand {
         self
     }
 
+    /// Counted in the window with this number, where QEMU counts instructions.
+    #[must_use]
+    pub fn window(mut self, number: u32) -> Self {
+        self.exec.window = Some(number);
+        self
+    }
+
     /// The agent kills it, with all its children, when this has passed.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {

@@ -101,6 +101,7 @@ pub(crate) static METRIC: Section = Section {
                 "percent",
                 "count",
                 "per-page",
+                "per-kib",
                 "per-second",
                 "ratio",
             ]),

@@ -57,6 +57,15 @@ pub(crate) static SCENARIO: Section = Section {
             "What is collected around every workload. `iotlb` traces, so it gets boots of its own.",
         ),
         default(
+            "evidence",
+            Kind::Choice(&["timed", "exact"]),
+            "timed",
+            "`exact`: executed instructions instead of times, the same on every machine. Guests run under TCG with an instruction \
+             counter for a clock and nothing that reaches them after power-on: `loopback`, or `two-namespaces` with e1000e, and \
+             workloads of a fixed amount of work. Each boot of an arm has other random numbers; gates are on metrics of \
+             `instructions`.",
+        ),
+        default(
             "boots",
             Kind::Integer { min: 1, max: 1000 },
             "7",

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{Ran, argv, folder, read};
 use crate::{
     Failure, Outcome, WorkloadError,
-    drive::{Ends, LISTEN_DEADLINE, chain, last_words, observe},
+    drive::{Around, Ends, LISTEN_DEADLINE, chain, last_words, observe},
     recipe::{MAX_OUTPUT, SIGTERM, SLACK, window_files},
 };
 
@@ -26,8 +26,9 @@ pub(crate) async fn run(
     workload: &Workload,
     params: &Command,
     ends: &Ends<'_>,
-    snapshots: &[String],
+    around: &Around<'_>,
 ) -> Result<Outcome, WorkloadError> {
+    let snapshots = around.snapshots;
     let job = Job { workload, params, ends };
     job.furnish().await?;
     let serving = match &params.server {
@@ -39,7 +40,7 @@ pub(crate) async fn run(
         Side::Server => (ends.server, ends.client),
     };
     let idle = observe(other, ends.sides, snapshots).await.map_err(job.lost(other, "reading files"))?;
-    let ended = job.repeat(own, snapshots).await?;
+    let ended = job.repeat(own, around).await?;
     let done = observe(other, ends.sides, snapshots).await.map_err(job.lost(other, "reading files"))?;
 
     let mut raw = ended.raw;
@@ -67,6 +68,7 @@ pub(crate) async fn run(
         traffic: findings.traffic,
         trace: None,
         kvm: None,
+        instructions: None,
     };
     raw.extend(window_files(&workload.name, &window));
     Ok(Outcome { samples: findings.samples, unavailable: findings.unavailable, raw, window })
@@ -177,16 +179,16 @@ impl Job<'_> {
     }
 
     /// Runs the command as often as asked for, or until a run is no success.
-    async fn repeat(&self, own: &Endpoint<'_>, snapshots: &[String]) -> Result<Repeated, WorkloadError> {
+    async fn repeat(&self, own: &Endpoint<'_>, around: &Around<'_>) -> Result<Repeated, WorkloadError> {
         let mut repeated = Repeated::default();
         for run in 0..self.params.repeat {
             let deadline = Duration::from_secs(self.params.deadline_s.into());
             let mut command =
                 self.command(own, &self.params.run, deadline).stdin(self.params.stdin.clone().into_bytes());
             let (first, last) = (run == 0, run + 1 == self.params.repeat);
-            if first || last {
-                command = command.snapshot(snapshots);
-            }
+            // The window is every run's, the files are those around all of them.
+            let snapshots: &[String] = if first || last { around.snapshots } else { &[] };
+            command = Around { snapshots, ..*around }.of(command);
             let executed = match own.session.exec(command).await {
                 // The guest has no such program.
                 Err(error @ SessionError::Guest { .. }) => {

@@ -64,6 +64,7 @@ pub(crate) async fn run(
         traffic: Traffic::Unknown,
         trace: None,
         kvm: None,
+        instructions: None,
     };
     Ok(Outcome { samples: vec![], unavailable: vec![], raw: vec![], window })
 }

@@ -49,8 +49,9 @@ fn ping_pong(transport: Transport) -> Workload {
 
 async fn run(running: &Running, workload: &Workload, collectors: &[Collector]) -> Outcome {
     let patterns = collect::patterns(collectors);
+    let around = workload::Around { snapshots: &patterns, window: None };
     let outcome =
-        workload::run(workload, &running.server(), &running.client(), running.sides(), &patterns, &Nobody)
+        workload::run(workload, &running.server(), &running.client(), running.sides(), &around, &Nobody)
             .await;
     let outcome = outcome.unwrap_or_else(|error| panic!("{error:#?}"));
     // For looking at, and for fixtures of parsers.
@@ -169,10 +170,16 @@ async fn a_congestion_control_that_the_kernel_lacks_is_a_failure_of_the_workload
     if let WorkloadKind::Iperf3(params) = &mut workload.kind {
         params.congestion = Some("nosuch".into());
     }
-    let failed =
-        workload::run(&workload, &running.server(), &running.client(), running.sides(), &[], &Nobody)
-            .await
-            .unwrap_err();
+    let failed = workload::run(
+        &workload,
+        &running.server(),
+        &running.client(),
+        running.sides(),
+        &workload::Around::default(),
+        &Nobody,
+    )
+    .await
+    .unwrap_err();
     assert!(failed.to_string().contains("TCP_CONGESTION"), "{failed}");
     assert!(!failed.is_infrastructure());
     assert!(failed.raw().iter().any(|file| file.name == "tcp.iperf3-client.json"));

@@ -1,0 +1,203 @@
+//! Exact evidence: closed worlds, their rehearsals, and what was counted in them.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use machine::{Boot, BootEnd, BootFiles, ClosedWorld, Counting, Running, Script, World};
+use measure::{InstructionCounts, TrialEnd};
+use plan::{Evidence, Plan};
+use profile::{Context, Profile, Symbols};
+use workload::WorkloadError;
+
+use crate::{
+    RunError, Setup, Trial,
+    trial::{POWER_OFF_DEADLINE, chain, machine_error, rehearse},
+};
+
+/// How much longer than the boot deadline a closed world may take to its end: it boots and works before it is heard of, and an
+/// instruction counter for a clock takes its time.
+const PATIENCE: u32 = 20;
+
+/// What a trial's counts are kept as, in its folder.
+const COUNTS_FILE: &str = "insncount.jsonl";
+
+/// What was written down for each arm: one rehearsal does for all its boots.
+pub(crate) type Rehearsals = BTreeMap<String, Script>;
+
+/// Where the consoles of a trial's rehearsal are.
+pub(crate) fn rehearsal_folder(trial: &Path) -> PathBuf {
+    trial.join("rehearsal")
+}
+
+/// The world of a trial; or how it ended, if its rehearsal failed.
+pub(crate) async fn world(
+    setup: &Setup<'_>,
+    trial: &Trial,
+    files: &BootFiles,
+    folder: &Path,
+    rehearsals: &mut Rehearsals,
+) -> Result<Result<World, TrialEnd>, RunError> {
+    if setup.plan.evidence() == Evidence::Timed {
+        return Ok(Ok(World::Open));
+    }
+    let counting = || -> Result<Counting, &'static str> {
+        let plugin = setup.counting.ok_or("the plugin that counts is missing")?;
+        let image = setup.images.get(&trial.arm).ok_or("the arm has no kernel of its own")?;
+        let map = image.system_map.as_ref().ok_or("the kernel has no System.map")?;
+        Ok(Counting { plugin: plugin.to_owned(), map: map.clone() })
+    };
+    let counting = counting().map_err(|why| wrong(trial, why))?;
+    let script = match rehearsals.get(&trial.arm) {
+        Some(script) => script.clone(),
+        None => match rehearsal(setup, trial, files, folder).await? {
+            Ok(script) => rehearsals.entry(trial.arm.clone()).or_insert(script).clone(),
+            Err(end) => return Ok(Err(end)),
+        },
+    };
+    let seed = seed(setup.plan.design.seed, trial.block);
+    Ok(Ok(World::Closed(ClosedWorld { script, seed, counting: Some(counting) })))
+}
+
+/// Random numbers of its own for each block of boots, the same for all its arms.
+fn seed(plan: u64, block: u32) -> u32 {
+    let folded = plan ^ (plan >> 32);
+    u32::try_from(folded & u64::from(u32::MAX)).expect("masked").wrapping_add(block)
+}
+
+/// How long a machine may take until its agent is heard.
+pub(crate) fn deadline(plan: &Plan, world: &World) -> Duration {
+    let boot = Duration::from_secs(plan.design.boot_deadline_s.into());
+    match world {
+        World::Closed(_) => boot * PATIENCE,
+        World::Open | World::Rehearsal => boot,
+    }
+}
+
+/// Holds the conversation of the trial's workloads with an open guest, and writes it down.
+async fn rehearsal(
+    setup: &Setup<'_>,
+    trial: &Trial,
+    files: &BootFiles,
+    folder: &Path,
+) -> Result<Result<Script, TrialEnd>, RunError> {
+    let arm = setup.plan.arm(&trial.arm).expect("the schedule names arms of the plan");
+    let logs = rehearsal_folder(folder);
+    std::fs::create_dir_all(&logs).map_err(|source| RunError::keep(trial)(source.into()))?;
+    let attachments = machine::Attachments::default();
+    let booted = machine::boot(Boot {
+        machine: &arm.machine,
+        cmdline: &arm.cmdline,
+        files,
+        folder: &logs,
+        runtime: setup.runtime,
+        deadline: deadline(setup.plan, &World::Rehearsal),
+        traced: false,
+        world: &World::Rehearsal,
+        attachments: &attachments,
+        supervisor: setup.supervisor,
+        host: setup.host,
+    });
+    let running = match booted.await.map_err(|source| machine_error(trial, source))? {
+        BootEnd::Up(running) => *running,
+        BootEnd::Crashed(report) => return Ok(Err(TrialEnd::Crashed { report, samples: vec![] })),
+        BootEnd::NotTestable(message) => return Ok(Err(TrialEnd::NotTestable { message })),
+    };
+    let rehearsed = tokio::select! {
+        biased;
+        report = running.crashed() => {
+            let report = report.map_err(|source| machine_error(trial, source))?;
+            Some(TrialEnd::Crashed { report, samples: vec![] })
+        }
+        rehearsed = rehearse(setup, &running) => match rehearsed {
+            Ok(()) => None,
+            Err(WorkloadError::Failed(failure)) => Some(TrialEnd::WorkloadFailed {
+                workload: failure.workload.clone(),
+                message: failure.message.clone(),
+                samples: vec![],
+            }),
+            Err(source @ WorkloadError::HostFile { .. }) => return Err(RunError::workload(trial, source)),
+            Err(error) => {
+                Some(TrialEnd::Crashed { report: running.hang("guest", &chain(&error)).await, samples: vec![] })
+            }
+        },
+    };
+    let script = running.script();
+    let off = running.power_off(POWER_OFF_DEADLINE).await.map_err(|source| machine_error(trial, source))?;
+    Ok(match (rehearsed, off, script) {
+        (Some(end), _, _) => Err(end),
+        (None, Err(report), _) => Err(TrialEnd::Crashed { report, samples: vec![] }),
+        (None, Ok(()), Some(script)) => Ok(script),
+        (None, Ok(()), None) => return Err(wrong(trial, "the rehearsal was not written down")),
+    })
+}
+
+/// What was counted in a closed world.
+pub(crate) struct Counts {
+    counts: profile::Counts,
+    symbols: Symbols,
+}
+
+impl Counts {
+    /// Reads what the plugin wrote, and keeps it with the trial.
+    pub(crate) fn read(
+        setup: &Setup<'_>,
+        trial: &Trial,
+        running: &Running,
+        folder: &Path,
+    ) -> Result<Self, RunError> {
+        let bytes = running.counts().map_err(|source| machine_error(trial, source))?;
+        std::fs::write(folder.join("raw").join(COUNTS_FILE), &bytes)
+            .map_err(|source| RunError::keep(trial)(source.into()))?;
+        let text = String::from_utf8(bytes).map_err(|_| wrong(trial, "they are no text"))?;
+        let counts = profile::Counts::read(&text).map_err(|error| wrong(trial, &error.to_string()))?;
+        let mut symbols = Symbols::default();
+        let map = setup.images.get(&trial.arm).and_then(|image| image.system_map.as_ref());
+        if let Some(map) = map {
+            let text = std::fs::read_to_string(map)
+                .map_err(|error| wrong(trial, &format!("{}: {error}", map.display())))?;
+            symbols.add(&text);
+        }
+        Ok(Self { counts, symbols })
+    }
+
+    /// The sum of the windows with this number: a command that is repeated has several.
+    pub(crate) fn window(&self, trial: &Trial, number: u32) -> Result<InstructionCounts, RunError> {
+        let windows = self.counts.windows.iter().filter(|window| window.number == u64::from(number));
+        let mut sum = InstructionCounts::default();
+        let mut found = false;
+        for window in windows {
+            if let Some(oddity) = window.oddities.first() {
+                return Err(wrong(trial, oddity));
+            }
+            found = true;
+            let profile = Profile::new(window, &self.symbols);
+            for context in Context::ALL {
+                let row = profile.in_context(context);
+                *sum.kernel.entry(context.name().to_owned()).or_default() += row.instructions;
+                *sum.string_bytes.entry(context.name().to_owned()).or_default() += row.strings.bytes;
+            }
+            sum.user += profile.programs.iter().map(|program| program.instructions).sum::<u64>();
+        }
+        if found { Ok(sum) } else { Err(wrong(trial, &format!("there is no window {number}"))) }
+    }
+}
+
+fn wrong(trial: &Trial, message: &str) -> RunError {
+    RunError::Counts { index: trial.index, arm: trial.arm.clone(), message: message.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_block_has_a_seed_of_its_own_and_every_plan_its_own_blocks() {
+        let seeds: std::collections::BTreeSet<u32> = (0..1000).map(|block| seed(7, block)).collect();
+        assert_eq!(seeds.len(), 1000);
+        assert_ne!(seed(7, 0), seed(7 << 33, 0), "the upper half of the plan's seed counts as well");
+        assert_eq!(seed(u64::MAX, 3), 3);
+    }
+}

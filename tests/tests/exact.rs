@@ -10,6 +10,8 @@
 
 #[path = "exact/guest.rs"]
 mod guest;
+#[path = "exact/planted.rs"]
+mod planted;
 
 use guest::{Boot, Plugin, Ran};
 use profile::{Context, Profile};

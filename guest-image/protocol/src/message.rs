@@ -89,6 +89,29 @@ pub enum ToAgent {
     Mount(Id, Share),
 }
 
+impl ToAgent {
+    /// The request that it makes, or is about.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        match self {
+            Self::Exec(id, _)
+            | Self::Kill(id, ..)
+            | Self::Put { id, .. }
+            | Self::Read { id, .. }
+            | Self::KernelLog(id)
+            | Self::WaitListening(id, _)
+            | Self::WaitFile(id, _)
+            | Self::PowerOff(id)
+            | Self::Interact(id, _)
+            | Self::Input { id, .. }
+            | Self::InputEnd(id)
+            | Self::Taken(id, _)
+            | Self::Resize(id, _)
+            | Self::Mount(id, _) => *id,
+        }
+    }
+}
+
 /// Which `Exec` to signal.
 pub type KillTarget = Id;
 
@@ -244,6 +267,23 @@ pub enum FromAgent {
     Unfit(String),
     /// The answers to the script that was played have all been sent; from here on the agent answers as it is asked.
     Played,
+}
+
+impl FromAgent {
+    /// The request that it answers; none for what the agent says unasked.
+    #[must_use]
+    pub fn id(&self) -> Option<Id> {
+        match self {
+            Self::Started { id, .. }
+            | Self::Output { id, .. }
+            | Self::Ended { id, .. }
+            | Self::File { id, .. }
+            | Self::Done(id)
+            | Self::Taken(id, _)
+            | Self::Failed(id, _) => Some(*id),
+            Self::Ready { .. } | Self::Unfit(_) | Self::Played => None,
+        }
+    }
 }
 
 /// When a file was read.

@@ -7,19 +7,19 @@
 //! `System.map` of the kernel that boots: from it come the addresses that tell contexts, programs and faults apart.
 //! `whole=on` counts from power-on to power-off as well, as window 0.
 //!
-//! One shared object serves QEMU 10.0 (plugin API 4) and 11.1 (API 7): [`api`] looks up what the process offers when it
+//! One shared object serves QEMU 10.0 (plugin API 4) and 11.1 (API 7): `api` looks up what the process offers when it
 //! is loaded, and says then which version it is.
 //!
 //! # How a number comes about
-//! - A *callback at every block* adds one to the block's counter for the vCPU's current context ([`block`]). Inline
+//! - A *callback at every block* adds one to the block's counter for the vCPU's current context (`block`). Inline
 //!   operations would be faster, but broke guests with two vCPUs in both versions of QEMU, and have no contexts.
 //! - What is *cut short* is taken back: at the entry of a fault's handler the interrupted instruction's address, which the
-//!   CPU has pushed, says how far the last block came ([`fault`]); and a block that touches a device in its middle is ended
-//!   there by QEMU, which runs the one instruction again in a block of its own ([`memory`]). So is one that changes
-//!   itself ([`vcpu`]).
+//!   CPU has pushed, says how far the last block came (`fault`); and a block that touches a device in its middle is ended
+//!   there by QEMU, which runs the one instruction again in a block of its own (`memory`). So is one that changes
+//!   itself (`vcpu`).
 //! - The *context* follows the kernel's own `preempt_count`, at each instruction that can change its upper bits, and the
-//!   current task ([`memory`]).
-//! - *Marks* are no-ops with a magic number ([`mark`]).
+//!   current task (`memory`).
+//! - *Marks* are no-ops with a magic number (`mark`).
 //!
 //! # What is known of it
 //! Of a 6.12 boot with 4 MiB over loopback, 853,035,835 instructions from power-on to power-off, QEMU 11.1 counts as many itself

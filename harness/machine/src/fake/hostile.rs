@@ -44,7 +44,10 @@ pub(super) fn serve(does: Hostility, release: &str, mut stream: UnixStream) -> R
         if matches!(request, ToAgent::PowerOff(_)) && does != Hostility::Stays {
             return Ok(());
         }
-        let Some(id) = id(&request) else { continue };
+        if is_silent(&request) {
+            continue;
+        }
+        let id = request.id();
         let answers = answers(request, id);
         // Whoever does not listen any more is gone.
         if act(does, id, &answers, &mut stream).is_err() {
@@ -110,20 +113,9 @@ fn answers(request: ToAgent, id: Id) -> Vec<FromAgent> {
     }
 }
 
-fn id(request: &ToAgent) -> Option<Id> {
-    match request {
-        ToAgent::Exec(id, _)
-        | ToAgent::Kill(id, ..)
-        | ToAgent::Put { id, .. }
-        | ToAgent::Read { id, .. }
-        | ToAgent::KernelLog(id)
-        | ToAgent::WaitListening(id, _)
-        | ToAgent::WaitFile(id, _)
-        | ToAgent::PowerOff(id)
-        | ToAgent::Interact(id, _)
-        | ToAgent::Mount(id, _) => Some(*id),
-        ToAgent::Input { .. } | ToAgent::InputEnd(_) | ToAgent::Taken(..) | ToAgent::Resize(..) => None,
-    }
+/// Whether the agent says nothing to it, whatever it is about.
+fn is_silent(request: &ToAgent) -> bool {
+    matches!(request, ToAgent::Input { .. } | ToAgent::InputEnd(_) | ToAgent::Taken(..) | ToAgent::Resize(..))
 }
 
 /// Fills the console, in a thread of its own.

@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     answer::{Answer, End},
-    script::{Playback, Script, id_of},
+    script::{Playback, Script},
 };
 use crate::SessionError;
 
@@ -69,7 +69,7 @@ impl Requests {
 
     /// Hands a message to its request. A message for a request that nobody waits for any more is dropped.
     fn dispatch(&self, message: FromAgent) -> Result<(), String> {
-        let Some(id) = id_of(&message) else {
+        let Some(id) = message.id() else {
             return Err("the agent said twice that it is ready: it restarted".into());
         };
         let mut open = self.lock();
@@ -224,7 +224,7 @@ impl Connection {
             }
             Course::Played(playback) => match locked(playback).answers(message) {
                 Ok(None) => Ok(false),
-                Ok(Some((_, answers))) => {
+                Ok(Some(answers)) => {
                     let mut answer = slot.lock();
                     for said in answers {
                         answer.apply(said);

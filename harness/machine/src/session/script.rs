@@ -88,7 +88,7 @@ impl Playback {
             let message = read_message(&mut reader)
                 .await
                 .map_err(|how| SessionError::Closed { awaited: "the answers to its script".into(), how })?;
-            match id_of(&message) {
+            match message.id() {
                 Some(id) => answers.entry(id).or_default().push(message),
                 None if message == FromAgent::Played => return Ok(Self { asked, answers }),
                 None => {
@@ -100,48 +100,14 @@ impl Playback {
     }
 
     /// What was answered to this request, if the script is not at its end; then it must be the one that comes next in it.
-    pub(super) fn answers(&mut self, request: &ToAgent) -> Result<Option<(Id, Vec<FromAgent>)>, String> {
+    pub(super) fn answers(&mut self, request: &ToAgent) -> Result<Option<Vec<FromAgent>>, String> {
         match self.asked.pop_front() {
             None => Ok(None),
             Some(scripted) if scripted == *request => {
-                let id = id_asked(request);
-                Ok(Some((id, self.answers.remove(&id).unwrap_or_default())))
+                Ok(Some(self.answers.remove(&request.id()).unwrap_or_default()))
             }
             Some(scripted) => Err(format!("{scripted:?}")),
         }
-    }
-}
-
-/// The request that a message answers.
-pub(super) fn id_of(message: &FromAgent) -> Option<Id> {
-    match message {
-        FromAgent::Started { id, .. }
-        | FromAgent::Output { id, .. }
-        | FromAgent::Ended { id, .. }
-        | FromAgent::File { id, .. }
-        | FromAgent::Done(id)
-        | FromAgent::Taken(id, _)
-        | FromAgent::Failed(id, _) => Some(*id),
-        FromAgent::Ready { .. } | FromAgent::Unfit(_) | FromAgent::Played => None,
-    }
-}
-
-fn id_asked(request: &ToAgent) -> Id {
-    match request {
-        ToAgent::Exec(id, _)
-        | ToAgent::Kill(id, ..)
-        | ToAgent::Put { id, .. }
-        | ToAgent::Read { id, .. }
-        | ToAgent::KernelLog(id)
-        | ToAgent::WaitListening(id, _)
-        | ToAgent::WaitFile(id, _)
-        | ToAgent::PowerOff(id)
-        | ToAgent::Interact(id, _)
-        | ToAgent::Input { id, .. }
-        | ToAgent::InputEnd(id)
-        | ToAgent::Taken(id, _)
-        | ToAgent::Resize(id, _)
-        | ToAgent::Mount(id, _) => *id,
     }
 }
 
@@ -188,7 +154,7 @@ mod tests {
         );
         let refused = playback.answers(&ToAgent::KernelLog(7)).unwrap_err();
         assert_eq!(refused, "KernelLog(1)");
-        assert_eq!(playback.answers(&ToAgent::KernelLog(2)).unwrap(), Some((2, vec![FromAgent::Done(2)])));
+        assert_eq!(playback.answers(&ToAgent::KernelLog(2)).unwrap(), Some(vec![FromAgent::Done(2)]));
         assert_eq!(playback.answers(&ToAgent::KernelLog(3)).unwrap(), None, "beyond the script");
         let other = protocol::encode(&FromAgent::Unfit("no such option".into())).unwrap();
         let refused = Playback::read(script, &mut other.as_slice()).await.unwrap_err();

@@ -1,0 +1,75 @@
+//! A scenario whose evidence is exact, from its file to its verdict.
+
+use std::path::Path;
+
+use profile::{Counts, Profile, Symbols};
+use serde_json::Value;
+use tests::{Room, can_boot, said};
+
+/// Payload of the scenario, in KiB.
+const KIB: u64 = 4096;
+
+/// Rounds of the planted loop for each KiB (`PLANTED_SLOWDOWN_LOOPS`).
+const ROUNDS: u64 = 200;
+
+fn gate<'a>(report: &'a Value, arm: &str) -> &'a Value {
+    report["model"]["gates"].as_array().unwrap().iter().find(|gate| gate["arm"] == arm).unwrap()
+}
+
+fn values<'a>(gate: &'a Value, side: &str) -> Vec<&'a Value> {
+    gate[side].as_array().unwrap().iter().map(|boot| &boot["value"]).collect()
+}
+
+/// What the trials of an arm counted.
+fn profiles(run: &Path, report: &Value, arm: &str) -> Vec<Profile> {
+    let mut symbols = Symbols::default();
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(run.join("run.json")).unwrap()).unwrap();
+    let map = &file["kernels"][arm]["build"]["system_map"];
+    symbols.add(&std::fs::read_to_string(map.as_str().unwrap()).unwrap());
+    let arms = report["model"]["arms"].as_array().unwrap();
+    let trials = arms.iter().find(|one| one["name"] == arm).unwrap()["trials"].as_array().unwrap();
+    let of_trial = |trial: &Value| {
+        let counts = run.join(format!("trials/{}/raw/insncount.jsonl", trial["index"]));
+        let counts = Counts::read(&std::fs::read_to_string(counts).unwrap()).unwrap();
+        Profile::new(&counts.windows[0], &symbols)
+    };
+    trials.iter().map(of_trial).collect()
+}
+
+#[test]
+fn a_planted_loop_is_found_to_the_instruction_and_a_second_baseline_is_the_same() {
+    if !can_boot() {
+        return;
+    }
+    let room = Room::new();
+    let output =
+        room.sharing_command().args(["run", "scenarios/planted-slowdown-exact.yaml"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let report = room.report();
+
+    let again = gate(&report, "again");
+    assert_eq!(again["judgement"]["verdict"], "same", "{again}");
+    assert_eq!(values(again, "baseline_by_boot"), values(again, "candidate_by_boot"));
+    assert_eq!(gate(&report, "slower")["judgement"]["verdict"], "worse");
+
+    let run = room.run();
+    let (baseline, again) = (profiles(&run, &report, "baseline"), profiles(&run, &report, "again"));
+    assert_eq!(baseline.len(), 6);
+    assert!(baseline == again, "every function of every boot");
+    assert_ne!(baseline[0], baseline[1], "blocks differ by their random numbers");
+    for profile in profiles(&run, &report, "slower") {
+        let named = |function: &&profile::Function| {
+            function.symbol.as_ref().is_some_and(|symbol| symbol.name == "planted_slowdown")
+        };
+        let planted = profile.functions.iter().find(named).unwrap().total;
+        // The compiler makes five instructions of a round, and eight more of each call: none of them is missed.
+        let in_rounds = planted.instructions - 8 * planted.entries;
+        assert_eq!(in_rounds % 5, 0, "{planted:?}");
+        let rounds = ROUNDS * KIB;
+        assert!(
+            (in_rounds / 5).abs_diff(rounds) * 100 <= rounds,
+            "{planted:?}, and {rounds} rounds were planted"
+        );
+        assert!(planted.entries > 0);
+    }
+}

@@ -47,6 +47,12 @@ pub fn json(model: &Model) -> Result<String, serde_json::Error> {
     Ok(String::from_utf8(text).expect("serde_json writes UTF-8"))
 }
 
+/// Whether a terminal that is shown the document could act on it: DEL, the control characters from 128 on, and what turns the
+/// direction of writing. JSON escapes those below 32 by itself. A guest's console may hold any of them.
+fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Indents everything but the arrays under keys that end in `by_boot`: a run has up to a million such values, and five lines
 /// for each would serve nobody.
 #[derive(Default)]
@@ -74,7 +80,13 @@ impl Formatter for Lines {
         if self.in_key {
             self.key.push_str(fragment);
         }
-        self.pretty.write_string_fragment(writer, fragment)
+        let mut rest = fragment;
+        while let Some((at, steers)) = rest.char_indices().find(|(_, c)| steers(*c)) {
+            self.pretty.write_string_fragment(writer, &rest[..at])?;
+            write!(writer, "\\u{:04x}", u32::from(steers))?;
+            rest = &rest[at + steers.len_utf8()..];
+        }
+        self.pretty.write_string_fragment(writer, rest)
     }
 
     fn begin_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
@@ -118,5 +130,20 @@ impl Formatter for Lines {
 
     fn end_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
         self.pretty.end_object_value(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_act_on_is_escaped_and_read_back_the_same() {
+        let steering = "a\u{9b}31mb\u{7f}c\u{202e}d\u{1b}[0me\u{2067}";
+        let mut text = Vec::new();
+        steering.serialize(&mut Serializer::with_formatter(&mut text, Lines::default())).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(text, r#""a\u009b31mb\u007fc\u202ed\u001b[0me\u2067""#);
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), steering);
     }
 }

@@ -16,8 +16,10 @@ fn gate<'a>(report: &'a Value, arm: &str) -> &'a Value {
     report["model"]["gates"].as_array().unwrap().iter().find(|gate| gate["arm"] == arm).unwrap()
 }
 
-fn values<'a>(gate: &'a Value, side: &str) -> Vec<&'a Value> {
-    gate[side].as_array().unwrap().iter().map(|boot| &boot["value"]).collect()
+/// What each boot of a side had, by its block: `[trial, block, value]`.
+fn values(gate: &Value, side: &str) -> Vec<(u64, f64)> {
+    let boots = gate[side].as_array().unwrap().iter();
+    boots.map(|boot| (boot[1].as_u64().unwrap(), boot[2].as_f64().unwrap())).collect()
 }
 
 /// What the trials of an arm counted.
@@ -33,7 +35,9 @@ fn profiles(run: &Path, report: &Value, arm: &str) -> Vec<Profile> {
         let counts = Counts::read(&std::fs::read_to_string(counts).unwrap()).unwrap();
         Profile::new(&counts.windows[0], &symbols)
     };
-    trials.iter().map(of_trial).collect()
+    let mut trials: Vec<&Value> = trials.iter().collect();
+    trials.sort_by_key(|trial| trial["block"].as_u64().unwrap());
+    trials.into_iter().map(of_trial).collect()
 }
 
 #[test]
@@ -49,7 +53,13 @@ fn a_planted_loop_is_found_to_the_instruction_and_a_second_baseline_is_the_same(
 
     let again = gate(&report, "again");
     assert_eq!(again["judgement"]["verdict"], "same", "{again}");
-    assert_eq!(values(again, "baseline_by_boot"), values(again, "candidate_by_boot"));
+    let by_block = |side| {
+        let mut values = values(again, side);
+        values.sort_by_key(|(block, _)| *block);
+        values
+    };
+    assert_eq!(by_block("baseline_by_boot"), by_block("candidate_by_boot"));
+    assert_eq!(by_block("baseline_by_boot").len(), 6);
     assert_eq!(gate(&report, "slower")["judgement"]["verdict"], "worse");
 
     let run = room.run();
@@ -62,13 +72,13 @@ fn a_planted_loop_is_found_to_the_instruction_and_a_second_baseline_is_the_same(
             function.symbol.as_ref().is_some_and(|symbol| symbol.name == "planted_slowdown")
         };
         let planted = profile.functions.iter().find(named).unwrap().total;
-        // The compiler makes five instructions of a round, and eight more of each call: none of them is missed.
-        let in_rounds = planted.instructions - 8 * planted.entries;
-        assert_eq!(in_rounds % 5, 0, "{planted:?}");
+        // How many instructions make a round is the compiler's business; that it is a whole number of them is not.
         let rounds = ROUNDS * KIB;
+        let per_round = (planted.instructions + rounds / 2) / rounds;
+        let off = planted.instructions.abs_diff(per_round * rounds);
         assert!(
-            (in_rounds / 5).abs_diff(rounds) * 100 <= rounds,
-            "{planted:?}, and {rounds} rounds were planted"
+            (2..=8).contains(&per_round) && off * 100 <= planted.instructions,
+            "{planted:?}, {rounds} rounds"
         );
         assert!(planted.entries > 0);
     }

@@ -25,6 +25,9 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(300);
 /// How often a condition is looked at.
 const POLL: Duration = Duration::from_millis(1);
 
+/// Between texts of which one will do.
+const OR: char = '|';
+
 /// A command that was started, with both streams in files.
 #[derive(Debug)]
 pub(crate) struct Started {
@@ -78,9 +81,12 @@ impl Started {
 }
 
 impl Said {
-    /// The first line of either stream that holds `text`; errors come first.
+    /// The first line of either stream that holds `text`, or one of the texts between `|` in it; errors come first.
     pub(crate) fn line(&self, text: &str) -> Option<&str> {
-        self.stderr.lines().chain(self.stdout.lines()).find(|line| line.contains(text))
+        self.stderr
+            .lines()
+            .chain(self.stdout.lines())
+            .find(|line| text.split(OR).any(|one| line.contains(one)))
     }
 
     /// For a message.

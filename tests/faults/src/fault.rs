@@ -21,7 +21,8 @@ pub(crate) struct Fault {
     pub(crate) whole: u32,
     /// How the command that met the fault must end.
     pub(crate) ends: &'static [Ending],
-    /// What it must say, on either stream: the line that holds this is shown in the table. Empty if nobody is left to say anything.
+    /// What it must say, on either stream: the line that holds this is shown in the table; what stands between `|` are
+    /// several things, of which one will do. Empty if nobody is left to say anything.
     pub(crate) says: &'static str,
     /// What the user does then.
     pub(crate) then: Then,

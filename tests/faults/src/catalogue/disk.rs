@@ -32,7 +32,8 @@ pub(super) const FAULTS: &[Fault] = &[
         short: 4,
         whole: 30,
         ends: ENDS,
-        says: "No space left on device",
+        // A build is ended while a little room is left for everybody else; make may meet the end of it first.
+        says: "No space left on device|the disk is nearly full",
         then: Then::Resume,
         inject: cache,
     },

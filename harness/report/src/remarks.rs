@@ -212,6 +212,8 @@ fn noisy(model: &Model) -> Vec<String> {
         let variation = |gate: &Gate| gate.baseline.and_then(|summary| summary.variation);
         let noisy: Vec<(&Gate, f64)> = gates
             .iter()
+            // Where instructions are counted, boots differ because they are meant to, and blocks take that away.
+            .filter(|gate| !gate.provenance.contains(&Provenance::TcgInsn))
             .filter_map(|gate| Some((gate, variation(gate).filter(|variation| *variation > gate.margin)?)))
             .collect();
         let (first, _) = noisy.first()?;

@@ -223,16 +223,16 @@ fn a_plan_that_asks_for_files_of_this_machine_is_refused() {
     refused(&["../../../etc/shadow"], &|run| {
         run["plan"]["arms"][0]["machine"]["script"] = "../../../etc/shadow".into();
     });
-    refused(&["/root/.ssh"], &|run| {
+    refused(&["/home/somebody/.ssh"], &|run| {
         run["plan"]["arms"][0]["kernel"]["series"] = serde_json::json!([{
-            "name": "x", "folder": "/root/.ssh",
-            "patches": [{ "path": "/root/.ssh/id_rsa", "sha256": "0".repeat(64) }],
+            "name": "x", "folder": "/home/somebody/.ssh",
+            "patches": [{ "path": "/home/somebody/.ssh/id_rsa", "sha256": "0".repeat(64) }],
         }]);
     });
-    refused(&["/root/.netrc"], &|run| {
+    refused(&["/home/somebody/.netrc"], &|run| {
         run["plan"]["workloads"][0]["kind"] = serde_json::json!({
             "tool": "command", "run": ["cat"], "side": "client", "server": null,
-            "files": [{ "path": "/root/.netrc", "sha256": "0".repeat(64), "name": "n", "executable": false }],
+            "files": [{ "path": "/home/somebody/.netrc", "sha256": "0".repeat(64), "name": "n", "executable": false }],
             "env": {}, "stdin": "", "deadline_s": 60, "exit": "any", "repeat": 1, "metrics": [],
         });
     });

@@ -107,6 +107,9 @@ fn machine(arm: &str, machine: &mut Machine, place: &Place, findings: &mut Findi
         Accel::Auto | Accel::Tcg => qemu.accel = Accel::Tcg,
         Accel::Kvm => refuse("under KVM a processor executes the guest, in its own time", "accel: tcg"),
     }
+    if qemu.vcpus > 1 {
+        refuse("several vCPUs are not exact: two boots differed by some thousand instructions", "vcpus: 1");
+    }
     let inexact = |nic: &Nic| match nic.model {
         NicModel::E1000e => None,
         NicModel::Igb => Some("igb is not exact: one run in three differed"),

@@ -108,6 +108,9 @@ fn unfit(boot: &Boot<'_>, machine: &QemuMachine, execution: Execution) -> Option
     if matches!(boot.world, World::Closed(_)) && execution == Execution::Kvm {
         return Some("a processor does not count a guest's instructions as a clock: `accel: tcg`");
     }
+    if machine.vcpus > 1 {
+        return Some("several vCPUs are not exact: two boots differed by some thousand instructions");
+    }
     if boot.files.modules_disk.is_some() || !boot.files.disks.is_empty() {
         return Some("it has disks, and reading one takes the host's time");
     }

@@ -61,7 +61,7 @@ pub(crate) static SCENARIO: Section = Section {
             Kind::Choice(&["timed", "exact"]),
             "timed",
             "`exact`: executed instructions instead of times, the same on every machine. Guests run under TCG with an instruction \
-             counter for a clock and nothing that reaches them after power-on: `loopback`, or `two-namespaces` with e1000e, and \
+             counter for a clock and nothing that reaches them after power-on: one vCPU, `loopback`, or `two-namespaces` with e1000e, and \
              workloads of a fixed amount of work. Each boot of an arm has other random numbers; gates are on metrics of \
              `instructions`.",
         ),

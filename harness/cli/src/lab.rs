@@ -13,6 +13,11 @@ use debian::{Event, Packages, Request, Reuse, Wanted};
 use kernel::Kernels;
 use machine::{BootFiles, Host, Qemu};
 use measure::BuildEnd;
+use object::{
+    Endianness,
+    elf::{FileHeader64, PT_INTERP},
+    read::elf::{FileHeader, ProgramHeader},
+};
 use plan::{Machine, Plan, WorkloadKind};
 use store::{ArmKernel, GuestRoot};
 use subprocess::Supervisor;
@@ -179,8 +184,26 @@ impl Lab {
             "the guest agent is not at {}: `cargo xtask setup` builds both",
             agent.display()
         );
+        let program = std::fs::read(&agent).with_context(|| format!("reading {}", agent.display()))?;
+        ensure!(
+            is_static(&program),
+            "the guest agent at {} is no static program, and guests have no libraries before their root is mounted: \
+             `cargo xtask setup` builds it right",
+            agent.display()
+        );
         Ok(agent)
     }
+}
+
+/// Whether the kernel can execute it with nothing else there: an ELF program that asks for no interpreter.
+fn is_static(program: &[u8]) -> bool {
+    let interpreted = || -> object::read::Result<bool> {
+        let header = FileHeader64::<Endianness>::parse(program)?;
+        let endian = header.endian()?;
+        let mut segments = header.program_headers(endian, program)?.iter();
+        Ok(segments.any(|segment| segment.p_type(endian) == PT_INTERP))
+    };
+    matches!(interpreted(), Ok(false))
 }
 
 impl Bench {
@@ -303,4 +326,21 @@ pub(crate) fn print_qemu(places: &Places) -> Result<ExitCode, Failure> {
     progress.clear();
     println!("{}", serde_json::to_string(&qemu.argv()).context("writing QEMU's argv")?);
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_static_program_asks_for_no_interpreter() {
+        let this_test = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        assert!(!is_static(&this_test), "tests are linked to the C library");
+        assert!(!is_static(b"#!/bin/sh\n"));
+        // A header for x86-64 with no segments, of which none can be an interpreter.
+        let mut bare = vec![0; 64];
+        bare[..8].copy_from_slice(b"\x7fELF\x02\x01\x01\0");
+        bare[52] = 64;
+        assert!(is_static(&bare));
+    }
 }

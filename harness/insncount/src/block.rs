@@ -8,7 +8,8 @@ use std::{
 use crate::{
     decode::{Class, Mark, Watched},
     memory::StringSite,
-    vcpu::slot,
+    repeat::Repeat,
+    vcpu::Context,
 };
 
 /// One instruction of a block.
@@ -56,21 +57,30 @@ pub(crate) enum Watch {
 
 /// A run of instructions that QEMU executes from its beginning. The same instructions are one block however often
 /// they are translated.
+///
+/// What every execution touches comes first, and is in one line of the host's cache.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Block {
-    /// Executions from the beginning, for each vCPU and context.
-    counts: Box<[Cell<u64>]>,
+    /// Executions from the beginning by the first vCPU, in each context.
+    first: [Cell<u64>; CONTEXTS],
+    plain: u32,
+    strings: u32,
+    /// The same as `first` for the other vCPUs, context by context.
+    others: Box<[Cell<u64>]>,
     sites: Box<[Site]>,
     /// What else is to be done at which instruction whenever the block is translated.
     watches: Box<[(usize, Watch)]>,
     /// What was counted too much or too little, for each vCPU and context each instruction; empty until there is any.
     corrections: RefCell<Vec<i64>>,
-    plain: u32,
-    strings: u32,
     exit: Exit,
+    /// It is a repeated instruction that is watched by its passes alone.
+    repeat: Option<Repeat>,
     is_user: bool,
     is_store: bool,
 }
+
+const CONTEXTS: usize = Context::ALL.len();
 
 /// Virtual addresses from here on are the kernel's.
 pub(crate) const KERNEL: u64 = 1 << 63;
@@ -82,18 +92,30 @@ impl Block {
         let strings = sites.iter().filter(|site| site.is_string()).count();
         let is_store = matches!(&sites[..], [site] if site.stores_by_operand || site.is_string());
         let number = |count: usize| u32::try_from(count).expect("QEMU ends blocks after 512 instructions");
+        // User space is counted by program.
+        let slots = if is_user { CONTEXTS } else { slots };
         Self {
-            // User space is counted by program.
-            counts: vec![Cell::new(0); if is_user { 0 } else { slots }].into(),
+            first: Default::default(),
             plain: number(sites.len() - strings),
             strings: number(strings),
+            others: vec![Cell::new(0); slots - CONTEXTS].into(),
             sites: sites.into(),
             watches: watches.into(),
             corrections: RefCell::default(),
             exit,
+            repeat: None,
             is_user,
             is_store,
         }
+    }
+
+    /// Which is nothing but this instruction.
+    pub(crate) fn repeating(self, repeat: Option<Repeat>) -> Self {
+        Self { repeat, ..self }
+    }
+
+    pub(crate) fn repeat(&self) -> Option<&Repeat> {
+        self.repeat.as_ref()
     }
 
     pub(crate) fn is_user(&self) -> bool {
@@ -151,17 +173,28 @@ impl Block {
     /// The block is the kernel's, and the slot one of the machine's.
     #[inline]
     pub(crate) unsafe fn add(&self, slot: usize) {
-        debug_assert!(slot < self.counts.len(), "as many counters as slots");
-        // SAFETY: the caller's promise. This is the path that every block takes.
-        let count = unsafe { self.counts.get_unchecked(slot) };
+        debug_assert!(slot < self.slots(), "as many counters as slots");
+        let count = match self.first.get(slot) {
+            Some(count) => count,
+            // SAFETY: the caller's promise. This is the path that every block takes.
+            None => unsafe { self.others.get_unchecked(slot - CONTEXTS) },
+        };
         count.set(count.get() + 1);
+    }
+
+    fn slots(&self) -> usize {
+        CONTEXTS + self.others.len()
+    }
+
+    fn counts(&self) -> impl Iterator<Item = &Cell<u64>> {
+        self.first.iter().chain(&self.others)
     }
 
     /// Changes the counts of all instructions from `from` on.
     pub(crate) fn correct(&self, slot: usize, from: usize, by: i64) {
         let mut corrections = self.corrections.borrow_mut();
         if corrections.is_empty() {
-            corrections.resize(self.counts.len() * self.sites.len(), 0);
+            corrections.resize(self.slots() * self.sites.len(), 0);
         }
         let first = slot * self.sites.len();
         for correction in &mut corrections[first + from..first + self.sites.len()] {
@@ -170,26 +203,24 @@ impl Block {
     }
 
     fn clear(&self) {
-        self.counts.iter().for_each(|count| count.set(0));
+        self.counts().for_each(|count| count.set(0));
         self.corrections.borrow_mut().clear();
     }
 
-    /// Each instruction that was executed by this vCPU in this context, and how often.
-    fn executed(&self, slot: usize) -> impl Iterator<Item = (Site, i64)> {
-        let count = self.counts.get(slot).map_or(0, Cell::get).cast_signed();
+    /// Adds each instruction that was executed and how often to the lists, of which there is one for each vCPU and context.
+    fn executed(&self, lists: &mut [Vec<(Site, i64)>]) {
         let corrections = self.corrections.borrow();
-        let length = self.sites.len();
-        let counts: Vec<_> = (count != 0 || !corrections.is_empty())
-            .then(|| {
-                self.sites.iter().enumerate().map(|(index, site)| {
-                    (*site, count + corrections.get(slot * length + index).copied().unwrap_or(0))
-                })
-            })
-            .into_iter()
-            .flatten()
-            .filter(|(_, count)| *count != 0)
-            .collect();
-        counts.into_iter()
+        for (slot, (count, list)) in self.counts().zip(lists).enumerate() {
+            let count = count.get().cast_signed();
+            if count == 0 && corrections.is_empty() {
+                continue;
+            }
+            let first = slot * self.sites.len();
+            list.extend(self.sites.iter().enumerate().filter_map(|(index, site)| {
+                let count = count + corrections.get(first + index).copied().unwrap_or(0);
+                (count != 0).then_some((*site, count))
+            }));
+        }
     }
 }
 
@@ -244,27 +275,33 @@ impl Blocks {
         self.all().for_each(Block::clear);
     }
 
-    /// Each kernel instruction that this vCPU executed in this context, in order of their addresses.
-    pub(crate) fn executed(&self, vcpu: usize, context: crate::vcpu::Context) -> Vec<(Site, i64)> {
-        let mut sites: Vec<_> = self.all().flat_map(|block| block.executed(slot(vcpu, context))).collect();
-        let key = |site: &Site| (site.address, site.length, site.class);
-        sites.sort_unstable_by_key(|(site, _)| key(site));
-        sites.dedup_by(|(next, count), (site, sum)| {
-            let same = key(next) == key(site);
-            if same {
-                *sum += *count;
-            }
-            same
-        });
-        sites.retain(|(_, count)| *count != 0);
-        sites
+    /// Each kernel instruction that was executed, in order of their addresses: a list for each of so many `slot`s.
+    pub(crate) fn executed(&self, slots: usize) -> Vec<Vec<(Site, i64)>> {
+        let mut lists = vec![Vec::new(); slots];
+        self.all().for_each(|block| block.executed(&mut lists));
+        lists.iter_mut().for_each(sum_up);
+        lists
     }
+}
+
+/// Puts what is listed of one instruction together.
+fn sum_up(sites: &mut Vec<(Site, i64)>) {
+    let key = |site: &Site| (site.address, site.length, site.class);
+    sites.sort_unstable_by_key(|(site, _)| key(site));
+    sites.dedup_by(|(next, count), (site, sum)| {
+        let same = key(next) == key(site);
+        if same {
+            *sum += *count;
+        }
+        same
+    });
+    sites.retain(|(_, count)| *count != 0);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vcpu::Context;
+    use crate::vcpu::slot;
 
     fn site(address: u64, class: u16) -> Site {
         Site { address: KERNEL + address, length: 4, class: Class(class), stores_by_operand: false }
@@ -289,12 +326,12 @@ mod tests {
         add(short, slot(1, Context::Idle));
         // The last instruction of the long one was not reached.
         long.correct(slot(1, Context::Task), 2, -1);
-        let counts = |context| blocks.executed(1, context);
+        let counts = |context| blocks.executed(10)[slot(1, context)].clone();
         assert_eq!(counts(Context::Task), [(site(0, 0), 1), (site(4, 0), 2), (site(8, 0), 1)]);
         assert_eq!(counts(Context::Idle), [(site(4, 0), 1), (site(8, 0), 1)]);
-        assert_eq!(blocks.executed(0, Context::Task), []);
+        assert_eq!(blocks.executed(10)[slot(0, Context::Task)], []);
         blocks.clear();
-        assert_eq!(blocks.executed(1, Context::Task), []);
+        assert_eq!(counts(Context::Task), []);
     }
 
     #[test]
@@ -308,7 +345,7 @@ mod tests {
         assert!(blocks.find(4, &[1]).is_none());
         add(first, 0);
         add(patched, 0);
-        assert_eq!(blocks.executed(0, Context::Task), [(site(0, 0), 1), (site(0, 1), 1)]);
+        assert_eq!(blocks.executed(5)[slot(0, Context::Task)], [(site(0, 0), 1), (site(0, 1), 1)]);
     }
 
     #[test]

@@ -62,6 +62,9 @@ pub(crate) struct StringKind {
     pub(crate) element: u8,
     /// Whether an iteration stores (and does nothing else that is counted once).
     pub(crate) stores: bool,
+    /// The bits of RCX that say how many iterations are left, where nothing else ends them: of a repeated `movs`, `stos` or
+    /// `lods`.
+    pub(crate) left: Option<u64>,
 }
 
 /// Memory that is to be watched.
@@ -171,7 +174,16 @@ fn string(instruction: &iced_x86::Instruction) -> Option<StringKind> {
         4 => 'l',
         _ => 'q',
     };
-    Some(StringKind { name: format!("{prefix}{name}{letter}"), element, stores })
+    let left = (prefix == "rep " && matches!(name, "movs" | "stos" | "lods")).then(|| counter(instruction));
+    Some(StringKind { name: format!("{prefix}{name}{letter}"), element, stores, left })
+}
+
+/// Which bits of RCX count, by the size of addresses.
+fn counter(instruction: &iced_x86::Instruction) -> u64 {
+    let narrow = instruction.op_kinds().any(|kind| {
+        matches!(kind, OpKind::MemoryESEDI | OpKind::MemorySegESI | OpKind::MemoryESDI | OpKind::MemorySegSI)
+    });
+    if narrow { u64::from(u32::MAX) } else { u64::MAX }
 }
 
 fn mark(instruction: &iced_x86::Instruction) -> Option<Mark> {
@@ -267,8 +279,12 @@ mod tests {
         assert_eq!(rep_movsb.class.0, Class::STRING);
         assert_eq!(
             rep_movsb.string.unwrap(),
-            StringKind { name: "rep movsb".to_owned(), element: 1, stores: true }
+            StringKind { name: "rep movsb".to_owned(), element: 1, stores: true, left: Some(u64::MAX) }
         );
+        assert_eq!(decoded(&[0x67, 0xf3, 0xaa]).string.unwrap().left, Some(0xffff_ffff), "by ECX");
+        assert_eq!(decoded(&[0xf3, 0x6c]).string.unwrap().left, None, "rep insb");
+        assert_eq!(decoded(&[0xf3, 0xa6]).string.unwrap().left, None, "repe cmpsb ends where strings differ");
+        assert_eq!(decoded(&[0xa4]).string.unwrap().left, None, "movsb is not repeated");
         assert_eq!(decoded(&[0xf3, 0x48, 0xab]).string.unwrap().name, "rep stosq");
         assert_eq!(decoded(&[0xf2, 0xae]).string.unwrap().name, "repne scasb");
         assert_eq!(decoded(&[0xf2, 0x0f, 0x10, 0x07]).string, None, "movsd (%rdi),%xmm0");

@@ -37,6 +37,9 @@ pub(crate) extern "C" fn entered(index: c_uint, data: Data) {
                 && let Some(position) = last.position(address)
             {
                 vcpu.correct(last, position, -1);
+                if last.repeat().is_some() {
+                    vcpu.take_back_pass();
+                }
             }
         }
         None => plugin::with(|plugin| plugin.odd("a handler's stack cannot be read".to_owned())),

@@ -17,6 +17,8 @@
 //!   CPU has pushed, says how far the last block came (`fault`); and a block that touches a device in its middle is ended
 //!   there by QEMU, which runs the one instruction again in a block of its own (`memory`). So is one that changes
 //!   itself (`vcpu`).
+//! - A *string instruction* counts its accesses, but for a repeated one in a block of its own, which says beforehand how often
+//!   it will do something (`repeat`).
 //! - The *context* follows the kernel's own `preempt_count`, at each instruction that can change its upper bits, and the
 //!   current task (`memory`).
 //! - *Marks* are no-ops with a magic number (`mark`).
@@ -47,6 +49,7 @@ mod memory;
 mod output;
 mod plugin;
 mod program;
+mod repeat;
 mod symbols;
 mod translate;
 mod vcpu;

@@ -7,7 +7,7 @@ use crate::{
     block::Block,
     decode::Mark,
     output, plugin,
-    vcpu::{Vcpu, vcpu},
+    vcpu::{Vcpu, settle_passes, vcpu},
 };
 
 /// A mark in the guest's code.
@@ -25,6 +25,8 @@ pub(crate) extern "C" fn passed(index: c_uint, data: Data) {
     if plugin::with(|plugin| plugin.whole) {
         return;
     }
+    // SAFETY: the vCPU is borrowed below.
+    unsafe { settle_passes() }
     // SAFETY: in a callback, with QEMU's number.
     let vcpu = unsafe { vcpu(index) };
     let number = plugin::with(|plugin| plugin.registers.rax)

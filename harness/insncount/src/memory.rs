@@ -24,6 +24,17 @@ impl StringSite {
     pub(crate) fn iterations(&self, slot: usize) -> u64 {
         self.iterations.get(slot).map_or(0, Cell::get)
     }
+
+    /// Counts iterations. User space has no slots here.
+    pub(crate) fn add(&self, slot: usize, iterations: u64) {
+        if let Some(count) = self.iterations.get(slot) {
+            count.set(count.get() + iterations);
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        self.iterations.iter().for_each(|count| count.set(0));
+    }
 }
 
 /// All string instructions that were translated.
@@ -47,7 +58,7 @@ impl Strings {
     }
 
     pub(crate) fn clear(&self) {
-        self.found.values().flat_map(|site| site.iterations.iter()).for_each(|count| count.set(0));
+        self.found.values().for_each(|site| site.clear());
     }
 
     /// Those of the kernel, in order of their addresses.
@@ -94,9 +105,9 @@ pub(crate) extern "C" fn iterated(index: c_uint, _: u32, _: u64, data: Data) {
         vcpu.set_iterates(iterator.accessor.block);
     }
     if iterator.accessor.block.is_user() {
-        vcpu.program().add_bytes(iterator.site.kind.element);
-    } else if let Some(count) = iterator.site.iterations.get(vcpu.slot()) {
-        count.set(count.get() + 1);
+        vcpu.program().add_bytes(iterator.site.kind.element.into());
+    } else {
+        iterator.site.add(vcpu.slot(), 1);
     }
 }
 

@@ -31,11 +31,12 @@ pub(crate) fn header(plugin: &mut Plugin, api: i32) -> io::Result<()> {
 pub(crate) fn window(plugin: &mut Plugin, number: u64) -> io::Result<()> {
     let mut lines = String::new();
     let mut total = 0;
+    let executed = plugin.blocks.executed(plugin.vcpus * Context::ALL.len());
     for vcpu in 0..plugin.vcpus {
         for context in Context::ALL {
-            let executed = plugin.blocks.executed(vcpu, context);
+            let executed = &executed[slot(vcpu, context)];
             total += executed.iter().map(|(_, count)| *count).sum::<i64>();
-            code(&mut lines, vcpu, context, &executed);
+            code(&mut lines, vcpu, context, executed);
         }
         for site in plugin.strings.kernel() {
             for context in Context::ALL {

@@ -17,7 +17,7 @@ use crate::{
     program::Programs,
     symbols::Symbols,
     translate,
-    vcpu::MOST_VCPUS,
+    vcpu::{MOST_VCPUS, settle_passes},
 };
 
 /// What callbacks share.
@@ -44,6 +44,7 @@ pub(crate) struct Plugin {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Registers {
     pub(crate) rax: Option<RegisterHandle>,
+    pub(crate) rcx: Option<RegisterHandle>,
     pub(crate) rsp: Option<RegisterHandle>,
 }
 
@@ -176,9 +177,9 @@ impl Asked {
 
 fn vcpu_begins(_: u32) {
     let here = thread::current().id();
-    let (rax, rsp) = (api().find_register(c"rax"), api().find_register(c"rsp"));
+    let [rax, rcx, rsp] = [c"rax", c"rcx", c"rsp"].map(|name| api().find_register(name));
     let other = with(|plugin| {
-        plugin.registers = Registers { rax, rsp };
+        plugin.registers = Registers { rax, rcx, rsp };
         *plugin.thread.get_or_insert(here) != here
     });
     if other {
@@ -189,6 +190,8 @@ fn vcpu_begins(_: u32) {
 }
 
 fn exit() {
+    // SAFETY: all vCPUs have stopped.
+    unsafe { settle_passes() }
     with(|plugin| {
         let ended = match plugin.window {
             Some(window) if plugin.whole => output::window(plugin, window),

@@ -32,8 +32,8 @@ impl Counts {
     }
 
     /// Bytes that a string instruction handled.
-    pub(crate) fn add_bytes(&self, bytes: u8) {
-        self.bytes.set(self.bytes.get() + u64::from(bytes));
+    pub(crate) fn add_bytes(&self, bytes: u64) {
+        self.bytes.set(self.bytes.get() + bytes);
     }
 
     /// Instructions that are no string instructions, passes through string instructions, their bytes.
@@ -95,6 +95,11 @@ pub(crate) fn name_of(task: u64) -> Option<[u8; NAME]> {
     let offset = (*OFFSET.get()?)?;
     let mut name = [0; NAME];
     api().memory(task + offset, &mut name).then_some(name)
+}
+
+/// Whether the kernel has begun to run tasks. Before it has, what is at low addresses may be code of 16 or 32 bits.
+pub(crate) fn has_tasks() -> bool {
+    OFFSET.get().is_some()
 }
 
 static OFFSET: OnceLock<Option<u64>> = OnceLock::new();

@@ -12,6 +12,8 @@ use crate::{
     mark::{self, Place},
     memory::{self, Accessor, Iterating, Writer},
     plugin::{self, Plugin},
+    program,
+    repeat::{self, Repeat},
     vcpu::{Context, vcpu},
 };
 
@@ -76,11 +78,13 @@ fn instrument(plugin: &mut Plugin, tb: Tb, scratch: &mut Scratch) {
     let data = std::ptr::from_ref(block).cast_mut().cast();
     match plugin.symbols.faults.get(&start) {
         Some(&above) => api().on_block(tb, fault::entered, READS_REGISTERS, leak(Handler { block, above })),
+        None if block.repeat().is_some() => api().on_block(tb, repeat::passes, READS_REGISTERS, data),
         None if block.is_store() => api().on_block(tb, store_begun, NO_REGISTERS, data),
         None if block.is_user() => api().on_block(tb, user_begun, NO_REGISTERS, data),
         None => api().on_block(tb, kernel_begun, NO_REGISTERS, data),
     }
-    for &(index, watch) in block.watches() {
+    let watches = if block.repeat().is_some() { &[] } else { block.watches() };
+    for &(index, watch) in watches {
         let (insn, _) = insns[index];
         let accessor = Accessor { block, index, address: api().address(insn) };
         match watch {
@@ -112,7 +116,7 @@ fn decoded(
 ) -> &'static Block {
     let slots = plugin.vcpus * Context::ALL.len();
     let (mut sites, mut watches) = (Vec::with_capacity(insns.len()), Vec::new());
-    let mut exit = Exit::default();
+    let (mut exit, mut repeat) = (Exit::default(), None);
     let mut rest = bytes;
     for (index, &(insn, length)) in insns.iter().enumerate() {
         let (these, after) = rest.split_at(length);
@@ -120,6 +124,13 @@ fn decoded(
         let address = api().address(insn);
         let decoded = decode(these, address, &plugin.symbols, factory);
         exit = decoded.exit;
+        if let Some(kind) = &decoded.string
+            && let Some(counter) = kind.left
+            && insns.len() == 1
+            && (address >= KERNEL || program::has_tasks())
+        {
+            repeat = Some(Repeat { site: plugin.strings.intern(address, kind, slots), counter });
+        }
         watch(plugin, &decoded, address, insns.len() == 1, slots, |watch| watches.push((index, watch)));
         sites.push(Site {
             address,
@@ -128,7 +139,7 @@ fn decoded(
             stores_by_operand: decoded.may_reach_device && decoded.class.0 & Class::STORES != 0,
         });
     }
-    plugin.blocks.add(start, bytes, Block::new(sites, watches, exit, slots))
+    plugin.blocks.add(start, bytes, Block::new(sites, watches, exit, slots).repeating(repeat))
 }
 
 /// What is to be learned at an instruction.

@@ -5,6 +5,7 @@ use std::cell::UnsafeCell;
 use crate::{
     block::Block,
     program::{self, Counts},
+    repeat::{Account, Passes},
     symbols::Layout,
 };
 
@@ -52,12 +53,15 @@ impl Context {
 
 /// One vCPU.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct Vcpu {
     index: usize,
     slot: usize,
     last: Option<&'static Block>,
     /// The block in which a string instruction began to iterate.
     iterates: Option<&'static Block>,
+    /// The repeated instruction that was alone in a block last.
+    passes: Passes,
     /// Of the program whose user space runs here.
     program: Option<&'static Counts>,
     /// The current task's address, once one was switched to.
@@ -75,6 +79,7 @@ impl Vcpu {
             slot: slot(index, Context::Idle),
             last: None,
             iterates: None,
+            passes: Passes::NONE,
             program: None,
             task: None,
             preempt_count: 0,
@@ -102,15 +107,57 @@ impl Vcpu {
         self.iterates = Some(block);
     }
 
+    /// A pass of a repeated instruction that is a block by itself begins.
+    #[inline]
+    pub(crate) fn enter_pass(&mut self, block: &'static Block) {
+        if !self.last.is_some_and(|last| std::ptr::eq(last, block)) {
+            return self.enter_first_pass(block);
+        }
+        self.passes.pass();
+        self.enter(block);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn enter_first_pass(&mut self, block: &'static Block) {
+        self.reach_alone(block);
+        if let Some(repeat) = block.repeat() {
+            let account = if block.is_user() {
+                Account::User(self.program())
+            } else {
+                Account::Kernel { slot: self.slot }
+            };
+            self.passes.begin(repeat.site, account, repeat.left());
+        }
+        self.passes.pass();
+        self.enter(block);
+    }
+
+    /// The last instruction faulted.
+    pub(crate) fn take_back_pass(&mut self) {
+        self.passes.take_back();
+    }
+
+    /// Counts what a repeated instruction has done by now.
+    pub(crate) fn settle_passes(&mut self) {
+        self.passes.settle();
+    }
+
     /// An instruction that stores and is a block by itself begins.
+    pub(crate) fn enter_store(&mut self, block: &'static Block) {
+        if !self.last.is_some_and(|last| std::ptr::eq(last, block)) {
+            self.reach_alone(block);
+        }
+        self.enter(block);
+    }
+
+    /// An instruction that stores and is a block by itself follows another block.
     ///
     /// Where a store would change the very block it is in, as when the kernel patches its `memcpy` by `memcpy`, QEMU
     /// abandons the block before it and begins again with the instruction alone (accel/tcg/tb-maint.c, "precise SMC"). An
     /// instruction that is not reached from the end of the block it is in was reached that way.
-    pub(crate) fn enter_store(&mut self, block: &'static Block) {
-        if self.last.is_some_and(|last| std::ptr::eq(last, block)) {
-            return self.enter(block);
-        }
+    #[inline(never)]
+    fn reach_alone(&mut self, block: &Block) {
         let began_in = self.iterates.take();
         if let Some(last) = self.last
             && let Some(position) = last.position(block.start())
@@ -125,7 +172,6 @@ impl Vcpu {
                 self.correct(last, position, -1);
             }
         }
-        self.enter(block);
     }
 
     /// What user space runs here.
@@ -182,8 +228,17 @@ impl Vcpu {
     /// Counts one execution of a block of user space.
     #[inline]
     pub(crate) fn enter_user(&mut self, block: &'static Block) {
-        self.program().add(block.plain(), block.strings());
+        let Some(program) = self.program else { return self.enter_boot(block) };
+        program.add(block.plain(), block.strings());
         self.last = Some(block);
+    }
+
+    /// The first one: apart, since what every block does has to be short.
+    #[cold]
+    #[inline(never)]
+    fn enter_boot(&mut self, block: &'static Block) {
+        self.program();
+        self.enter_user(block);
     }
 
     /// Corrects what was counted of a block, from its instruction `from` on.
@@ -226,6 +281,17 @@ pub(crate) unsafe fn vcpu(index: u32) -> &'static mut Vcpu {
     debug_assert!((index as usize) < MOST_VCPUS, "`plugin` refuses more");
     // SAFETY: the caller's promise; `plugin` refuses machines with more.
     unsafe { &mut *VCPUS.0.get().cast::<Vcpu>().add(index as usize) }
+}
+
+/// Counts what repeated instructions have done by now, on all vCPUs.
+///
+/// # Safety
+/// Only where no vCPU is borrowed.
+pub(crate) unsafe fn settle_passes() {
+    for index in 0..MOST_VCPUS {
+        // SAFETY: the caller's promise; there are so many.
+        unsafe { (*VCPUS.0.get())[index].settle_passes() }
+    }
 }
 
 #[cfg(test)]

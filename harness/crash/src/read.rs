@@ -38,14 +38,15 @@ pub fn read(guest: &str, console: &[u8]) -> Vec<Complaint> {
         |part: &'_ [u8]| part.split(|&byte| byte == b'\n').map(|line| plain(line, LINE)).collect::<Vec<_>>();
     let mut text: Vec<String> = lines(beginning);
     text.extend(ending.map(lines).unwrap_or_default());
-    let words: Vec<&str> = text.iter().map(|line| without_stamp(line)).collect();
+    let console = Console::new(&text);
+    let Console { words, begins, .. } = &console;
     let mut found: Vec<Complaint> = Vec::new();
     let mut at = 0;
     // The end of the complaint before, and where it is in `found`.
     let mut last: Option<(usize, usize)> = None;
     let mut looked_at = 0;
     while at < words.len() && looked_at < LOOKED_AT {
-        let Some((kind, extent)) = mark::begins(words[at]) else {
+        let Some((kind, extent)) = begins[at] else {
             at += 1;
             continue;
         };
@@ -55,7 +56,7 @@ pub fn read(guest: &str, console: &[u8]) -> Vec<Complaint> {
         {
             found[index].fatal = true;
             last = None;
-            at = end(&words, at, extent).max(at + 1);
+            at = console.end(at, extent).max(at + 1);
             continue;
         }
         // A kernel that could not print what it found, since nothing ran that prints, does so on its last breath.
@@ -64,12 +65,12 @@ pub fn read(guest: &str, console: &[u8]) -> Vec<Complaint> {
             && let Some(index) = found.iter().rposition(is_stall)
         {
             found[index].fatal = true;
-            at = end(&words, at, extent).max(at + 1);
+            at = console.end(at, extent).max(at + 1);
             continue;
         }
         looked_at += 1;
-        let end = end(&words, at, extent);
-        let index = add(&mut found, complaint(guest, kind, extent, &text, &words, at, end));
+        let end = console.end(at, extent);
+        let index = add(&mut found, console.complaint(guest, (kind, extent), at, end));
         last = index.map(|index| (end, index));
         at = end.max(at + 1);
     }
@@ -84,78 +85,96 @@ fn halves(console: &[u8]) -> (&[u8], Option<&[u8]>) {
     (&console[..MOST_READ / 2], Some(&console[console.len() - MOST_READ / 2..]))
 }
 
-/// The line after the last one of the complaint that begins at `at`.
-fn end(words: &[&str], at: usize, extent: Extent) -> usize {
-    let most = words.len().min(at + LINES);
-    let to =
-        |is_last: fn(&str) -> bool| (at + 1..most).find(|&line| is_last(words[line])).map(|line| line + 1);
-    match extent {
-        Extent::Line => at + 1,
-        Extent::Trace => to(|words| words.starts_with("---[ end ")).unwrap_or_else(|| other(words, at, most)),
-        Extent::Rule => to(is_rule).unwrap_or(most),
-        Extent::Stack => stack_end(words, at, most),
+/// Lines of a console.
+struct Console<'a> {
+    text: &'a [String],
+    /// The same without stamps.
+    words: Vec<&'a str>,
+    /// What each begins. Every complaint looks at lines ahead, which a console of nothing but beginnings makes many.
+    begins: Vec<Option<(ComplaintKind, Extent)>>,
+}
+
+impl<'a> Console<'a> {
+    fn new(text: &'a [String]) -> Self {
+        let words: Vec<&str> = text.iter().map(|line| without_stamp(line)).collect();
+        let begins = words.iter().map(|words| mark::begins(words)).collect();
+        Self { text, words, begins }
     }
-}
 
-/// The next line that begins another complaint than the fault at `at`, which is told in several of them; `most` if there is none.
-fn other(words: &[&str], at: usize, most: usize) -> usize {
-    (at + 1..most)
-        .find(|&line| mark::begins(words[line]).is_some_and(|(kind, _)| kind != ComplaintKind::Oops))
-        .unwrap_or(most)
-}
+    /// The line after the last one of the complaint that begins at `at`.
+    fn end(&self, at: usize, extent: Extent) -> usize {
+        let most = self.words.len().min(at + LINES);
+        let to = |is_last: fn(&str) -> bool| {
+            (at + 1..most).find(|&line| is_last(self.words[line])).map(|line| line + 1)
+        };
+        match extent {
+            Extent::Line => at + 1,
+            Extent::Trace => {
+                to(|words| words.starts_with("---[ end ")).unwrap_or_else(|| self.other(at, most))
+            }
+            Extent::Rule => to(is_rule).unwrap_or(most),
+            Extent::Stack => self.stack_end(at, most),
+        }
+    }
 
-/// Where the first stack after `at` ends; the line after `at` if there is none.
-fn stack_end(words: &[&str], at: usize, most: usize) -> usize {
-    let near = most.min(at + TO_STACK);
-    // A stack behind another complaint is that one's.
-    let next = (at + 1..near).find(|&line| mark::begins(words[line]).is_some()).unwrap_or(near);
-    let Some(head) = (at + 1..next).find(|&line| frame::is_head(words[line])) else { return at + 1 };
-    let is_over = |words: &str| words == "</TASK>" || words.starts_with("---[ end ") || words.is_empty();
-    (head + 1..most)
-        .find(|&line| is_over(words[line]) || mark::begins(words[line]).is_some())
-        .map_or(most, |line| if is_over(words[line]) { line + 1 } else { line })
+    /// The next line that begins another complaint than the fault at `at`, which is told in several of them; `most` if there
+    /// is none.
+    fn other(&self, at: usize, most: usize) -> usize {
+        (at + 1..most)
+            .find(|&line| self.begins[line].is_some_and(|(kind, _)| kind != ComplaintKind::Oops))
+            .unwrap_or(most)
+    }
+
+    /// Where the first stack after `at` ends; the line after `at` if there is none.
+    fn stack_end(&self, at: usize, most: usize) -> usize {
+        let Self { words, begins, .. } = self;
+        let near = most.min(at + TO_STACK);
+        // A stack behind another complaint is that one's.
+        let next = (at + 1..near).find(|&line| begins[line].is_some()).unwrap_or(near);
+        let Some(head) = (at + 1..next).find(|&line| frame::is_head(words[line])) else { return at + 1 };
+        let is_over = |words: &str| words == "</TASK>" || words.starts_with("---[ end ") || words.is_empty();
+        (head + 1..most)
+            .find(|&line| is_over(words[line]) || begins[line].is_some())
+            .map_or(most, |line| if is_over(words[line]) { line + 1 } else { line })
+    }
+
+    /// Lines before the first that are the complaint's as well.
+    fn begin(&self, at: usize) -> usize {
+        let near = at.saturating_sub(8);
+        let is_edge = |words: &str| words.starts_with("------------[ cut here ]") || is_rule(words);
+        (near..at).rev().find(|&line| is_edge(self.words[line])).unwrap_or(at)
+    }
+
+    fn complaint(
+        &self,
+        guest: &str,
+        (kind, extent): (ComplaintKind, Extent),
+        at: usize,
+        end: usize,
+    ) -> Complaint {
+        let from = self.begin(at);
+        let own = &self.words[at..end];
+        let frames = if extent == Extent::Line { vec![] } else { first_stack(own) };
+        let title = title::of(kind, &self.words[from..at], own, &frames);
+        let first = from.saturating_sub(BEFORE);
+        let last = self.text.len().min(end + AFTER);
+        Complaint {
+            kind,
+            guest: guest.to_owned(),
+            fingerprint: title::fingerprint(kind, &title, &frames),
+            title,
+            words: self.words[at].to_owned(),
+            frames,
+            undecoded: None,
+            excerpt: self.text[first..last].join("\n"),
+            fatal: matches!(kind, ComplaintKind::Panic | ComplaintKind::Hang),
+            times: 1,
+        }
+    }
 }
 
 fn is_rule(words: &str) -> bool {
     words.len() >= 10 && words.bytes().all(|byte| byte == b'=')
-}
-
-/// Lines before the first that are the complaint's as well.
-fn begin(words: &[&str], at: usize) -> usize {
-    let near = at.saturating_sub(8);
-    (near..at)
-        .rev()
-        .find(|&line| words[line].starts_with("------------[ cut here ]") || is_rule(words[line]))
-        .unwrap_or(at)
-}
-
-fn complaint(
-    guest: &str,
-    kind: ComplaintKind,
-    extent: Extent,
-    text: &[String],
-    words: &[&str],
-    at: usize,
-    end: usize,
-) -> Complaint {
-    let from = begin(words, at);
-    let own = &words[at..end];
-    let frames = if extent == Extent::Line { vec![] } else { first_stack(own) };
-    let title = title::of(kind, &words[from..at], own, &frames);
-    let first = from.saturating_sub(BEFORE);
-    let last = text.len().min(end + AFTER);
-    Complaint {
-        kind,
-        guest: guest.to_owned(),
-        fingerprint: title::fingerprint(kind, &title, &frames),
-        title,
-        words: words[at].to_owned(),
-        frames,
-        undecoded: None,
-        excerpt: text[first..last].join("\n"),
-        fatal: matches!(kind, ComplaintKind::Panic | ComplaintKind::Hang),
-        times: 1,
-    }
 }
 
 /// Counts it if it is there already. Where it is, if it was kept.

@@ -126,6 +126,13 @@ pub(crate) fn mails(bytes: &[u8], shown: &str) -> Result<(&'static str, Vec<Mail
         }
         Looks::Diff => {
             check_size(bytes.len(), "the diff", shown)?;
+            // Taken as one diff, the mails below would lose their authors and their messages.
+            if let Some(line) = mbox::first_mail(bytes) {
+                let problem = format!(
+                    "line {line} begins a mail, and what stands above it is in none (remedy: take either out)"
+                );
+                return Err(SeriesError::unusable(shown, problem));
+            }
             let body = crate::mail::unix_lines(bytes).into_owned();
             Ok(("diff", vec![Mail { label: "the diff".to_owned(), body, ..Mail::default() }]))
         }

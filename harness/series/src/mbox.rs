@@ -122,6 +122,11 @@ pub(crate) fn split(bytes: &[u8]) -> Vec<Cow<'_, [u8]>> {
     mails.into_iter().map(unquoted).collect()
 }
 
+/// The line, from 1, on which the first mail of an mbox begins.
+pub(crate) fn first_mail(bytes: &[u8]) -> Option<usize> {
+    bytes.split(|byte| *byte == b'\n').position(is_separator).map(|index| index + 1)
+}
+
 /// `>From ` in mboxo, and `>>From ` in mboxrd, lose one `>`. No line of a diff begins with `>`, so that only a commit message
 /// could tell the two forms apart.
 fn unquoted(mail: &[u8]) -> Cow<'_, [u8]> {

@@ -29,7 +29,8 @@ fn check(series: &Series) {
     for note in &series.notes {
         assert!(!note.contains(|c: char| c.is_control() && c != '\n'), "{note:?}");
     }
-    // A diff without a mail around it has nothing that tells it from the mail before, and one with mails behind it is several.
+    // A diff without a mail around it has nothing that tells it from the mail before; a mail may have another one in its text,
+    // which nothing that reads mailboxes can tell from one that follows.
     let begins =
         |text: &[u8]| text.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"From ")).count();
     if !series.patches.iter().all(|patch| patch.text.starts_with(b"From ") && begins(&patch.text) == 1) {

@@ -81,6 +81,26 @@ fn a_bare_diff_is_left_as_it_is() {
     assert_eq!(series.patches[0].author, None);
 }
 
+/// `cat fix.diff series.mbox`, and a note above a mail.
+#[test]
+fn a_mail_below_something_that_is_none_is_not_taken_for_a_part_of_it() {
+    let (diff, mails) = (bytes("page-pool.diff"), bytes("slow-receive.mbox"));
+    let line = diff.iter().filter(|byte| **byte == b'\n').count() + 1;
+    for above in [diff.as_slice(), &b"\n".repeat(line - 1)[..], &b"x\n".repeat(line - 1)] {
+        let read = read(&[above, &mails].concat());
+        if above.starts_with(b"\n") {
+            assert_eq!(read.unwrap().patches.len(), 2, "empty lines are no text");
+        } else {
+            let told = format!(
+                "input: line {line} begins a mail, and what stands above it is in none (remedy: take either out)"
+            );
+            assert_eq!(read.unwrap_err(), told);
+        }
+    }
+    let sentence = [&b"From what I saw at 12:30 it is faster.\n\n"[..], &diff].concat();
+    assert_eq!(read(&sentence).unwrap().kind, "diff", "a sentence begins no mail");
+}
+
 #[test]
 fn what_is_no_series_is_told() {
     assert_eq!(read(b"schema: 1\n").unwrap_err(), "input: is neither an mbox nor a mail nor a diff");

@@ -27,6 +27,9 @@
 
 mod adopt;
 mod error;
+/// Doors to what forgers need, for `tests/fuzz`.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod limits;
 mod manifest;
 mod member;

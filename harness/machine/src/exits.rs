@@ -53,7 +53,7 @@ impl Running {
 }
 
 /// The counters of the one virtual machine that process `pid` has.
-fn read(folder: &Path, pid: i32) -> Result<Counters, String> {
+pub(crate) fn read(folder: &Path, pid: i32) -> Result<Counters, String> {
     let told = |path: &Path| {
         let path = path.display().to_string();
         move |error: io::Error| format!("{path}: {error}")

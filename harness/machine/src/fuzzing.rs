@@ -1,6 +1,6 @@
 //! Doors to what reads a guest: the session with its agent, QEMU's monitor, its standard error, the console.
 
-use std::io::BufReader;
+use std::{collections::BTreeMap, io::BufReader, path::Path};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -8,9 +8,9 @@ use tokio::{
 };
 
 use crate::{
-    GuestCommand, Heard, InteractiveCommand, MachineError, SessionError,
+    GuestCommand, Heard, InteractiveCommand, MachineError, Script, SessionError,
     console::Detector,
-    errors,
+    errors, exits, fake,
     qemu::{Monitor, known_events},
     session::{ANSWER_DEADLINE, Established, Manner, Session},
 };
@@ -57,12 +57,68 @@ pub async fn session(greeting: &[u8], bytes: &[u8]) {
         else {
             return;
         };
-        requests(session).await;
+        requests(&session).await;
     };
     tokio::join!(agent, host);
 }
 
-async fn requests(session: Session) {
+/// A closed world's session: the agent says `bytes` before it is heard, and the same requests are answered from that.
+///
+/// # Panics
+/// If a request does not end, or if it is not called on a runtime of its own.
+pub async fn played(greeting: &[u8], bytes: &[u8]) {
+    let host = async |stream, manner| {
+        let Ok(Established::Ready(session, _greeting)) =
+            Session::establish(stream, ANSWER_DEADLINE, manner).await
+        else {
+            return None;
+        };
+        requests(&session).await;
+        session.script()
+    };
+    // What is asked of an agent that goes away is what is asked of every other.
+    let says = async |mut stream: tokio::io::DuplexStream, bytes: &[u8]| {
+        // Whoever listens may have heard enough.
+        let _ = stream.write_all(bytes).await;
+        let _ = stream.shutdown().await;
+        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    };
+    let (ours, theirs) = tokio::io::duplex(1 << 16);
+    let ((), script) = tokio::join!(says(theirs, greeting), host(ours, Manner::Written));
+    let Some(script) = script else { return };
+    let (ours, theirs) = tokio::io::duplex(1 << 16);
+    let all = [greeting, bytes].concat();
+    tokio::join!(says(theirs, &all), host(ours, Manner::Played(script)));
+}
+
+/// A closed world's script. What was read is written and read again as the same.
+///
+/// # Panics
+/// If it is not.
+pub fn script(bytes: &[u8]) {
+    if let Ok(script) = Script::from_bytes(bytes) {
+        let written = script.to_bytes().expect("what was read can be written");
+        assert_eq!(Script::from_bytes(&written).expect("what was written can be read"), script);
+    }
+}
+
+/// A fake machine's script; what its commands write, with their numbers moved.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn fake_script(path: &Path) -> Result<usize, String> {
+    fake::written(path)
+}
+
+/// KVM's counters of a process in a folder like debugfs'.
+///
+/// # Errors
+/// Why there are none, in words.
+pub fn kvm_counters(folder: &Path, pid: i32) -> Result<BTreeMap<String, u64>, String> {
+    exits::read(folder, pid)
+}
+
+async fn requests(session: &Session) {
     let patterns = ["/proc/stat".to_owned()];
     let command = GuestCommand::new("a").snapshot(patterns.clone()).max_output(LIMIT);
     let executed = async {

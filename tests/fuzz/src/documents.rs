@@ -1,27 +1,48 @@
-//! Files in formats of ours: scenarios, bases, series files; runs with their trials and samples.
+//! Files that a user writes: scenarios, bases, series files, scripts of fake machines.
 
 use std::path::Path;
 
 use scenario::{Overrides, Problems, Project};
+use tempfile::TempDir;
 
 use crate::{
     scratch,
     sections::{Section, split},
 };
 
-/// One input: files of a project in sections named by their paths, the first being a scenario, a base or a `series.yaml`; or the
-/// files of a run, the first being `run.json`.
+thread_local! {
+    /// The project in `tests/fuzz/project`: most scenarios are read there, since making one takes longer than reading a scenario.
+    static AROUND: TempDir = {
+        let folder = scratch::folder();
+        scratch::copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("project"), folder.path());
+        folder
+    };
+}
+
+/// One input: a scenario, in the project of `tests/fuzz/project`; files of another project in sections named by their paths, the first
+/// being a scenario, a base or a `series.yaml`; or a script and the files beside it, the first being `script.json`.
 pub fn run(input: &[u8]) {
-    let sections = split(input);
-    let Some(&(first, _)) = sections.first() else { return };
-    let folder = scratch::folder();
-    for (name, content) in &sections {
-        scratch::write(folder.path(), name, content);
-    }
-    if first == "run.json" {
-        stored(folder.path());
-    } else {
-        project(folder.path(), &sections);
+    match split(input).as_slice() {
+        [(name, content)] if !name.contains('/') && name.ends_with(".yaml") => AROUND.with(|around| {
+            scratch::write(around.path(), name, content);
+            project(around.path(), &[(name, content)]);
+            // Files of many names would slow down what lists them.
+            let _ = std::fs::remove_file(around.path().join(name));
+        }),
+        sections @ [(first, _), ..] => {
+            let folder = scratch::folder();
+            for (name, content) in sections {
+                scratch::write(folder.path(), name, content);
+            }
+            if *first == "script.json" {
+                if let Err(said) = machine::fuzzing::fake_script(&folder.path().join(first)) {
+                    assert!(!said.is_empty());
+                }
+            } else {
+                project(folder.path(), sections);
+            }
+        }
+        [] => {}
     }
 }
 
@@ -65,21 +86,5 @@ fn told<T>(read: Result<T, Problems>) -> Option<T> {
             }
             None
         }
-    }
-}
-
-fn stored(folder: &Path) {
-    let Ok(stored) = store::read(folder) else { return };
-    let json = serde_json::to_vec(&stored.file).expect("it was read");
-    let again: store::RunFile = serde_json::from_slice(&json).expect("what was written can be read");
-    assert_eq!(again, stored.file);
-    for trial in &stored.trials {
-        let json = serde_json::to_vec(trial).expect("it was read");
-        let again: measure::TrialRecord =
-            serde_json::from_slice(&json).expect("what was written can be read");
-        assert_eq!(&again, trial);
-    }
-    for entry in stored.samples.entries() {
-        assert!(entry.value.is_finite(), "{}", entry.value);
     }
 }

@@ -50,7 +50,11 @@ pub fn run(input: &[u8]) {
             assert!(warnings.len() <= said.lines().count() && errors.len() <= said.len());
         }
         "cpus" => cpus(&said),
-        "machine" => machine(&tree(&sections), &said),
+        "kvm" => {
+            let folder = tree(&sections);
+            let _ = machine::fuzzing::kvm_counters(&folder.path().join("debugfs"), 42);
+        }
+        "machine" => examined(&tree(&sections), &said),
         _ => {}
     }
 }
@@ -91,7 +95,7 @@ fn cpus(text: &str) {
 }
 
 /// The doctor's findings about a machine with these files; `said` is what its tools print.
-fn machine(folder: &tempfile::TempDir, said: &str) {
+fn examined(folder: &tempfile::TempDir, said: &str) {
     let root = Root::at(folder.path());
     let _probes = host::fuzzing::probes(&root, said);
     let _bench = host::bench(&root);

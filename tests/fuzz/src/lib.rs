@@ -5,11 +5,14 @@
 //! parser has to be what is asserted here: what was written is read again, errors name a place, and what comes out is
 //! bounded.
 
+pub mod bundle;
 pub mod console;
 pub mod counters;
 pub mod documents;
 pub mod host;
+pub mod instructions;
 pub mod mail;
+pub mod runs;
 pub mod sections;
 pub mod tools;
 pub mod wire;
@@ -28,4 +31,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("console", console::run),
     ("documents", documents::run),
     ("host", host::run),
+    ("bundle", bundle::run),
+    ("runs", runs::run),
+    ("instructions", instructions::run),
 ];

@@ -23,3 +23,17 @@ pub(crate) fn write(folder: &Path, name: &str, content: &[u8]) {
         let _ = fs::write(path, content);
     }
 }
+
+/// Copies the files below `from` to `to`.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("a folder of ours") {
+        let path = entry.expect("a folder of ours").path();
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a name of ours");
+        if path.is_dir() {
+            copy(&path, &to.join(name));
+        } else {
+            fs::create_dir_all(to).expect("a folder of ours");
+            write(to, name, &fs::read(&path).expect("a file of ours"));
+        }
+    }
+}

@@ -18,6 +18,8 @@ pub fn run(input: &[u8]) {
     match who {
         b'a' => agent(stream),
         b'h' => frames::<ToAgent>(stream),
+        b'p' => played(stream),
+        b's' => machine::fuzzing::script(stream),
         b'g' => block_on(machine::fuzzing::session(stream, b"")),
         b'm' => {
             if let Ok(events) = block_on(machine::fuzzing::monitor(stream)) {
@@ -38,9 +40,17 @@ pub fn run(input: &[u8]) {
 /// What an agent says after its greeting: as frames, and to a session that has asked it five things.
 fn agent(stream: &[u8]) {
     frames::<FromAgent>(stream);
+    block_on(machine::fuzzing::session(&greeting(), stream));
+}
+
+/// What the agent of a closed world says after its greeting, before it is heard.
+fn played(stream: &[u8]) {
+    block_on(machine::fuzzing::played(&greeting(), stream));
+}
+
+fn greeting() -> Vec<u8> {
     let ready = FromAgent::Ready { version: protocol::VERSION, uptime_ns: 1, release: "6.12".into() };
-    let greeting = protocol::encode(&ready).expect("it is small");
-    block_on(machine::fuzzing::session(&greeting, stream));
+    protocol::encode(&ready).expect("it is small")
 }
 
 /// Reads frames until one is none. What was read is written and read again as the same.

@@ -45,7 +45,7 @@ macro_rules! targets {
     };
 }
 
-targets! { wire mail tools counters console documents host }
+targets! { wire mail tools counters console documents host bundle runs instructions }
 
 /// Every input cut in its middle, and with a byte of it lost. The formats that people keep are cut at every byte by
 /// their own crates' tests.

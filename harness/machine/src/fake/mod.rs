@@ -22,6 +22,15 @@ use crate::{
     session::{ANSWER_DEADLINE, Manner},
 };
 
+/// How many bytes the commands of a script write, their numbers moved as a slower kernel moves them.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn written(path: &std::path::Path) -> Result<usize, String> {
+    let script = script::Script::load(path)?;
+    let commands = script.kernels.values().flat_map(|kernel| &kernel.commands).chain(&script.commands);
+    let texts = commands.map(|command| numbers::scale(command.stdout.text(), &command.numbers, 0.5));
+    Ok(texts.map(|text| text.len()).sum())
+}
+
 /// Boots a fake machine.
 pub(crate) async fn boot(boot: &Boot<'_>, machine: &FakeMachine) -> Result<BootEnd, MachineError> {
     // Read here as well: a script with a mistake is to be told in words, not by a process that fails.

@@ -71,17 +71,20 @@ enum Chore {
         #[arg(long, value_enum)]
         only: Vec<bench::Figure>,
     },
-    /// Fuzzing: every parser of what others wrote, until each target has used its time without a finding; then the table of
-    /// what the corpora reach, tests/fuzz/COVERAGE.md. Installs cargo-fuzz, and LLVM's tools for the table.
+    /// Fuzzing: every parser of what others wrote, until each target has used its processor time without a finding. It goes on
+    /// from what tests/fuzz/TIME.md says. Installs cargo-fuzz.
     Fuzz {
         /// Only these; all of tests/fuzz/libfuzzer/targets if none is named.
         targets: Vec<String>,
-        /// How long each target has every one of its processors; 0 makes the table alone.
+        /// How long each target has every one of its processors.
         #[arg(long, default_value_t = 10)]
         minutes: u64,
         /// How many processors.
         #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=256))]
         jobs: u32,
+        /// Instead, how much of each parser the kept corpora reach: tests/fuzz/COVERAGE.md. Installs LLVM's tools.
+        #[arg(long, conflicts_with_all = ["targets", "minutes", "jobs"])]
+        coverage: bool,
     },
     /// Runs a command and prints its exit status, time and peak memory.
     #[command(name = "__peak", hide = true)]
@@ -117,7 +120,8 @@ fn main() -> ExitCode {
         }
         Chore::Check => check::check(),
         Chore::Bench { only } => bench::bench(&only),
-        Chore::Fuzz { targets, minutes, jobs } => fuzz::fuzz(&targets, minutes, jobs),
+        Chore::Fuzz { coverage: true, .. } => fuzz::coverage(),
+        Chore::Fuzz { targets, minutes, jobs, .. } => fuzz::fuzz(&targets, minutes, jobs),
         Chore::Peak { command } => run::peak(&command),
         Chore::Crashes { base, only, assay } => crashes::crashes(&base, &only, assay),
         Chore::Screenshots => screenshots::screenshots(),

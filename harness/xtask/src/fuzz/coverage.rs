@@ -1,14 +1,13 @@
 //! Line coverage of the parsers by the corpora: the replaying test is built with the compiler's own counters, and LLVM's tools
 //! read them.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, ops::RangeInclusive, path::Path};
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
 use anyhow::{Context, Result, bail};
 
 use super::{
-    corpora, is_filled,
-    parsers::{PARSERS, Parser},
-    place,
+    parsers::{Parser, TARGETS},
+    place, project,
 };
 use crate::{
     run::{self, Run},
@@ -21,21 +20,22 @@ const LEAST: f64 = 80.0;
 /// Lines by number, with how often each ran.
 type Lines = BTreeMap<usize, u64>;
 
-/// Runs the corpora with counters, prints the table and writes it to `tests/fuzz/COVERAGE.md`. Too little coverage is a failure.
-pub(super) fn table(targets: &[String]) -> Result<()> {
-    let tools = Tools::find()?;
-    let lines = measured(&tools)?;
+/// Runs the kept corpora with counters, prints the table and writes it to `tests/fuzz/COVERAGE.md`. Too little coverage is a
+/// failure.
+pub(super) fn table() -> Result<()> {
+    let lines = measured(&Tools::find()?)?;
     let mut text = format!(
-        "# What the corpora reach\n\nMade by `cargo xtask fuzz`: lines of each parser that run when the inputs of {} and those that fuzzing found\nare read. Parsers within a larger file are counted by their functions. The least is {LEAST} %.\n\n| parser | lines | reached | % |\n|---|---:|---:|---:|\n",
-        targets.iter().map(|target| format!("`corpus/{target}`")).collect::<Vec<_>>().join(", ")
+        "# What the corpora reach\n\nMade by `cargo xtask fuzz --coverage`: lines of each parser that run when the inputs in `corpus/` are read. Of larger files the functions\nthat read are counted. The least is {LEAST} %.\n\n| target | parser | lines | reached | % |\n|---|---|--:|--:|--:|\n"
     );
     let mut too_little = Vec::new();
-    for parser in PARSERS {
+    for (target, parser) in
+        TARGETS.iter().flat_map(|(target, parsers)| parsers.iter().map(move |parser| (target, parser)))
+    {
         let counted = counted(parser, &lines)?;
         let (all, reached) = (counted.len(), counted.values().filter(|count| **count > 0).count());
         #[expect(clippy::cast_precision_loss, reason = "numbers of lines")]
         let percent = 100.0 * reached as f64 / all as f64;
-        writeln!(text, "| {} | {all} | {reached} | {percent:.0} |", parser.shown())
+        writeln!(text, "| {target} | {} | {all} | {reached} | {percent:.0} |", parser.shown())
             .context("writing into memory")?;
         if percent < LEAST {
             let missed: Vec<String> =
@@ -44,7 +44,7 @@ pub(super) fn table(targets: &[String]) -> Result<()> {
         }
     }
     print!("{text}");
-    let path = run::top().join("tests/fuzz/COVERAGE.md");
+    let path = project().join("COVERAGE.md");
     fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
     if !too_little.is_empty() {
         bail!("less than {LEAST} % of:\n{}", too_little.join("\n"));
@@ -78,16 +78,12 @@ fn measured(tools: &Tools) -> Result<BTreeMap<String, Lines>> {
     if counters.exists() {
         fs::remove_dir_all(&counters).with_context(|| format!("removing {}", counters.display()))?;
     }
-    let found = corpora()[1].clone();
-    let mut replay = run::cargo()
+    run::cargo()
         .args(["test", "--quiet", "-p", "fuzz", "--test", "replay", "--target-dir"])
         .args([place("coverage")])
         .env("RUSTFLAGS", "-C instrument-coverage")
-        .env("LLVM_PROFILE_FILE", counters.join("%p-%m.profraw"));
-    if is_filled(&found) {
-        replay = replay.env("ASSAY_FUZZ_FOUND", &found);
-    }
-    replay.ok()?;
+        .env("LLVM_PROFILE_FILE", counters.join("%p-%m.profraw"))
+        .ok()?;
     let raw: Vec<_> = fs::read_dir(&counters)
         .with_context(|| format!("reading {}", counters.display()))?
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -136,34 +132,14 @@ fn read(text: &str, top: &Path) -> BTreeMap<String, Lines> {
 /// The lines of one parser.
 fn counted(parser: &Parser, files: &BTreeMap<String, Lines>) -> Result<Lines> {
     let lines = files.get(parser.file).with_context(|| format!("no line of {} was counted", parser.file))?;
-    if parser.functions.is_empty() {
-        return Ok(lines.clone());
-    }
-    let path = run::top().join(parser.file);
-    let source = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     let mut counted = Lines::new();
-    for name in parser.functions {
-        let range =
-            function(&source, name).with_context(|| format!("{} has no function {name}", parser.file))?;
-        counted.extend(
-            lines.iter().filter(|(line, _)| range.contains(*line)).map(|(line, count)| (*line, *count)),
-        );
+    for range in parser.lines(&parser.source()?)? {
+        counted.extend(lines.range(range).map(|(line, count)| (*line, *count)));
     }
     if counted.is_empty() {
-        bail!("no line of {:?} in {} was counted", parser.functions, parser.file);
+        bail!("no line of {} was counted", parser.shown());
     }
     Ok(counted)
-}
-
-/// The lines of a function, from its name to the bracket that closes it: rustfmt puts that below the word it begins with.
-fn function(source: &str, name: &str) -> Option<RangeInclusive<usize>> {
-    let heads = [format!("fn {name}("), format!("fn {name}<")];
-    let lines: Vec<&str> = source.lines().collect();
-    let first = lines.iter().position(|line| heads.iter().any(|head| line.contains(head.as_str())))?;
-    let indent = lines[first].len() - lines[first].trim_start().len();
-    let end = format!("{}}}", " ".repeat(indent));
-    let last = first + lines[first..].iter().position(|line| *line == end)?;
-    Some(first + 1..=last + 1)
 }
 
 #[cfg(test)]
@@ -176,23 +152,5 @@ mod tests {
         let files = read(text, Path::new("/top"));
         assert_eq!(files.len(), 1);
         assert_eq!(files["a.rs"], Lines::from([(1, 2), (2, 5)]));
-    }
-
-    #[test]
-    fn a_function_ends_below_its_beginning() {
-        let source = "fn a() {\n    if x {\n    }\n}\n\nimpl B {\n    pub(crate) fn b<T>(\n        x: T,\n    ) -> T {\n        x\n    }\n}\n";
-        assert_eq!(function(source, "a"), Some(1..=4));
-        assert_eq!(function(source, "b"), Some(7..=11));
-        assert_eq!(function(source, "c"), None);
-    }
-
-    #[test]
-    fn every_parser_is_where_the_list_says() {
-        for parser in PARSERS {
-            let source = fs::read_to_string(run::top().join(parser.file)).expect(parser.file);
-            for name in parser.functions {
-                assert!(function(&source, name).is_some(), "{}: {name}", parser.file);
-            }
-        }
     }
 }

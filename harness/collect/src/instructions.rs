@@ -16,8 +16,13 @@ const IDLE: &str = "idle";
 const KIB: f64 = 1024.0;
 
 pub(crate) fn reduce(window: &Window, reduced: &mut Reduced) {
-    let Some(InstructionCounts { kernel, string_bytes, user }) = &window.instructions else {
-        let all = [metric::KERNEL_INSTRUCTIONS, metric::USER_INSTRUCTIONS, metric::STRING_BYTES];
+    let Some(InstructionCounts { kernel, string_bytes, user, events }) = &window.instructions else {
+        let all = [
+            metric::KERNEL_INSTRUCTIONS,
+            metric::USER_INSTRUCTIONS,
+            metric::STRING_BYTES,
+            metric::KERNEL_EVENTS,
+        ];
         reduced.lack(&all, &[], "nothing was counted");
         return;
     };
@@ -32,7 +37,24 @@ pub(crate) fn reduce(window: &Window, reduced: &mut Reduced) {
     }
     reduced.add(&metric::USER_INSTRUCTIONS, float(*user), FROM, &[]);
     reduced.add(&metric::STRING_BYTES, bytes, FROM, &[]);
-    let payload = pages(window).map(|pages| pages * PAGE);
+    let pages = pages(window);
+    if let Err(why) = &pages {
+        reduced.lack(&[metric::KERNEL_EVENTS_PER_PAGE], &[], why);
+    }
+    for &event in metric::EVENTS {
+        let dims = [("event", event)];
+        match events.get(event) {
+            Some(Ok(count)) => {
+                reduced.add(&metric::KERNEL_EVENTS, float(*count), FROM, &dims);
+                if let Ok(pages) = pages {
+                    reduced.add(&metric::KERNEL_EVENTS_PER_PAGE, float(*count) / pages, FROM, &dims);
+                }
+            }
+            Some(Err(why)) => reduced.lack(&[metric::KERNEL_EVENTS], &dims, why),
+            None => reduced.lack(&[metric::KERNEL_EVENTS], &dims, "it was not looked for"),
+        }
+    }
+    let payload = pages.map(|pages| pages * PAGE);
     let per_kib = payload.clone().map(|payload| instructions / (payload / KIB));
     reduced.put(&metric::KERNEL_INSTRUCTIONS_PER_KIB, per_kib, FROM, &[]);
     reduced.put(&metric::STRING_BYTES_PER_BYTE, payload.map(|payload| bytes / payload), FROM, &[]);

@@ -129,6 +129,22 @@ pub const SIDES: &[&str] = &["server", "client", "guest"];
 /// The values of the dimension `direction`: who sends.
 pub const DIRECTIONS: &[&str] = &["client-to-server", "server-to-client"];
 
+/// The values of the dimension `event`: what executed instructions tell of, in the order of reports.
+pub const EVENTS: &[&str] = &[
+    "memory-accesses",
+    "atomics",
+    "indirect-calls",
+    "spin-locks",
+    "sleeping-locks",
+    "slab-allocations",
+    "page-allocations",
+    "page-pool-allocations",
+    "page-pool-slow-allocations",
+    "iommu-maps",
+    "iommu-unmaps",
+    "iommu-invalidations",
+];
+
 /// A workload's tool, every boot, or a collector: around anything, or as in `Net around Tcp`.
 macro_rules! yielded_by {
     (Iperf3) => {
@@ -306,6 +322,15 @@ metrics! {
     STRING_BYTES = "string-bytes", Count, Lower, Instructions;
     /// The same for each byte of payload.
     STRING_BYTES_PER_BYTE = "string-bytes-per-byte", Ratio, Lower, Instructions around Bulk;
+    /// What the kernel did while the workload ran, idle tasks apart, by `event`. `memory-accesses`, `atomics` (locked) and
+    /// `indirect-calls` (retpolines' too) are kinds of instructions; the others are entries of functions: `spin-locks` and
+    /// `sleeping-locks` (attempts to take spin and rwlocks, mutexes and semaphores for reading and writing),
+    /// `slab-allocations`, `page-allocations`, `page-pool-allocations`, those of them that took the slow path
+    /// (`page-pool-slow-allocations`), `iommu-maps`, `iommu-unmaps`, and `iommu-invalidations` (batches that were awaited). What
+    /// the compiler put into its callers is not seen; an event without a function in the kernel is unavailable.
+    KERNEL_EVENTS = "kernel-events", Count, Lower, Instructions, "event";
+    /// The same for each 4 KiB page of payload.
+    KERNEL_EVENTS_PER_PAGE = "kernel-events-per-page", PerPage, Lower, Instructions around Bulk, "event";
     /// From power-on until the agent answered.
     BOOT_TIME = "boot-time", Seconds, Lower, Boot;
 }

@@ -80,6 +80,8 @@ pub struct InstructionCounts {
     pub string_bytes: BTreeMap<String, u64>,
     /// Instructions of programs, without string instructions.
     pub user: u64,
+    /// How often each of [`crate::metric::EVENTS`] occurred, idle tasks apart; or why that cannot be told.
+    pub events: BTreeMap<String, Result<u64, String>>,
 }
 
 /// KVM's counters by the guest's name, as in [`TraceCounts`], or why a guest has none.

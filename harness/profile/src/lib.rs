@@ -11,10 +11,12 @@
 
 mod class;
 mod counts;
+mod events;
 mod symbols;
 mod table;
 
 pub use class::Class;
 pub use counts::{Code, Context, Counts, CountsError, Program, StringCounts, Window};
+pub use events::{Event, event_names, events};
 pub use symbols::{Symbol, Symbols};
 pub use table::{Function, Profile, Row, Strings, UserSpace};

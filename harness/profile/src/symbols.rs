@@ -68,6 +68,14 @@ impl Symbols {
         }
     }
 
+    /// The names of all functions.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.starts.values().filter_map(|found| match found {
+            Found::Function { symbol, .. } => Some(symbol.name.as_str()),
+            Found::End => None,
+        })
+    }
+
     /// The function at an address and its first address.
     #[must_use]
     pub fn find(&self, address: u64) -> Option<(u64, &Symbol)> {

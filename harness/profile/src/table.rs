@@ -88,7 +88,7 @@ pub struct UserSpace {
 }
 
 impl Row {
-    fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.instructions += other.instructions;
         self.entries += other.entries;
         self.loads += other.loads;

@@ -41,7 +41,9 @@ pub(crate) fn place(at: &Dims) -> String {
 fn dims(dims: &Dims) -> String {
     let words = dims.iter().map(|(name, value)| match (name.as_str(), value.as_str()) {
         ("percentile", "min" | "max")
-        | ("direction" | "side" | "interface" | "source" | "kind" | "state" | "counter", _) => value.clone(),
+        | ("direction" | "side" | "interface" | "source" | "kind" | "state" | "counter" | "event", _) => {
+            value.clone()
+        }
         ("percentile", _) => format!("p{value}"),
         ("occurrence", _) => format!("#{value}"),
         ("core", "all") => "all cores".to_owned(),

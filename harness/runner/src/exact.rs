@@ -179,6 +179,10 @@ impl Counts {
                 *sum.kernel.entry(context.name().to_owned()).or_default() += row.instructions;
                 *sum.string_bytes.entry(context.name().to_owned()).or_default() += row.strings.bytes;
             }
+            for event in profile::events(&profile, &self.symbols) {
+                let so_far = sum.events.entry(event.name.to_owned()).or_insert(Ok(0));
+                *so_far = event.count.and_then(|count| Ok(so_far.clone()? + count));
+            }
             sum.user += profile.programs.iter().map(|program| program.instructions).sum::<u64>();
         }
         if found { Ok(sum) } else { Err(wrong(trial, &format!("there is no window {number}"))) }
@@ -192,6 +196,11 @@ fn wrong(trial: &Trial, message: &str) -> RunError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_are_those_that_metrics_know() {
+        assert!(profile::event_names().eq(measure::metric::EVENTS.iter().copied()));
+    }
 
     #[test]
     fn every_block_has_a_seed_of_its_own_and_every_plan_its_own_blocks() {

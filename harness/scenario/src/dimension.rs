@@ -24,6 +24,7 @@ pub(crate) fn values(
             let cores = arms.iter().filter_map(|arm| vcpus(&arm.machine)).min()?;
             Some(["all".to_owned()].into_iter().chain(numbers(cores)).collect())
         }
+        "event" => Some(owned(metric::EVENTS)),
         "flow" => Some(numbers(flows(&workload.kind)).collect()),
         _ => None,
     }

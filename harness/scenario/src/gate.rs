@@ -312,7 +312,8 @@ fn yields(workload: &Workload, metric: &Definition<'_>) -> bool {
 }
 
 /// The keys of a gate that name dimensions.
-const DIMENSIONS: &[&str] = &["percentile", "direction", "side", "core", "flow", "interface", OCCURRENCE];
+const DIMENSIONS: &[&str] =
+    &["percentile", "direction", "side", "core", "flow", "interface", "event", OCCURRENCE];
 
 /// The dimensions that a gate names. It names each of which one boot yields several values, and none that is not there.
 fn dims(

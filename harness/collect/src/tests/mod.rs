@@ -1,5 +1,6 @@
 mod counters;
 mod cpu;
+mod instructions;
 mod iotlb;
 mod kvm;
 mod net;

@@ -326,6 +326,12 @@ pub(crate) static GATE: Section = Section {
             "Which interface.",
         ),
         optional(
+            "event",
+            Kind::Choice(measure::metric::EVENTS),
+            "required by the metrics of kernel events",
+            "Which event.",
+        ),
+        optional(
             "occurrence",
             Kind::Text(OCCURRENCE),
             "required by metrics with `which: each`",

@@ -24,12 +24,14 @@ pub(crate) enum Plugin {
 }
 
 /// How the guest is to run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Boot {
     pub(crate) vcpus: u32,
     pub(crate) plugin: Plugin,
     /// Asks QEMU for its own count when the machine has powered off.
     pub(crate) asks_qemu: bool,
+    /// The root of another QEMU than the one that tests use.
+    pub(crate) qemu: Option<PathBuf>,
 }
 
 /// A guest that ran to its end.
@@ -40,7 +42,7 @@ pub(crate) struct Ran {
     pub(crate) qemu_counted: Option<u64>,
 }
 
-fn boot_folder() -> PathBuf {
+pub(crate) fn boot_folder() -> PathBuf {
     std::env::var_os("ASSAY_TEST_BOOT").unwrap().into()
 }
 
@@ -63,12 +65,13 @@ pub(crate) fn symbols() -> Symbols {
 
 impl Boot {
     pub(crate) fn new() -> Self {
-        Self { vcpus: 1, plugin: Plugin::Windows, asks_qemu: false }
+        Self { vcpus: 1, plugin: Plugin::Windows, asks_qemu: false, qemu: None }
     }
 
     fn command(&self, folder: &Path) -> Command {
         let boot = boot_folder();
-        let argv = machine::Qemu::command_in_root(&fs::canonicalize(boot.join("qemu")).unwrap());
+        let qemu = self.qemu.clone().unwrap_or_else(|| fs::canonicalize(boot.join("qemu")).unwrap());
+        let argv = machine::Qemu::command_in_root(&qemu);
         let icount = if self.asks_qemu {
             format!("shift=0,rr=record,rrfile={}", folder.join("replay").display())
         } else {

@@ -4,19 +4,36 @@
 //! function an address belongs to, from a kernel's `System.map` and a running kernel's `/proc/kallsyms`, and
 //! [`Profile::new`] puts both together: a table whose rows add up to the total exactly.
 //!
-//! Names stay as the kernel has them, with `.constprop.0`, `.isra.0` and `.cold`.
+//! There, names stay as the kernel has them, with `.constprop.0`, `.isra.0` and `.cold`.
+//!
+//! [`Differential::new`] compares two arms: functions are matched over renames and the compiler's copies, grouped by name, subsystem,
+//! context or program, and each row has the differences of the blocks, their interval, and q.
 //!
 //! Invariant: pure. Nothing is rounded, and nothing that was counted is left out: instructions without a function of their
 //! own have a row, too.
 
 mod class;
 mod counts;
+mod differential;
 mod events;
+mod hint;
+mod matching;
+mod name;
+mod numbers;
+mod subsystem;
 mod symbols;
 mod table;
 
 pub use class::Class;
 pub use counts::{Code, Context, Counts, CountsError, Program, StringCounts, Window};
+pub use differential::{ArmBoots, Boot, By, Differential, Kind, Line};
 pub use events::{Event, event_names, events};
+pub use matching::{Change, RENAMED, SourceFiles};
+pub use name::logical_name;
+pub use numbers::{BlockCounts, Numbers, Per};
+pub use subsystem::subsystem;
 pub use symbols::{Symbol, Symbols};
 pub use table::{Function, Profile, Row, Strings, UserSpace};
+
+use matching::{Cell, Pair};
+use name::is_cold;

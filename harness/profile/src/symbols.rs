@@ -49,7 +49,7 @@ impl Symbols {
                 // Padding before a function is the padding's function to the kernel, and is never executed.
                 continue;
             }
-            let found = if module.is_none() && BOUNDS.contains(&name) {
+            let found = if module.is_none() && is_bound(name) {
                 Found::End
             } else {
                 let global = matches!(kind, "T" | "W");
@@ -84,6 +84,22 @@ impl Symbols {
             (_, Found::End) => None,
         }
     }
+
+    /// Bytes from a function's first address to what comes behind it, padding included; 0 where no function begins.
+    #[must_use]
+    pub fn size(&self, start: u64) -> u64 {
+        if !matches!(self.starts.get(&start), Some(Found::Function { .. })) {
+            return 0;
+        }
+        let next = self.starts.range(start.saturating_add(1)..).next();
+        next.map_or(0, |(next, _)| next - start)
+    }
+}
+
+/// Whether a symbol is the linker's, before or behind a section: it may have the address of a function, and is none.
+fn is_bound(name: &str) -> bool {
+    let ends = ["_text_start", "_text_end", "_thunk_start", "_thunk_end"];
+    BOUNDS.contains(&name) || (name.starts_with("__") && ends.iter().any(|end| name.ends_with(end)))
 }
 
 impl Found {
@@ -130,6 +146,25 @@ ffffffff81000300 T _etext
         assert_eq!(name(0xffff_ffff_8100_0250), Some((0xffff_ffff_8100_0200, "tcp_a")));
         assert_eq!(name(0xffff_ffff_8100_0300), None, "behind the code");
         assert_eq!(name(0x1000), None);
+    }
+
+    #[test]
+    fn what_bounds_a_section_gives_no_function_its_name() {
+        let mut symbols = Symbols::default();
+        symbols.add(
+            "ffffffff819a2150 T __softirqentry_text_end\nffffffff819a2150 T __x86_indirect_thunk_array\n",
+        );
+        let (_, symbol) = symbols.find(0xffff_ffff_819a_2150).unwrap();
+        assert_eq!(symbol.name, "__x86_indirect_thunk_array");
+    }
+
+    #[test]
+    fn a_function_is_as_long_as_to_what_comes_behind_it() {
+        let symbols = symbols();
+        assert_eq!(symbols.size(0xffff_ffff_8100_0200), 0x100);
+        assert_eq!(symbols.size(0xffff_ffff_8100_0201), 0, "nothing begins there");
+        assert_eq!(symbols.size(0xffff_ffff_c020_1000), 0, "nobody knows what is behind the last one");
+        assert!(symbols.names().any(|name| name == "tcp_a"));
     }
 
     #[test]

@@ -168,7 +168,7 @@ pub fn hang(report: &CrashReport, frames: Vec<Frame>) -> Complaint {
 }
 
 /// A file's path from the top of the kernel's tree.
-fn from_top(file: &str) -> String {
+pub(crate) fn from_top(file: &str) -> String {
     let inside = file.split_once(SOURCE).map_or(file, |(_, inside)| inside);
     let mut parts: Vec<&str> = Vec::new();
     for part in inside.split('/') {

@@ -112,6 +112,7 @@ pub fn assemble(evidence: Evidence<'_>) -> Result<Model, AssembleError> {
         arms,
         gates,
         explored,
+        profiles: Vec::new(),
         suites: gather(plan, trials),
         unavailable: unavailable(trials),
         warnings: evidence.warnings,

@@ -41,6 +41,11 @@ pub fn json(model: &Model) -> Result<String, serde_json::Error> {
         remarks: remarks(model),
         model: Cow::Borrowed(model),
     };
+    pretty(&document)
+}
+
+/// Indented JSON with a newline at its end, in which nothing steers a terminal.
+pub(crate) fn pretty(document: &impl Serialize) -> Result<String, serde_json::Error> {
     let mut text = Vec::new();
     document.serialize(&mut Serializer::with_formatter(&mut text, Lines::default()))?;
     text.push(b'\n');
@@ -53,7 +58,7 @@ fn steers(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Indents everything but the arrays under keys that end in `by_boot`: a run has up to a million such values, and five lines
+/// Indents everything but the arrays under keys that end in `by_boot` or `by_block`: a run has up to a million such values, and five lines
 /// for each would serve nobody.
 #[derive(Default)]
 struct Lines {
@@ -90,7 +95,7 @@ impl Formatter for Lines {
     }
 
     fn begin_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        if self.inline > 0 || self.key.ends_with("by_boot") {
+        if self.inline > 0 || ["by_boot", "by_block"].iter().any(|end| self.key.ends_with(end)) {
             self.inline += 1;
             return writer.write_all(b"[");
         }

@@ -27,6 +27,7 @@ mod outcome;
 mod paint;
 mod places;
 mod plot;
+mod profile;
 mod reachable;
 mod remarks;
 mod series;
@@ -55,6 +56,10 @@ pub use model::{
 };
 pub use outcome::{Conclusion, Outcome, build_failure, conclude, gate_outcome, overall};
 pub use paint::Colour;
+pub use profile::{
+    ProfilePage, Profiled, ROWS_IN_REPORTS, STRING_ROWS_IN_REPORTS, profile_html, profile_json,
+    profile_markdown, profile_text,
+};
 pub use reachable::unreachable;
 pub use remarks::remarks;
 pub use series::{ArmSeries, arm_series};

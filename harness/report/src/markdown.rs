@@ -8,7 +8,7 @@ use crate::{
     findings::findings,
     number,
     outcome::conclude,
-    plot,
+    plot, profile,
     remarks::remarks,
     suite::words,
     table::{self, Align, hang, literal as plain, wrap},
@@ -25,6 +25,7 @@ const LEADS: usize = 30;
 pub fn markdown(model: &Model) -> String {
     let mut sections = vec![head(model)];
     sections.extend(gates(model));
+    sections.extend(profile::markdown_section(model));
     sections.extend(model.suites.iter().map(suite));
     sections.extend(failures(model));
     sections.extend(list("### To be read with it", remarks(model)));

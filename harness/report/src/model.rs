@@ -7,9 +7,7 @@ use plan::{Dimension, Expectation, Flavour, Machine};
 use serde::{Deserialize, Serialize};
 use stats::{Exploration, Judgement, Summary};
 
-use crate::Suite;
-
-use crate::Curve;
+use crate::{Curve, Profiled, Suite};
 
 /// Everything that a report says, as data. Built by [`crate::assemble`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +31,9 @@ pub struct Model {
     /// What the kernel's own tests said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suites: Vec<Suite>,
+    /// Which functions differ, of a run that counted instructions: the first rows of each candidate's profile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<Profiled>,
     /// What could not be measured, and why.
     pub unavailable: Vec<Unavailable>,
     /// What the caller wants to be read beside the result.

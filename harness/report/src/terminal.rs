@@ -12,7 +12,7 @@ use crate::{
     findings::findings,
     number,
     outcome::{conclude, gate_outcome},
-    places, plot,
+    places, plot, profile,
     remarks::remarks,
     suite::words,
     table::{Align, hang, plain},
@@ -50,6 +50,7 @@ pub fn terminal(model: &Model, terminal: Terminal) -> String {
     page.head(model);
     page.findings(model);
     page.gates(model);
+    page.profiles(model);
     page.suites(model);
     page.remarks(model);
     page.curves(model);
@@ -197,6 +198,21 @@ impl Page {
             self.line(&format!("    {:width$}  {header}", ""));
             self.line(format!("    {:width$}  {plot}", "").trim_end());
         }
+    }
+
+    fn profiles(&mut self, model: &Model) {
+        if model.profiles.is_empty() {
+            return;
+        }
+        self.heading(profile::HEADING);
+        for profiled in &model.profiles {
+            let (colour, columns) = (self.colour, self.columns);
+            self.lines(profile::section_lines(profiled, colour, columns));
+        }
+        for legend in profile::legends(&model.profiles, false) {
+            self.hang("  ", &legend);
+        }
+        self.hang("  ", profile::MORE);
     }
 
     fn suites(&mut self, model: &Model) {

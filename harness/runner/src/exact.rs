@@ -22,7 +22,7 @@ use crate::{
 const PATIENCE: u32 = 20;
 
 /// What a trial's counts are kept as, in its folder.
-const COUNTS_FILE: &str = "insncount.jsonl";
+pub const COUNTS_FILE: &str = "insncount.jsonl";
 
 /// What was written down for each arm: one rehearsal does for all its boots.
 pub(crate) type Rehearsals = BTreeMap<String, Script>;

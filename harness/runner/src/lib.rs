@@ -13,5 +13,6 @@ mod trial;
 pub use budget::{Budget, Fit, Pace, fit};
 pub use complaints::complaints;
 pub use event::Event;
+pub use exact::COUNTS_FILE;
 pub use execute::{Finish, KeepError, Keeper, RunError, Setup, execute, given_up};
 pub use schedule::{Trial, schedule};

@@ -14,8 +14,9 @@ mod failures;
 mod gates;
 mod head;
 mod latency;
+mod profiles;
 mod suites;
-mod text;
+pub(crate) mod text;
 mod unavailable;
 mod verdicts;
 mod words;
@@ -26,7 +27,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{Colour, Model};
 
-const STYLE: &str = include_str!("page.css");
+pub(crate) const STYLE: &str = include_str!("page.css");
 /// Comfort only: sorts a table by a column.
 const SCRIPT: &str = include_str!("sort.js");
 
@@ -39,6 +40,7 @@ pub fn html(model: &Model) -> String {
         unavailable::remarks_section(model),
         curves::section(model),
         gates::section(model),
+        profiles::section(model),
         suites::section(model),
         latency::section(model),
         cpu::section(model),
@@ -96,10 +98,18 @@ fn page(model: &Model, sections: &[Section]) -> Markup {
 
 /// Nothing is loaded, nothing is sent, and nothing but our own style and script is used.
 fn policy() -> String {
-    let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
-    format!(
-        "default-src 'none'; style-src {}; script-src {}; base-uri 'none'; form-action 'none'",
-        hash(STYLE),
-        hash(SCRIPT)
-    )
+    policy_with(&format!(" script-src {};", hash(SCRIPT)))
+}
+
+/// The same of a page without a script.
+pub(crate) fn style_policy() -> String {
+    policy_with("")
+}
+
+fn policy_with(script: &str) -> String {
+    format!("default-src 'none'; style-src {};{script} base-uri 'none'; form-action 'none'", hash(STYLE))
+}
+
+fn hash(text: &str) -> String {
+    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))
 }

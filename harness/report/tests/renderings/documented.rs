@@ -35,6 +35,7 @@ fn every_key_is_described() {
         baseline(&["broken"]).ended("broken", 0..2, &lab::panic()).model(),
         crate::matrix::worse_at_one_place(),
         crate::suites::compared(),
+        crate::profiles::model(),
     ];
     let mut found = BTreeSet::new();
     for model in &models {
@@ -47,7 +48,9 @@ fn every_key_is_described() {
 #[test]
 fn the_document_can_be_read_back() {
     let model = baseline(&["hooks"]).boots("hooks", 0.001, -0.002, 1.0).model();
-    for model in [model, crate::matrix::worse_at_one_place(), crate::suites::compared()] {
+    for model in
+        [model, crate::matrix::worse_at_one_place(), crate::suites::compared(), crate::profiles::model()]
+    {
         let document: Document<'_> = serde_json::from_str(&json(&model).unwrap()).unwrap();
         assert_eq!((document.format, document.model.as_ref()), (report::FORMAT, &model));
     }

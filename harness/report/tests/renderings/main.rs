@@ -6,6 +6,7 @@ mod history;
 mod lab;
 mod matrix;
 mod pages;
+mod profiles;
 mod read_with_it;
 mod suites;
 

@@ -5,6 +5,7 @@ mod guest;
 mod help;
 mod history;
 mod kernel;
+mod profile;
 mod series;
 mod tree;
 mod tune;
@@ -18,6 +19,7 @@ pub(crate) use bundle::{Bundle, Replay};
 pub(crate) use guest::{Flavour, GuestFlags, Root, ShareFlag, config_option};
 pub(crate) use history::{Compare, CompareFormat, Runs, Trend};
 pub(crate) use kernel::{Kernel, KernelChoice};
+pub(crate) use profile::Profile;
 pub(crate) use series::{Series, SeriesChoice, SeriesFlags};
 pub(crate) use tree::{TreeConfig, TreeFlags};
 pub(crate) use tune::{Partition, Smt, Tune};
@@ -134,6 +136,12 @@ pub(crate) enum Command {
         #[arg(long, short, value_name = "FILE", conflicts_with = "path")]
         output: Option<PathBuf>,
     },
+    /// Say which functions of the kernel executed how many instructions, and where two arms differ.
+    ///
+    /// Of a run with `evidence: exact`. Rows add up to the total; functions are matched over renames and over the copies and
+    /// parts that compilers make; string instructions are a table of their own.
+    #[command(after_long_help = help::PROFILE)]
+    Profile(Profile),
     /// Write a run into one file: plan, patches, sources' identities, kernels, samples, logs, report.
     ///
     /// `assay replay` repeats it on another machine. Nothing in it names this one: folders are words, and neither its name nor its
@@ -211,6 +219,7 @@ impl Command {
         match self {
             Self::Run(run) => run.format.or_json(run.json) == Format::Json,
             Self::Report { format, json, .. } => format.or_json(*json) == Format::Json,
+            Self::Profile(profile) => profile.format.or_json(profile.json) == Format::Json,
             Self::Plan { json, .. } | Self::Doctor { json } => *json,
             Self::Kernel { command } => command.wants_json(),
             Self::Series { command: Series::Show { json, .. } | Series::Check { json, .. } } => *json,

@@ -32,6 +32,7 @@ mod limits;
 mod manual;
 mod places;
 mod plans;
+mod profiles;
 mod progress;
 mod replay;
 mod reports;
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
         Command::Report { run, format, json, output, .. } => {
             reports::print(&places, run.as_deref(), format.or_json(json), output.as_deref())
         }
+        Command::Profile(flags) => profiles::profile(&places, &flags),
         Command::Bundle(flags) => bundle::bundle(&places, &flags),
         Command::Replay(flags) => replay::replay(&places, &flags),
         Command::Runs(flags) => history::runs(&places, &flags),

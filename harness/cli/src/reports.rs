@@ -15,7 +15,7 @@ use crate::{
     arguments::{Format, Places},
     budget,
     failure::Failure,
-    terminal,
+    profiles, terminal,
 };
 
 /// The end of `assay run`: the report in one form, and last of all the address of the page.
@@ -31,7 +31,7 @@ pub(crate) fn finish(stored: &Stored, format: Format) -> Result<Outcome, Failure
 
 /// Makes the report of a run, keeps every form of it in the run's folder, prints one, and answers with the result.
 fn keep_and_print(stored: &Stored, format: Format) -> Result<Outcome, Failure> {
-    let model = model(stored)?;
+    let model = whole_model(stored)?;
     keep(stored, &model)?;
     print_model(stored, &model, format)?;
     Ok(report::overall(&model))
@@ -84,7 +84,7 @@ pub(crate) fn print(
 ) -> Result<ExitCode, Failure> {
     let stored = store::read(&folder(places, run)?).map_err(user)?;
     let Some(output) = output else {
-        let model = model(&stored)?;
+        let model = whole_model(&stored)?;
         // Somebody else's run, or one on a disk that cannot be written to, can be read all the same.
         if let Err(failure) = keep(&stored, &model) {
             eprintln!("note: the report is not kept beside the run: {}", failure.in_a_line());
@@ -92,7 +92,7 @@ pub(crate) fn print(
         print_model(&stored, &model, format)?;
         return Ok(ExitCode::from(report::overall(&model).exit_code()));
     };
-    let model = model(&stored)?;
+    let model = whole_model(&stored)?;
     std::fs::write(output, render(&model, format, Output::File)?)
         .map_err(|error| Failure::user(format!("assay: --output {}: {error}", output.display())))?;
     Ok(ExitCode::from(report::overall(&model).exit_code()))
@@ -156,13 +156,13 @@ fn render(model: &Model, format: Format, to: Output) -> Result<String, Failure> 
 }
 
 /// What standard output shows.
-fn colour() -> Colour {
+pub(crate) fn colour() -> Colour {
     if terminal::colours() { Colour::Always } else { Colour::Never }
 }
 
 /// Where a report goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Output {
+pub(crate) enum Output {
     /// Kept beside the run.
     File,
     /// Standard output that is no terminal.
@@ -172,7 +172,7 @@ enum Output {
 }
 
 impl Output {
-    fn standard() -> Self {
+    pub(crate) fn standard() -> Self {
         use std::io::IsTerminal;
         if std::io::stdout().is_terminal() {
             let (_, columns) = console::Term::stdout().size();
@@ -223,6 +223,13 @@ pub(crate) fn model(stored: &Stored) -> Result<Model, Failure> {
         warnings: replayed(stored)?,
     })?;
     model.run.left_out = budget::left_out(stored);
+    Ok(model)
+}
+
+/// The same with the profiles of a run that counted instructions, for reports alone: they are read from the trials' folders.
+pub(crate) fn whole_model(stored: &Stored) -> Result<Model, Failure> {
+    let mut model = model(stored)?;
+    profiles::put(stored, &mut model);
     Ok(model)
 }
 

@@ -271,6 +271,19 @@ Exit status:
   That of the run: 0 all gates hold, 1 one fails, 3 unclear. 0 with --path.
   2    there is no such run";
 
+/// Of `assay profile`.
+pub(super) const PROFILE: &str = "\
+Examples:
+  assay profile
+  assay profile 20260102-030405-null-exact --by subsystem
+  assay profile --arm candidate --baseline baseline --top 10 --format markdown
+  assay profile --arm baseline --by context
+      One arm by itself.
+
+Exit status:
+  0    done: a profile is no verdict
+  2    there is no such run, arm or workload, or nothing was counted in it";
+
 /// Of `assay runs`.
 pub(super) const RUNS: &str = "\
 Examples:

@@ -16,6 +16,7 @@ mod leader;
 mod listening;
 mod namespace;
 mod pattern;
+mod perturb;
 mod played;
 mod power;
 mod program;

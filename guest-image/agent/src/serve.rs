@@ -13,7 +13,7 @@ use protocol::{FrameError, FromAgent, Id, Moment, Step, ToAgent, VERSION};
 use crate::{
     EXIT_BROKEN, EXIT_CLOSED, console, exec,
     interact::{self, Feed},
-    kernel_log, listening, power,
+    kernel_log, listening, perturb, power,
     put::Puts,
     read,
     session::Session,
@@ -161,6 +161,11 @@ fn dispatch(request: ToAgent, session: &Arc<Session>, puts: &mut Puts, role: Rol
         ToAgent::InputEnd(id) => feed(session, id, Feed::input_end),
         ToAgent::Taken(id, bytes) => feed(session, id, |feed| feed.taken(bytes)),
         ToAgent::Resize(id, size) => feed(session, id, |feed| feed.resize(size)),
+        ToAgent::Perturb(id, perturb) => concurrently(session, id, move |session| {
+            perturb::perturb(perturb)?;
+            session.finish(id, Ok(()));
+            Ok(())
+        }),
         ToAgent::Mount(id, share) => match role {
             Role::Init => concurrently(session, id, move |session| {
                 share::attach(&share)?;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Version of the protocol. The agent says it in [`FromAgent::Ready`]; the host refuses another one. Both are built
 /// from one tree, so this guards against a stale image, not against the past.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Most bytes of payload in one message.
 pub const CHUNK: usize = 64 * 1024;
@@ -87,6 +87,8 @@ pub enum ToAgent {
     Resize(Id, TerminalSize),
     /// Mount a folder of the host that the machine shares. Answered by `Done` or `Failed`.
     Mount(Id, Share),
+    /// Shift what comes after: its moment, and the state of memory. Answered by `Done` or `Failed`.
+    Perturb(Id, Perturb),
 }
 
 impl ToAgent {
@@ -107,7 +109,8 @@ impl ToAgent {
             | Self::InputEnd(id)
             | Self::Taken(id, _)
             | Self::Resize(id, _)
-            | Self::Mount(id, _) => *id,
+            | Self::Mount(id, _)
+            | Self::Perturb(id, _) => *id,
         }
     }
 }
@@ -170,6 +173,15 @@ pub struct Share {
     pub target: String,
     /// Whether the guest may not write. The machine does not let it write either.
     pub read_only: bool,
+}
+
+/// What shifts whatever is done after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Perturb {
+    /// Pipes and pairs of sockets, with data in them, that are made. Every third is kept as long as the agent lives.
+    pub held: u32,
+    /// How long to wait then, in microseconds.
+    pub wait_us: u32,
 }
 
 /// Something that is to listen.

@@ -22,6 +22,9 @@ pub(crate) fn command(question: &Question, resolved: &[Series]) -> String {
     if let Some(arm) = &question.arm {
         option("arm", arm.into());
     }
+    for number in &question.replicate {
+        option("replicate", number.to_string().into());
+    }
     for (index, text) in question.series.series.iter().enumerate() {
         match resolved.get(index).filter(|_| text == "-") {
             Some(series) => option("series", series.folder.clone().into()),

@@ -251,7 +251,7 @@ pub(crate) struct Run {
     #[arg(
         long,
         value_name = "RUN",
-        conflicts_with_all = ["scenario", "base", "arm", "series", "git", "tree", "no_tree", "against", "config"],
+        conflicts_with_all = ["scenario", "base", "arm", "replicate", "series", "git", "tree", "no_tree", "against", "config"],
         add = ArgValueCandidates::new(crate::complete::runs)
     )]
     pub(crate) resume: Option<PathBuf>,
@@ -287,6 +287,10 @@ pub(crate) struct Question {
     /// The arm that gets the series [default: `candidate`, else the only one that is not the baseline].
     #[arg(long)]
     pub(crate) arm: Option<String>,
+    /// With exact evidence: only this replicate of each arm, by its name in reports, such as `p3`. Given more than once, as many blocks
+    /// of boots; the same one twice is to come to the same twice.
+    #[arg(long, value_name = "N", value_parser = crate::replicate::number)]
+    pub(crate) replicate: Vec<u32>,
     #[command(flatten)]
     pub(crate) tree: TreeFlags,
 }

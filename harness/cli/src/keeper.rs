@@ -26,6 +26,8 @@ pub(crate) struct RunKeeper<'a> {
     pub(crate) boots_per_arm: usize,
     /// Boots that are left out because their arm was given up.
     pub(crate) left_out: usize,
+    /// What each block is called where the evidence is exact.
+    pub(crate) replicates: Vec<Option<String>>,
     /// When the run's budget is used up, if it has one.
     pub(crate) until: Option<Instant>,
 }
@@ -51,7 +53,11 @@ impl RunKeeper<'_> {
 
     fn position(&self, trial: &Trial) -> String {
         let kind = if trial.traced { ", traced" } else { "" };
-        format!("trial {}/{} {} (block {}{kind})", trial.index + 1, self.total, trial.arm, trial.block + 1)
+        let block = match self.replicates.get(trial.block as usize) {
+            Some(Some(replicate)) => replicate.clone(),
+            _ => format!("block {}", trial.block + 1),
+        };
+        format!("trial {}/{} {} ({block}{kind})", trial.index + 1, self.total, trial.arm)
     }
 }
 

@@ -35,6 +35,7 @@ mod plans;
 mod profiles;
 mod progress;
 mod replay;
+mod replicate;
 mod reports;
 mod run;
 mod selftests;

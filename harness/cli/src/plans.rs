@@ -24,7 +24,9 @@ pub(crate) fn print(lab: &Lab, plan: &Plan, budget: Option<Duration>, json: bool
     for block in trials.chunk_by(|a, b| a.block == b.block) {
         let arms: Vec<&str> = block.iter().map(|trial| trial.arm.as_str()).collect();
         let kind = if block[0].traced { ", traced" } else { "" };
-        println!("#   block {:>2}{kind}: {}", block[0].block + 1, arms.join(", "));
+        let replicate = runner::perturbation(plan, block[0].block);
+        let replicate = replicate.map_or_else(String::new, |replicate| format!(" ({replicate})"));
+        println!("#   block {:>2}{kind}: {}{replicate}", block[0].block + 1, arms.join(", "));
     }
     let estimate = estimate(lab, plan)?;
     println!(

@@ -270,7 +270,7 @@ fn narrow(plan: &mut Plan, flags: &arguments::Replay) -> Result<(), Failure> {
         plan.arms.retain(|arm| arm.side() == baseline || flags.arm.iter().any(|wanted| wanted == arm.side()));
     }
     if let Some(boots) = flags.boots {
-        plan.design.boots = boots;
+        plan.design.set_boots(boots);
     }
     Ok(())
 }

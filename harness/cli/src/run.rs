@@ -13,7 +13,7 @@ use kernel::Kernels;
 use machine::BootFiles;
 use measure::{BuildEnd, KernelImage, SampleTable};
 use plan::{Evidence, Plan};
-use runner::{Finish, Setup, execute, schedule};
+use runner::{Finish, Setup, execute, perturbation, schedule};
 use scenario::Overrides;
 use store::{ArmKernel, Claim, Environment, Replay, ReplayImages, RunFile, Stored};
 
@@ -29,7 +29,7 @@ use crate::{
     lab::{Bench, Lab},
     places::Runtime,
     progress::Progress,
-    reports, selftests,
+    replicate, reports, selftests,
     series::resolve,
     tree_run,
 };
@@ -284,6 +284,7 @@ fn trials(
         started: Instant::now(),
         boots_per_arm: total / plan.arms.len().max(1),
         left_out: trials.iter().filter(|trial| !boot_files.contains_key(&trial.arm)).count(),
+        replicates: (0..plan.design.boots).map(|block| Some(perturbation(plan, block)?.name())).collect(),
         until: budget.as_ref().map(|budget| budget.until),
     };
     let built = stored.file.kernels.iter().filter_map(|(arm, kernel)| match &kernel.build {
@@ -367,7 +368,8 @@ fn planned(
         overrides = tree_run::overrides(places, (&path, &project), overrides, &question.tree, lab, progress)?;
     }
     let command = again::command(question, overrides.series.as_deref().unwrap_or_default());
-    let plan = scenario::load(&path, &project, &overrides).map_err(Failure::user)?;
+    let mut plan = scenario::load(&path, &project, &overrides).map_err(Failure::user)?;
+    replicate::choose(&mut plan, &question.replicate)?;
     let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     Ok((plan, command, text))
 }

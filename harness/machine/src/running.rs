@@ -64,6 +64,8 @@ pub(crate) struct Booted<'a> {
     pub(crate) traced: bool,
     /// Folders of the host that every guest is to mount.
     pub(crate) shares: &'a [Share],
+    /// What is shifted before anything else is done in its guests, if something is.
+    pub(crate) perturb: Option<protocol::Perturb>,
     pub(crate) folder: tempfile::TempDir,
 }
 
@@ -124,7 +126,21 @@ async fn prepare(booted: &Booted<'_>, knobs: &plan::Knobs) -> Result<Prepared, T
     let (server, client) = network::set_up(&booted.guests, &booted.layout, &nics).await?;
     network::set_knobs(&booted.guests, &booted.layout, knobs).await?;
     network::await_reachable(&booted.guests, &booted.layout, &server, &client).await?;
+    if let Some(shift) = booted.perturb {
+        for guest in &booted.guests {
+            perturb(guest, shift).await?;
+        }
+    }
     Ok(Prepared { facts, server, client })
+}
+
+/// Shifts what comes after.
+async fn perturb(guest: &Guest, shift: protocol::Perturb) -> Result<(), Trouble> {
+    match guest.session.perturb(shift).await {
+        Ok(()) => Ok(()),
+        Err(error @ SessionError::Guest { .. }) => Err(Trouble::NotTestable(error.to_string())),
+        Err(error) => Err(of_session_error(&guest.process, error).await),
+    }
 }
 
 /// Mounts what the host shares.

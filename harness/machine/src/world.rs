@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use cpio::Archive;
+use measure::Perturbation;
+use protocol::Perturb;
 
 use crate::{BootFiles, MachineError, Script, process::give_to_sandbox};
 
@@ -27,10 +29,33 @@ pub enum World {
 pub struct ClosedWorld {
     /// Written in a rehearsal with the same plan.
     pub script: Script,
-    /// All that is random in the guest comes from it: hash seeds, sequence numbers, the layout of processes. QEMU's `-seed`.
-    pub seed: u32,
+    /// What is random in the guest, and what is shifted before the workloads.
+    pub perturbation: Perturbation,
     /// How its instructions are counted, if they are.
     pub counting: Option<Counting>,
+}
+
+impl World {
+    /// What the agent is asked to shift before the workloads, if it is asked at all.
+    pub(crate) fn perturb(&self) -> Option<Perturb> {
+        match self {
+            Self::Open => None,
+            Self::Rehearsal => Some(Perturb::default()),
+            Self::Closed(closed) => Some(closed.perturb()),
+        }
+    }
+}
+
+impl ClosedWorld {
+    fn perturb(&self) -> Perturb {
+        let Perturbation { held, start_us, .. } = self.perturbation;
+        Perturb { held, wait_us: start_us }
+    }
+
+    /// The script, with this world's perturbation in the place of the rehearsal's.
+    pub(crate) fn played(&self) -> Script {
+        self.script.perturbed(self.perturb())
+    }
 }
 
 /// How a guest's instructions are counted: [`crate::Running::counts`].
@@ -76,12 +101,16 @@ pub(crate) fn counts(folder: &Path) -> Result<Vec<u8>, MachineError> {
 /// Where the root image is in the initramfs of a world that has no disks: reading one takes the host's time.
 pub(crate) const ROOT_IMAGE: &str = "assay.root";
 
+/// A file that nobody reads: its pages are in the way of what is allocated later.
+const LAYOUT: &str = "assay.layout";
+
 /// Packs all that a closed world boots besides its kernel into one initramfs, `folder/world.cpio`, with the script if there
-/// is one already.
+/// is one already, and with `layout_kib` KiB that only shift what is allocated later.
 pub(crate) fn pack(
     folder: &Path,
     files: &BootFiles,
     script: Option<&Script>,
+    layout_kib: u32,
 ) -> Result<PathBuf, MachineError> {
     let path = folder.join("world.cpio");
     let read = |path: &PathBuf| {
@@ -99,6 +128,9 @@ pub(crate) fn pack(
     if let Some(script) = script {
         let bytes = script.to_bytes().map_err(|error| wrong(std::io::Error::other(error)))?;
         fits(archive.file(protocol::SCRIPT_FILE, 0o444, &bytes))?;
+    }
+    if layout_kib > 0 {
+        fits(archive.file(LAYOUT, 0o400, &vec![0; layout_kib as usize * 1024]))?;
     }
     let mut bytes = read(&files.initramfs)?;
     bytes.extend(archive.finish());

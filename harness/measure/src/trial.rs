@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Complaint, GuestFacts, TestOutcome, TrialEnd};
+use crate::{Complaint, GuestFacts, Perturbation, TestOutcome, TrialEnd};
 
 /// One boot of one arm, as it went.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct TrialRecord {
     pub arm: String,
     /// Whether tracing collectors ran: nothing timed comes from such a boot.
     pub traced: bool,
+    /// Which replicate it is, where the evidence is exact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub perturbation: Option<Perturbation>,
     /// How it ended.
     pub end: TrialEnd,
     /// What each guest said of itself, by the guest's name.

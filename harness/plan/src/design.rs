@@ -36,6 +36,27 @@ pub struct Design {
     pub alpha: f64,
     /// Longest time that one boot may take until the agent answers, in seconds.
     pub boot_deadline_s: u32,
+    /// Where the evidence is exact: which replicate each block is, by its number. Number 0 is not perturbed; every other begins
+    /// its workloads at another moment, with other random numbers and another state of memory. Empty where it is timed, and in
+    /// plans of before there were any, whose blocks differ by their random numbers alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replicates: Vec<u32>,
+}
+
+impl Design {
+    /// Makes it `boots` timed boots of each arm. Replicates that are more than before go on counting.
+    pub fn set_boots(&mut self, boots: u32) {
+        if !self.replicates.is_empty() {
+            self.replicates = (0..boots).map(|block| self.replicate(block).unwrap_or(block)).collect();
+        }
+        self.boots = boots;
+    }
+
+    /// The number of the replicate that a block is.
+    #[must_use]
+    pub fn replicate(&self, block: u32) -> Option<u32> {
+        self.replicates.get(usize::try_from(block).ok()?).copied()
+    }
 }
 
 /// Something that must hold between the baseline and every other arm.

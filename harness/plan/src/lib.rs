@@ -41,8 +41,8 @@ pub use measure::Collector;
 use measure::{Definition, metric};
 use serde::{Deserialize, Serialize};
 
-/// The version of [`Plan`]'s serialised form. A reader refuses a newer one. 2 added matrices, 3 flavours.
-pub const FORMAT: u32 = 3;
+/// The version of [`Plan`]'s serialised form. A reader refuses a newer one. 2 added matrices, 3 flavours, 4 replicates.
+pub const FORMAT: u32 = 4;
 
 /// Everything that a run will do, with nothing left optional.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -212,6 +212,7 @@ fn trial(record: &TrialRecord, known: &Patterns) -> Trial {
         index: record.index,
         block: record.block,
         traced: record.traced,
+        perturbation: record.perturbation,
         end: (&record.end).into(),
         boot_seconds: record.boot_seconds,
         took_seconds: record.took_seconds,

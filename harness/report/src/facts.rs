@@ -1,5 +1,7 @@
 //! The facts that a reviewer needs, as named lines: once for all arms where they agree, else for each arm.
 
+use std::collections::BTreeMap;
+
 use measure::Dims;
 use plan::Scope;
 
@@ -39,6 +41,7 @@ pub(crate) fn facts(model: &Model) -> Vec<Fact> {
         facts.push(("flavour".to_owned(), format!("{}, of all kernels", model.plan.flavour.word())));
     }
     facts.push(("design".to_owned(), design(model)));
+    facts.extend(replicates(model).map(|replicates| ("replicates".to_owned(), replicates)));
     facts.push(("host".to_owned(), host(&model.host)));
     if !model.host.bench.is_empty() {
         facts.push(("bench".to_owned(), bench(&model.host)));
@@ -169,6 +172,22 @@ fn design(model: &Model) -> String {
         text.push_str(&format!("; family-wise level {} (Holm)", plan.alpha));
     }
     text
+}
+
+/// Replicates that are named one by one.
+const MOST_REPLICATES: usize = 20;
+
+/// What the boots of each block began with; nothing where the evidence is timed.
+fn replicates(model: &Model) -> Option<String> {
+    let all = model.arms.iter().flat_map(|arm| &arm.trials).filter_map(|trial| trial.perturbation);
+    let by_number: BTreeMap<u32, String> =
+        all.map(|replicate| (replicate.number, replicate.to_string())).collect();
+    let mut words: Vec<String> = by_number.into_values().collect();
+    if words.len() > MOST_REPLICATES {
+        let more = words.split_off(MOST_REPLICATES).len();
+        words.push(format!("and {more} more, each in its boots' trial.json"));
+    }
+    (!words.is_empty()).then(|| words.join("; "))
 }
 
 fn host(host: &Host) -> String {

@@ -195,6 +195,9 @@ pub struct Trial {
     pub block: u32,
     /// Whether tracing collectors ran.
     pub traced: bool,
+    /// Which replicate it is, where the evidence is exact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub perturbation: Option<measure::Perturbation>,
     /// How it ended.
     pub end: End,
     /// Seconds from power-on until every agent answered; none if one never did.

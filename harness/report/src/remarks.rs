@@ -116,9 +116,9 @@ pub(crate) fn accelerators(model: &Model) -> Vec<&str> {
 fn emulated(model: &Model) -> Option<String> {
     if has(model, Provenance::TcgInsn) {
         return Some(
-            "Exact evidence: instructions as QEMU's TCG executes them (-cpu max,-erms), the same on every machine. Boots differ \
-             by their random numbers alone. What they cannot show: caches and TLBs, contention between processors, interrupts \
-             between them, the time of devices and of DMA."
+            "Exact evidence: instructions as QEMU's TCG executes them (-cpu max,-erms), the same on every machine. Blocks of boots \
+             differ by what they are perturbed with. What they cannot show: caches and TLBs, contention between processors, \
+             interrupts between them, the time of devices and of DMA."
                 .to_owned(),
         );
     }

@@ -13,7 +13,7 @@ use profile::{Context, Profile, Symbols};
 use workload::WorkloadError;
 
 use crate::{
-    RunError, Setup, Trial,
+    RunError, Setup, Trial, perturbation,
     trial::{POWER_OFF_DEADLINE, chain, machine_error, rehearse},
 };
 
@@ -57,14 +57,8 @@ pub(crate) async fn world(
             Err(end) => return Ok(Err(end)),
         },
     };
-    let seed = seed(setup.plan.design.seed, trial.block);
-    Ok(Ok(World::Closed(ClosedWorld { script, seed, counting: Some(counting) })))
-}
-
-/// Random numbers of its own for each block of boots, the same for all its arms.
-fn seed(plan: u64, block: u32) -> u32 {
-    let folded = plan ^ (plan >> 32);
-    u32::try_from(folded & u64::from(u32::MAX)).expect("masked").wrapping_add(block)
+    let perturbation = perturbation(setup.plan, trial.block).unwrap_or_default();
+    Ok(Ok(World::Closed(ClosedWorld { script, perturbation, counting: Some(counting) })))
 }
 
 /// How long a machine may take until its agent is heard.
@@ -195,18 +189,8 @@ fn wrong(trial: &Trial, message: &str) -> RunError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn events_are_those_that_metrics_know() {
         assert!(profile::event_names().eq(measure::metric::EVENTS.iter().copied()));
-    }
-
-    #[test]
-    fn every_block_has_a_seed_of_its_own_and_every_plan_its_own_blocks() {
-        let seeds: std::collections::BTreeSet<u32> = (0..1000).map(|block| seed(7, block)).collect();
-        assert_eq!(seeds.len(), 1000);
-        assert_ne!(seed(7, 0), seed(7 << 33, 0), "the upper half of the plan's seed counts as well");
-        assert_eq!(seed(u64::MAX, 3), 3);
     }
 }

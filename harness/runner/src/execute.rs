@@ -243,6 +243,7 @@ mod tests {
             block: 0,
             arm: arm.into(),
             traced: false,
+            perturbation: None,
             end,
             facts: BTreeMap::new(),
             boot_seconds: None,

@@ -7,6 +7,7 @@ mod complaints;
 mod event;
 mod exact;
 mod execute;
+mod replicate;
 mod schedule;
 mod trial;
 
@@ -15,4 +16,5 @@ pub use complaints::complaints;
 pub use event::Event;
 pub use exact::COUNTS_FILE;
 pub use execute::{Finish, KeepError, Keeper, RunError, Setup, execute, given_up};
+pub use replicate::perturbation;
 pub use schedule::{Trial, schedule};

@@ -43,6 +43,7 @@ pub(crate) async fn run_trial(
         block: trial.block,
         arm: trial.arm.clone(),
         traced: trial.traced,
+        perturbation: crate::perturbation(setup.plan, trial.block),
         end: TrialEnd::Measured { samples: vec![] },
         facts: BTreeMap::new(),
         boot_seconds: None,

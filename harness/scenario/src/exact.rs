@@ -4,12 +4,40 @@ use plan::{
     Accel, Amount, Arm, Collector, Evidence, Machine, Nic, NicModel, Topology, Workload, WorkloadKind,
 };
 
+use serde::Deserialize;
+
 use crate::{
     base::is_prebuilt,
     fields::Fields,
     problem::{Findings, Place},
     workload,
 };
+
+/// Whether blocks of boots differ by what they begin with.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Perturb {
+    EachBlock,
+    None,
+}
+
+/// Which replicate each block is.
+pub(crate) fn replicates(
+    fields: &Fields<'_>,
+    evidence: Option<Evidence>,
+    boots: u32,
+    findings: &mut Findings,
+) -> Option<Vec<u32>> {
+    let perturb = fields.choice::<Perturb>("perturb", findings)?;
+    if evidence == Some(Evidence::Timed) {
+        if let Some(node) = fields.given("perturb") {
+            findings.add(&node.place, "`perturb` where the evidence is timed", "with `evidence: exact`");
+        }
+        return Some(vec![]);
+    }
+    let number = |block| if perturb == Perturb::None { 0 } else { block };
+    Some((0..boots).map(number).collect())
+}
 
 /// The evidence, and what is collected for it.
 pub(crate) fn evidence(

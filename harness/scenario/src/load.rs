@@ -85,7 +85,7 @@ fn read(path: &Path, project: &Project, overrides: &Overrides, findings: &mut Fi
         collectors: collectors.as_deref(),
     };
     let (gates, test_gates) = gates(&fields, &surroundings, findings);
-    let mut design = design(&fields, collectors.as_deref(), findings);
+    let mut design = design(&fields, evidence, collectors.as_deref(), findings);
     let debug = arms.iter().flatten().any(|arm| !arm.kernel.base.flavour.is_plain());
     let known_complaints = known_complaints(&fields, findings);
     let tests = workloads.iter().flatten().any(|workload| matches!(workload.kind, WorkloadKind::Ktap(_)));
@@ -127,18 +127,25 @@ fn known_complaints(fields: &Fields<'_>, findings: &mut Findings) -> Option<Vec<
     list.iter().map(|item| text_of(item, COMPLAINT, findings)).collect::<Vec<_>>().into_iter().collect()
 }
 
-fn design(fields: &Fields<'_>, collectors: Option<&[Collector]>, findings: &mut Findings) -> Option<Design> {
+fn design(
+    fields: &Fields<'_>,
+    evidence: Option<Evidence>,
+    collectors: Option<&[Collector]>,
+    findings: &mut Findings,
+) -> Option<Design> {
     let boots = fields.count("boots", findings);
     let traced_boots = traced_boots(fields, collectors, findings);
     let seed = fields.integer("seed", findings);
     let alpha = fields.fraction("alpha", findings);
     let boot_deadline_s = fields.seconds_u32("boot-deadline", findings);
+    let replicates = exact::replicates(fields, evidence, boots.unwrap_or_default(), findings);
     Some(Design {
         boots: boots?,
         traced_boots: traced_boots?,
         seed: seed?,
         alpha: alpha?,
         boot_deadline_s: boot_deadline_s?,
+        replicates: replicates?,
     })
 }
 

@@ -39,6 +39,9 @@ pub fn vet(plan: &Plan) -> Vec<String> {
     found.within("boots", design.boots.into(), 0..=1000);
     found.within("traced-boots", design.traced_boots.into(), 0..=1000);
     found.within("boot-deadline", design.boot_deadline_s.into(), 1..=4 * 3600);
+    if !design.replicates.is_empty() && design.replicates.len() != design.boots as usize {
+        found.says("replicates", "are not as many as the boots");
+    }
     let boots =
         (u64::from(design.boots) + u64::from(design.traced_boots)).saturating_mul(plan.arms.len() as u64);
     found.within("boots of all arms", boots, 1..=50_000);

@@ -86,6 +86,7 @@ pub(crate) async fn boot(boot: &Boot<'_>, machine: &FakeMachine) -> Result<BootE
                 took: began.elapsed(),
                 traced: boot.traced,
                 shares: &[],
+                perturb: None,
                 folder: sockets,
             };
             running::bring_up(booted, &plan::Knobs::default()).await

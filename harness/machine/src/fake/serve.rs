@@ -153,6 +153,9 @@ impl Guest {
             ToAgent::Mount(id, _) => {
                 self.send(&FromAgent::Failed(id, "a fake machine shares no folders".into()))
             }
+            ToAgent::Perturb(id, _) => {
+                self.send(&FromAgent::Failed(id, "a fake machine has no memory to be shifted".into()))
+            }
             ToAgent::InputEnd(_) | ToAgent::Taken(..) | ToAgent::Resize(..) | ToAgent::PowerOff(_) => Ok(()),
         }
     }

@@ -214,10 +214,11 @@ impl<'a> GuestSpec<'a> {
             None => {
                 list.option("-accel", self.execution.name());
             }
-            Some(ClosedWorld { seed, counting, .. }) => {
+            Some(ClosedWorld { perturbation, counting, .. }) => {
                 // An instruction is a nanosecond, and an idle guest's clock jumps to its next timer.
                 list.option("-accel", "tcg,thread=single").option("-icount", "shift=0,sleep=off");
-                list.option("-seed", seed.to_string()).option("-rtc", "base=2026-01-01,clock=vm");
+                list.option("-seed", perturbation.seed.to_string())
+                    .option("-rtc", "base=2026-01-01,clock=vm");
                 if let (Some(Counting { map, .. }), Some(folder)) = (counting, self.sockets.agent.parent()) {
                     let parts = [
                         ("file=", folder.join(PLUGIN)),

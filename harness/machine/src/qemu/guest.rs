@@ -70,6 +70,7 @@ pub(crate) async fn boot(boot: &Boot<'_>, machine: &QemuMachine) -> Result<BootE
                 took,
                 traced: boot.traced,
                 shares: &boot.attachments.shares,
+                perturb: boot.world.perturb(),
                 folder: sockets,
             };
             running::bring_up(booted, &machine.knobs).await
@@ -193,12 +194,13 @@ impl Starting<'_> {
         let debugger = debugger_socket(self.boot.runtime, name);
         let packed = match self.boot.world {
             World::Open => None,
-            World::Rehearsal => Some(world::pack(self.sockets, self.boot.files, None)?),
+            World::Rehearsal => Some(world::pack(self.sockets, self.boot.files, None, 0)?),
             World::Closed(closed) => {
                 if let Some(counting) = &closed.counting {
                     world::lend(counting, self.sockets)?;
                 }
-                Some(world::pack(self.sockets, self.boot.files, Some(&closed.script))?)
+                let layout = closed.perturbation.layout_kib;
+                Some(world::pack(self.sockets, self.boot.files, Some(&closed.played()), layout)?)
             }
         };
         let spec = GuestSpec {
@@ -273,7 +275,7 @@ impl Starting<'_> {
         match self.boot.world {
             World::Open => Manner::Live,
             World::Rehearsal => Manner::Written,
-            World::Closed(closed) => Manner::Played(closed.script.clone()),
+            World::Closed(closed) => Manner::Played(closed.played()),
         }
     }
 

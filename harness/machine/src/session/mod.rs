@@ -134,6 +134,17 @@ impl Session {
         Ok(())
     }
 
+    /// Shifts what comes after: its moment, and the state of memory.
+    ///
+    /// # Errors
+    /// [`SessionError::Guest`] if it cannot; otherwise as for [`Session::read`].
+    pub(crate) async fn perturb(&self, perturb: protocol::Perturb) -> Result<(), SessionError> {
+        let answer = self.connection.request("perturbing", 4096, |id| ToAgent::Perturb(id, perturb)).await?;
+        let wait = Duration::from_micros(perturb.wait_us.into());
+        answer.done(self.patience().saturating_add(wait)).await?;
+        Ok(())
+    }
+
     fn patience(&self) -> Duration {
         self.connection.patience()
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use protocol::{Awaited, FrameError, FromAgent, Id, MOST_PLAYED, Step, ToAgent};
+use protocol::{Awaited, FrameError, FromAgent, Id, MOST_PLAYED, Perturb, Step, ToAgent};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::connection::read_message;
@@ -35,6 +35,16 @@ impl Script {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The same with this in the place of every perturbation.
+    #[must_use]
+    pub(crate) fn perturbed(&self, perturb: Perturb) -> Self {
+        let step = |step: &Step| match step {
+            Step::Ask(ToAgent::Perturb(id, _)) => Step::Ask(ToAgent::Perturb(*id, perturb)),
+            other => other.clone(),
+        };
+        Self(self.0.iter().map(step).collect())
     }
 
     /// Notes a request.
@@ -130,6 +140,16 @@ mod tests {
         for cut in 0..bytes.len() {
             assert_eq!(Script::from_bytes(&bytes[..cut]).is_ok(), whole.contains(&cut), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn only_perturbations_are_replaced() {
+        let mut script = Script::default();
+        script.ask(&ToAgent::KernelLog(1));
+        script.ask(&ToAgent::Perturb(2, Perturb::default()));
+        let perturb = Perturb { held: 7, wait_us: 412 };
+        let expected = [ToAgent::KernelLog(1), ToAgent::Perturb(2, perturb)].map(Step::Ask);
+        assert_eq!(script.perturbed(perturb).0, expected);
     }
 
     #[tokio::test]

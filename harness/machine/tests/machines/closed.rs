@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use machine::{BootEnd, ClosedWorld, Executed, GuestCommand, Running, Script, World};
+use measure::Perturbation;
 use plan::{Accel, CpuModel, Iommu, IommuMode, Knobs, Machine, Nic, NicModel, QemuMachine, Topology};
 
 use crate::lab::{Lab, up};
@@ -49,7 +50,8 @@ async fn work(running: &Running) -> Vec<Executed> {
 
 /// What was done in a closed world with this seed.
 async fn closed(lab: &Lab, machine: &Machine, script: &Script, seed: u32) -> Vec<Executed> {
-    let world = World::Closed(ClosedWorld { script: script.clone(), seed, counting: None });
+    let perturbation = Perturbation { seed, ..Perturbation::default() };
+    let world = World::Closed(ClosedWorld { script: script.clone(), perturbation, counting: None });
     let running = up(lab.boot_in(&world, machine, &[], false, DEADLINE).await.unwrap());
     let done = work(&running).await;
     running.power_off(POWER_OFF).await.unwrap().unwrap();
@@ -88,7 +90,7 @@ async fn asking_for_something_else_than_was_rehearsed_is_told() {
     let Some(lab) = Lab::real() else { return };
     let machine = machine(Topology::Loopback);
     let script = rehearse(&lab, &machine).await;
-    let world = World::Closed(ClosedWorld { script, seed: 1, counting: None });
+    let world = World::Closed(ClosedWorld { script, ..ClosedWorld::default() });
     let running = up(lab.boot_in(&world, &machine, &[], false, DEADLINE).await.unwrap());
     let other = GuestCommand::new("busybox").arg("uname");
     let refused = running.client().session.exec(other).await.unwrap_err().to_string();

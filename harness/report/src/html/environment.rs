@@ -64,8 +64,11 @@ fn schedule(model: &Model) -> Markup {
                 End::NotTestable { .. } => "not testable",
             };
             let took = number::duration(trial.took_seconds);
-            let words =
-                format!("boot {}, {}, block {}: {ended}, {took}", trial.index + 1, arm.name, trial.block + 1);
+            let block = match trial.perturbation {
+                Some(replicate) => replicate.to_string(),
+                None => format!("block {}", trial.block + 1),
+            };
+            let words = format!("boot {}, {}, {block}: {ended}, {took}", trial.index + 1, arm.name);
             Boot { index: trial.index, mark, words: text::line(&words) }
         };
         arm.trials.iter().map(boot).collect()

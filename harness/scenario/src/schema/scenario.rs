@@ -62,8 +62,14 @@ pub(crate) static SCENARIO: Section = Section {
             "timed",
             "`exact`: executed instructions instead of times, the same on every machine. Guests run under TCG with an instruction \
              counter for a clock and nothing that reaches them after power-on: one vCPU, `loopback`, or `two-namespaces` with e1000e, and \
-             workloads of a fixed amount of work. Each boot of an arm has other random numbers; gates are on metrics of \
-             `instructions`.",
+             workloads of a fixed amount of work. Gates are on metrics of `instructions`.",
+        ),
+        default(
+            "perturb",
+            Kind::Choice(&["each-block", "none"]),
+            "each-block",
+            "With `evidence: exact`: whether each block of boots begins with other random numbers, at another moment and with another \
+             state of memory, the same for all arms. Its first block is not perturbed, and with `none` no block is.",
         ),
         default(
             "boots",

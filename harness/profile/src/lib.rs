@@ -14,6 +14,7 @@
 
 mod class;
 mod counts;
+mod difference;
 mod differential;
 mod events;
 mod hint;
@@ -26,6 +27,7 @@ mod table;
 
 pub use class::Class;
 pub use counts::{Code, Context, Counts, CountsError, Program, StringCounts, Window};
+pub use difference::Difference;
 pub use differential::{ArmBoots, Boot, By, Differential, Kind, Line};
 pub use events::{Event, event_names, events};
 pub use matching::{Change, RENAMED, SourceFiles};

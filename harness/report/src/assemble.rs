@@ -10,8 +10,8 @@ use plan::{Flavour, Patterns, Plan};
 use stats::{Better, Block, Comparison, StatsError, Summary, explore, judge, summarise};
 
 use crate::{
-    Arm, BootValue, Gate, Host, Model, PatchSummary, PlanSummary, Row, RowCandidate, RunSummary, SeriesKey,
-    SeriesSummary, Trial, Unavailable, WorkloadSummary,
+    Arm, BootValue, Calibration, CalibrationSummary, Gate, Host, Model, PatchSummary, PlanSummary, Row,
+    RowCandidate, RunSummary, SeriesKey, SeriesSummary, Trial, Unavailable, WorkloadSummary,
     curve::curves,
     describe, number,
     series::{SeriesSet, Values, definition},
@@ -45,6 +45,8 @@ pub struct Evidence<'a> {
     pub repeat: Vec<String>,
     /// What should be read beside the result.
     pub warnings: Vec<String>,
+    /// How far no change in work moves these metrics, where the evidence is exact and that was measured.
+    pub calibration: Option<&'a Calibration>,
 }
 
 /// Why there can be no report: the run's records contradict themselves.
@@ -88,7 +90,7 @@ pub fn assemble(evidence: Evidence<'_>) -> Result<Model, AssembleError> {
     let Evidence { plan, trials, samples, .. } = evidence;
     let set = SeriesSet::collect(plan, trials, samples)?;
     let boots = Boots::of(plan, trials);
-    let (gates, gated) = gates(plan, &set, &boots)?;
+    let (gates, gated) = gates(plan, &set, &boots, evidence.calibration)?;
     let explored = rows(plan, &set, &boots, &gated)?;
     let arms: Vec<Arm> = plan.arms.iter().map(|arm| assemble_arm(arm, &evidence)).collect();
     let arm_count = u32::try_from(arms.len()).unwrap_or(u32::MAX);
@@ -116,6 +118,7 @@ pub fn assemble(evidence: Evidence<'_>) -> Result<Model, AssembleError> {
         suites: gather(plan, trials),
         unavailable: unavailable(trials),
         warnings: evidence.warnings,
+        calibration: evidence.calibration.map(CalibrationSummary::from),
     })
 }
 
@@ -249,6 +252,7 @@ fn gates(
     plan: &Plan,
     set: &SeriesSet,
     boots: &Boots<'_>,
+    calibration: Option<&Calibration>,
 ) -> Result<(Vec<Gate>, BTreeSet<SeriesKey>), AssembleError> {
     let (mut asked, mut comparisons, mut gated) = (Vec::new(), Vec::new(), BTreeSet::new());
     // Under debug kernels none is judged; the model says which were set aside.
@@ -259,23 +263,26 @@ fn gates(
             let selected = set.select(&gate.select, &at);
             gated.extend(selected.clone());
             let found = selected.clone().and_then(|key| set.blocks(&key, baseline(plan), arm.side()));
-            comparisons.push(Comparison {
-                blocks: found.clone().unwrap_or_default(),
-                better,
-                margin: gate.margin,
-            });
             let series = selected.unwrap_or_else(|_| SeriesKey {
                 workload: Some(gate.select.workload.clone()),
                 metric: gate.select.metric.clone(),
                 dims: gate.select.dims.clone(),
                 at,
             });
-            asked.push((gate, arm.side(), series, found.err()));
+            // What no change in work does is no verdict's.
+            let noise = calibration.and_then(|calibration| calibration.largest(&series)).unwrap_or(0.0);
+            let margin = gate.margin.max(noise);
+            let (blocks, refused) = match found {
+                Ok(blocks) => (blocks, None),
+                Err(why) => (Vec::new(), Some(why)),
+            };
+            comparisons.push(Comparison { blocks, better, margin });
+            asked.push((gate, arm.side(), series, margin, refused));
         }
     }
     let judged = judge(&comparisons, plan.design.alpha)?;
     let mut gates = Vec::with_capacity(judged.len());
-    for ((gate, side, series, refused), judgement) in asked.into_iter().zip(judged) {
+    for ((gate, side, series, margin, refused), judgement) in asked.into_iter().zip(judged) {
         let definition = definition(plan, &gate.select.metric)?;
         let (of_baseline, of_candidate) = (set.values(&series, baseline(plan)), set.values(&series, side));
         gates.push(Gate {
@@ -288,7 +295,7 @@ fn gates(
             candidate_by_boot: boots.values(side, &series.at, of_candidate),
             series,
             arm: side.to_owned(),
-            margin: gate.margin,
+            margin,
             expect: gate.expect,
             refused,
             judgement,

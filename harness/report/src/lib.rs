@@ -12,6 +12,7 @@
 mod agreement;
 mod along;
 mod assemble;
+mod calibration;
 mod curve;
 mod describe;
 mod explored;
@@ -38,6 +39,7 @@ mod verdict;
 
 pub use agreement::{Agreement, AgreementClaim, Agrees, agreement, agreement_text};
 pub use assemble::{AssembleError, Evidence, assemble};
+pub use calibration::{CALIBRATION_FORMAT, CalibratedMetric, Calibration};
 pub use curve::{Curve, CurvePoint, CurveSide};
 pub use describe::{kernel_in_words, label, machine_in_words};
 pub use findings::stack;
@@ -51,8 +53,8 @@ pub use html::html;
 pub use json::{Document, FORMAT, json};
 pub use markdown::markdown;
 pub use model::{
-    Arm, BootValue, End, Gate, Host, Model, PatchSummary, PlanSummary, Row, RowCandidate, RunSummary,
-    SeriesKey, SeriesSummary, Trial, Unavailable, WorkloadSummary,
+    Arm, BootValue, CalibrationSummary, End, Gate, Host, Model, PatchSummary, PlanSummary, Row, RowCandidate,
+    RunSummary, SeriesKey, SeriesSummary, Trial, Unavailable, WorkloadSummary,
 };
 pub use outcome::{Conclusion, Outcome, build_failure, conclude, gate_outcome, overall};
 pub use paint::Colour;

@@ -7,7 +7,7 @@ use plan::{Dimension, Expectation, Flavour, Machine};
 use serde::{Deserialize, Serialize};
 use stats::{Exploration, Judgement, Summary};
 
-use crate::{Curve, Profiled, Suite};
+use crate::{Calibration, Curve, Profiled, Suite};
 
 /// Everything that a report says, as data. Built by [`crate::assemble`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +38,9 @@ pub struct Model {
     pub unavailable: Vec<Unavailable>,
     /// What the caller wants to be read beside the result.
     pub warnings: Vec<String>,
+    /// How far no change in work moves exact counts, if that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<CalibrationSummary>,
 }
 
 /// Which run this is, and how far it got.
@@ -321,6 +324,28 @@ pub struct Gate {
     pub refused: Option<String>,
     /// What the data says.
     pub judgement: Judgement,
+}
+
+/// What was known, when it was judged, of how far no change in work moves exact counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalibrationSummary {
+    /// The run that measured it.
+    pub run: String,
+    /// When that was started, RFC 3339.
+    pub started: String,
+    /// How many patches that change no work it had.
+    pub patches: usize,
+    /// The largest change that one of them seemed to make, by what it is of. No margin of a gate is below it.
+    pub largest: Vec<(SeriesKey, f64)>,
+}
+
+impl From<&Calibration> for CalibrationSummary {
+    fn from(calibration: &Calibration) -> Self {
+        let Calibration { run, started, patches, metrics, .. } = calibration;
+        let largest = metrics.iter().map(|metric| (metric.series.clone(), metric.largest)).collect();
+        Self { run: run.clone(), started: started.clone(), patches: patches.len(), largest }
+    }
 }
 
 /// One series that no gate names, over all sides.

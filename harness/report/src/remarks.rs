@@ -18,6 +18,7 @@ pub fn remarks(model: &Model) -> Vec<String> {
     all.extend(debug(model));
     all.extend(once(model.candidates().filter_map(|arm| identical(model.baseline_of(arm)?, arm))));
     all.extend(emulated(model));
+    all.extend(calibrated(model));
     all.extend(mixed_accelerators(model));
     all.extend(iommus_not_as_asked(model));
     all.extend(model.baselines().filter_map(baseline_fails_at_times));
@@ -126,6 +127,32 @@ fn emulated(model: &Model) -> Option<String> {
         "QEMU emulated every instruction (TCG): times compare these arms with each other, and say nothing about hardware."
             .to_owned()
     })
+}
+
+/// What a difference of exact counts means, or that this is not known.
+fn calibrated(model: &Model) -> Vec<String> {
+    if !has(model, Provenance::TcgInsn) || model.gates.is_empty() {
+        return Vec::new();
+    }
+    let Some(calibration) = &model.calibration else {
+        return vec![format!(
+            "Not calibrated: how far a patch that changes no work moves these counts is not known for this kernel, machine and \
+             workload; `assay calibrate --exact {}` measures it, and later verdicts use it.",
+            model.plan.scenario
+        )];
+    };
+    let of_gate = |gate: &Gate| {
+        let (_, largest) = calibration.largest.iter().find(|(series, _)| *series == gate.series)?;
+        let smallest = if gate.margin <= *largest { ", which is the margin here" } else { "" };
+        Some(format!(
+            "No change in work has moved {} by up to {}{smallest}: calibration of {}, {}.",
+            describe::label(&gate.series),
+            number::percent(*largest),
+            number::instant(&calibration.started),
+            number::counted(calibration.patches, "null patch"),
+        ))
+    };
+    once(model.gates.iter().filter_map(of_gate))
 }
 
 fn mixed_accelerators(model: &Model) -> Option<String> {

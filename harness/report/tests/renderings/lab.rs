@@ -167,6 +167,7 @@ impl Lab {
             finished: self.finished,
             repeat: vec!["assay run scenarios/iommu-hooks.yaml".into()],
             warnings: vec![],
+            calibration: None,
         };
         assemble(evidence).expect("the records are sound")
     }

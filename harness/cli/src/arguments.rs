@@ -1,6 +1,7 @@
 //! The command line.
 
 mod bundle;
+mod calibrate;
 mod guest;
 mod help;
 mod history;
@@ -16,6 +17,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 
 pub(crate) use bundle::{Bundle, Replay};
+pub(crate) use calibrate::Calibrate;
 pub(crate) use guest::{Flavour, GuestFlags, Root, ShareFlag, config_option};
 pub(crate) use history::{Compare, CompareFormat, Runs, Trend};
 pub(crate) use kernel::{Kernel, KernelChoice};
@@ -164,6 +166,13 @@ pub(crate) enum Command {
     /// shown, and the answer is unclear.
     #[command(after_long_help = help::COMPARE)]
     Compare(Compare),
+    /// Measure how far patches that change no work move the counts of a scenario: what smaller differences mean nothing.
+    ///
+    /// Null patches (room at the end of a struct, functions with other names, files linked in another order, a function that nobody
+    /// calls) are made from the base's tree, built, and compared with the baseline under the scenario's replicates. Verdicts of
+    /// the same kernel, machine and workload then take no smaller margin, and reports say so.
+    #[command(after_long_help = help::CALIBRATE)]
+    Calibrate(Calibrate),
     /// Print one metric over all runs, in the order of time.
     #[command(after_long_help = help::TREND)]
     Trend(Trend),
@@ -227,6 +236,7 @@ impl Command {
             Self::Replay(replay) => replay.json,
             Self::Runs(runs) => runs.json,
             Self::Compare(compare) => compare.json || compare.format == CompareFormat::Json,
+            Self::Calibrate(calibrate) => calibrate.json,
             Self::Trend(trend) => trend.json,
             Self::Tune(tune) => tune.json,
             Self::Exec(_)
@@ -271,7 +281,7 @@ pub(crate) struct Run {
 }
 
 /// What is asked: a scenario, and what takes the place of parts of it.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Question {
     /// The scenario: a file, or the name of one in the project's `scenarios/` [default, with a series or in a kernel tree: net].
     pub(crate) scenario: Option<PathBuf>,

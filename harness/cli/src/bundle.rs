@@ -16,6 +16,7 @@ use store::{Environment, RunFile, Stored};
 
 use crate::{
     arguments::{self, Places},
+    exact,
     failure::Failure,
     inputs,
     lab::Lab,
@@ -50,7 +51,8 @@ pub(crate) fn bundle(places: &Places, flags: &arguments::Bundle) -> Result<ExitC
     }
     parts.extend(as_it_is(&folder, &scrub)?);
     let report = Stored { folder: PathBuf::from(&file.run), file, ..stored };
-    for (name, form) in reports::forms(&reports::model(&report)?)? {
+    let calibration = exact::of_run(&folder)?;
+    for (name, form) in reports::forms(&reports::model_by(&report, calibration.as_ref())?)? {
         parts.push(bytes(name, scrub.bytes(form.as_bytes())));
     }
     parts.push(text("run.json", &report.file)?);
@@ -116,6 +118,10 @@ fn sources(kernels: &Kernels, file: &RunFile) -> Result<serde_json::Value, Failu
 /// What a run's folder holds that goes along as it is, but for folders in logs.
 fn as_it_is(folder: &Path, scrub: &Scrub) -> Result<Vec<Part>, Failure> {
     let mut parts = vec![file("samples.jsonl", &folder.join("samples.jsonl"))];
+    let calibration = folder.join(exact::CALIBRATION);
+    if calibration.is_file() {
+        parts.push(clean(exact::CALIBRATION, &calibration, scrub)?);
+    }
     let scenario = inputs::folder(folder).join(inputs::SCENARIO);
     if scenario.is_file() {
         parts.push(clean("scenario.yaml", &scenario, scrub)?);

@@ -17,6 +17,7 @@ mod crashed;
 mod debugger;
 mod doctor;
 mod escape;
+mod exact;
 mod exec;
 mod failure;
 mod guest;
@@ -88,7 +89,9 @@ fn main() -> ExitCode {
         Command::Bundle(flags) => bundle::bundle(&places, &flags),
         Command::Replay(flags) => replay::replay(&places, &flags),
         Command::Runs(flags) => history::runs(&places, &flags),
+        Command::Compare(flags) if flags.exact => exact::compare(&places, &flags),
         Command::Compare(flags) => history::compare(&places, &flags),
+        Command::Calibrate(flags) => exact::calibrate(&places, &flags),
         Command::Trend(flags) => history::trend(&places, &flags),
         Command::Tune(arguments) => tune::tune(&arguments),
         Command::Doctor { json } => doctor::doctor(&places, json),

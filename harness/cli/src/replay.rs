@@ -7,6 +7,7 @@ use bundle::{Limits, Opened, Reader, Shelf};
 use measure::BuildEnd;
 use plan::{Plan, Source, WorkloadKind};
 use report::{Agreement, agreement, agreement_text};
+use runner::COUNTS_FILE;
 use serde_json::json;
 use store::{Environment, Replay, ReplayImages, RunFile, StoreError, Stored};
 
@@ -14,6 +15,7 @@ use crate::{
     arguments::{self, Places},
     builds::of_kernel,
     bundle::{arms_in_words, counted, megabytes, of_bundle},
+    exact,
     failure::Failure,
     lab::Lab,
     progress::Progress,
@@ -67,6 +69,8 @@ pub(crate) fn replay(places: &Places, flags: &arguments::Replay) -> Result<ExitC
         images,
         replay: Some(replay.clone()),
         limit: None,
+        // A stranger's verdicts are held against ours with their margins.
+        calibration: exact::of_run(&opened.folder)?,
     };
     let now = carry_out(places, &lab, order, &mut progress)?;
     progress.clear();
@@ -121,7 +125,9 @@ fn answer(then: &Stored, now: &Stored, replay: &Replay) -> Result<Answer, Failur
                 .collect()
         }
     };
-    let agreement = agreement(&before, &model);
+    let mut agreement = agreement(&before, &model);
+    agreement.claims.extend(exact::repeats(then, now)?);
+    agreement.agrees = agreement.claims.iter().map(|claim| claim.agrees).max().unwrap_or(agreement.agrees);
     let answer = Answer {
         replay: replay.clone(),
         run: now.file.run.clone(),
@@ -191,7 +197,11 @@ fn is_wanted(member: &str, same: bool) -> bool {
     match parts.next() {
         Some("boot") => same,
         Some("kernels") => same || !member.ends_with("/vmlinux"),
-        Some("trials") => member.ends_with("/trial.json") && parts.count() == 2,
+        Some("trials") => {
+            let is_record = member.ends_with("/trial.json") && parts.clone().count() == 2;
+            let is_counts = member.ends_with(&format!("/raw/{COUNTS_FILE}")) && parts.count() == 3;
+            is_record || is_counts
+        }
         Some("builds" | "report.txt" | "report.md" | "report.json" | "report.html") => false,
         _ => true,
     }

@@ -7,13 +7,13 @@ use std::{
 };
 
 use anyhow::Context;
-use report::{Colour, Detail, Evidence, Model, Outcome, Terminal};
+use report::{Calibration, Colour, Detail, Evidence, Model, Outcome, Terminal};
 use runner::schedule;
 use store::Stored;
 
 use crate::{
     arguments::{Format, Places},
-    budget,
+    budget, exact,
     failure::Failure,
     profiles, terminal,
 };
@@ -185,6 +185,11 @@ impl Output {
 
 /// What a report says of a run, finished or not.
 pub(crate) fn model(stored: &Stored) -> Result<Model, Failure> {
+    model_by(stored, exact::of_run(&stored.folder)?.as_ref())
+}
+
+/// The same, judged by this calibration.
+pub(crate) fn model_by(stored: &Stored, calibration: Option<&Calibration>) -> Result<Model, Failure> {
     let file = &stored.file;
     let made: Vec<u32> = stored.trials.iter().map(|trial| trial.index).collect();
     let given_up = |arm: &str| {
@@ -221,6 +226,7 @@ pub(crate) fn model(stored: &Stored) -> Result<Model, Failure> {
             file.command.clone()
         }],
         warnings: replayed(stored)?,
+        calibration,
     })?;
     model.run.left_out = budget::left_out(stored);
     Ok(model)

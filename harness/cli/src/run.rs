@@ -13,6 +13,7 @@ use kernel::Kernels;
 use machine::BootFiles;
 use measure::{BuildEnd, KernelImage, SampleTable};
 use plan::{Evidence, Plan};
+use report::Calibration;
 use runner::{Finish, Setup, execute, perturbation, schedule};
 use scenario::Overrides;
 use store::{ArmKernel, Claim, Environment, Replay, ReplayImages, RunFile, Stored};
@@ -23,6 +24,7 @@ use crate::{
     bisect,
     budget::{self, Limit},
     builds::build_arms,
+    exact,
     failure::Failure,
     inputs,
     keeper::RunKeeper,
@@ -75,7 +77,15 @@ fn start(
         // A damaged note of what was tuned is no reason not to measure; the run's record says so as well.
         Err(error) => progress.line(format!("note: whether this machine is tuned is unknown: {error}")),
     }
-    let order = Order { plan, command, scenario: Some(scenario), images: Images::Built, replay: None, limit };
+    let order = Order {
+        plan,
+        command,
+        scenario: Some(scenario),
+        images: Images::Built,
+        replay: None,
+        limit,
+        calibration: None,
+    };
     carry_out(places, &lab, order, progress)
 }
 
@@ -92,6 +102,8 @@ pub(crate) struct Order {
     pub(crate) replay: Option<Replay>,
     /// The time that it may take, if there is one.
     pub(crate) limit: Option<Limit>,
+    /// What it is judged by; of none, the one that this machine has made, if there is one.
+    pub(crate) calibration: Option<Calibration>,
 }
 
 /// Where the images that boot come from.
@@ -116,7 +128,7 @@ pub(crate) fn carry_out(
     order: Order,
     progress: &mut Progress,
 ) -> Result<Stored, Failure> {
-    let Order { plan, command, scenario, images, replay, limit } = order;
+    let Order { plan, command, scenario, images, replay, limit, calibration } = order;
     let bench = match &images {
         Images::Built => lab.bench_for(&plan, progress)?,
         Images::Given { .. } => lab.bare_bench(&plan, progress)?,
@@ -140,6 +152,14 @@ pub(crate) fn carry_out(
         }
     };
     environment.keep(claim.folder())?;
+    let baseline = plan.baseline().and_then(|arm| kernels.get(&arm.name)).map(|kernel| &kernel.build);
+    let calibration = match calibration {
+        None => exact::Calibrations::of(lab).find(&plan, baseline)?,
+        given => given,
+    };
+    if let Some(calibration) = &calibration {
+        exact::keep(claim.folder(), calibration)?;
+    }
     let file = RunFile {
         format: store::FORMAT,
         run: claim.name().to_owned(),
@@ -336,7 +356,7 @@ fn trials(
 }
 
 /// The plan that answers a question, the command that asks it again, and the scenario as it is written.
-fn planned(
+pub(crate) fn planned(
     places: &Places,
     question: &Question,
     lab: &Lab,

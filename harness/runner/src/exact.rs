@@ -22,6 +22,7 @@ use crate::{
 const PATIENCE: u32 = 20;
 
 /// What a trial's counts are kept as, in its folder.
+/// What a trial's counts are kept as, in its folder's `raw`.
 pub const COUNTS_FILE: &str = "insncount.jsonl";
 
 /// What was written down for each arm: one rehearsal does for all its boots.

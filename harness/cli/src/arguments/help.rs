@@ -299,11 +299,25 @@ pub(super) const COMPARE: &str = "\
 Examples:
   assay compare 20260102-030405-net 20260103-030405-net
   assay compare 20260102-030405-net --arm baseline --arm candidate --metric throughput
+  assay compare --exact 20260102-030405-null-exact    # every count of all boots of one replicate
 
 Exit status:
   0, 1 or 3, as for `run`, between arms of one run; 3 (unclear) between runs, whose boots were made
   at different times.
+  With --exact: 0 all differ by 0 in every function, 1 one differs, 3 no two boots are comparable.
   2    there is no such run, arm, workload or metric";
+
+/// Of `assay calibrate`.
+pub(super) const CALIBRATE: &str = "\
+Examples:
+  assay calibrate --exact null-exact
+  assay calibrate --exact iommu-hooks-exact --patches 30
+  assay calibrate --exact --from 20260102-030405-calibrate-null-exact    # a run that was resumed
+
+Exit status:
+  0    it is measured, and kept in the cache
+  2    the scenario is wrong, its evidence is timed, or it lists several values
+  69   this machine could not do it";
 
 /// Of `assay trend`.
 pub(super) const TREND: &str = "\

@@ -36,6 +36,10 @@ pub(crate) struct Compare {
     /// candidate of each].
     #[arg(long, value_name = "ARM")]
     pub(crate) arm: Vec<String>,
+    /// Exact counts, digit by digit: all boots of one kernel, machine, workload and replicate, of one run or of two. Says for each
+    /// whether it differs by 0 in every function, or names the first function that differs.
+    #[arg(long, conflicts_with_all = ["workload", "metric", "dim"])]
+    pub(crate) exact: bool,
     /// Only this workload.
     #[arg(long, value_name = "NAME")]
     pub(crate) workload: Option<String>,

@@ -1,0 +1,33 @@
+//! Flags of `assay calibrate`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
+
+#[derive(Debug, Args)]
+pub(crate) struct Calibrate {
+    /// The scenario whose baseline, machine and workloads are calibrated: a file, or the name of one in the project's `scenarios/`.
+    #[arg(required_unless_present = "from")]
+    pub(crate) scenario: Option<PathBuf>,
+    /// Exact counts: the only evidence that is calibrated by null patches.
+    #[arg(long, required = true)]
+    pub(crate) exact: bool,
+    /// So many null patches. With fewer than 20 an unlucky patch exceeds all of them more often than once in 20 times.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = patches)]
+    pub(crate) patches: usize,
+    /// Take the numbers of this run of null patches, such as one that was interrupted and resumed.
+    #[arg(long, value_name = "RUN", conflicts_with = "scenario", add = ArgValueCandidates::new(crate::complete::runs))]
+    pub(crate) from: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn patches(text: &str) -> Result<usize, String> {
+    let most = null_patches::most();
+    match text.parse() {
+        Ok(count) if (2..=most).contains(&count) => Ok(count),
+        _ => Err(format!("expected a number from 2 to {most}")),
+    }
+}

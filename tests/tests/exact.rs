@@ -14,6 +14,8 @@ mod guest;
 mod older;
 #[path = "exact/planted.rs"]
 mod planted;
+#[path = "exact/repeats.rs"]
+mod repeats;
 
 use guest::{Boot, Plugin, Ran};
 use profile::{Context, Profile};

@@ -50,6 +50,8 @@ fn runs_are_found_by_what_their_names_end_with() {
     assert!(wrong.contains(&format!("did you mean `{run}`?")) && wrong.contains("assay runs"), "{wrong}");
     let text = error(&room, &["run", "--resume", "2020"], 2);
     assert!(text.contains("there is no run `2020`"), "{text}");
+    let timed = error(&room, &["profile", &run], 2);
+    assert!(timed.contains("is a timed run") && timed.contains("evidence: exact"), "{timed}");
     let metric = error(&room, &["trend", "thruput"], 2);
     assert!(metric.contains("they have"), "{metric}");
 }

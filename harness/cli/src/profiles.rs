@@ -85,7 +85,7 @@ pub(crate) fn put(stored: &Stored, model: &mut Model) {
     match read() {
         Ok(profiles) => model.profiles = profiles,
         Err(failure) => model.unavailable.push(Unavailable {
-            reason: format!("profile by function: {}", failure.in_a_line()),
+            reason: format!("profile by function: {}", failure.in_a_line().trim_start_matches("assay: ")),
             boots: model.run.boots_made,
         }),
     }

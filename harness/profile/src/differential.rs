@@ -125,7 +125,8 @@ pub struct Differential {
     pub smallest_p: Option<f64>,
     /// Whether source files are known.
     pub has_files: bool,
-    /// Instructions that are no string instructions; the largest differences first. They add up to the total.
+    /// Instructions that are no string instructions: the kernel's, then user space, then idling, the largest differences of each
+    /// first. They add up to the total.
     pub lines: Vec<Line>,
     /// Everything that was executed, without string instructions.
     pub total: Line,
@@ -294,7 +295,7 @@ fn kernel_key(by: By, shown: &Identity, own: &Identity, index: usize, context: C
     Key { kind: Kind::Kernel, name, pair }
 }
 
-/// The rows, the largest differences first, and the total.
+/// The rows by kind, the largest differences first, and the total.
 fn table(
     frame: &Blocks,
     rows: BTreeMap<Key, Counts>,
@@ -335,7 +336,8 @@ fn table(
     let all = total.numbers.arm;
     lines.iter_mut().chain([&mut total]).for_each(|line| share(line, all));
     lines.sort_by(|a, b| {
-        rank(b).partial_cmp(&rank(a)).unwrap_or(std::cmp::Ordering::Equal).then(a.name.cmp(&b.name))
+        let larger = rank(b).partial_cmp(&rank(a)).unwrap_or(std::cmp::Ordering::Equal);
+        a.kind.cmp(&b.kind).then(larger).then_with(|| a.name.cmp(&b.name))
     });
     (lines, total)
 }

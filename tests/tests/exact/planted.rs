@@ -82,4 +82,30 @@ fn a_planted_loop_is_found_to_the_instruction_and_a_second_baseline_is_the_same(
         );
         assert!(planted.entries > 0);
     }
+    profiles_name_it(&room, &report);
+}
+
+/// `assay profile` names the function first, with the right count, and the report does as well.
+fn profiles_name_it(room: &Room, report: &Value) {
+    let output = room.sharing_command().args(["profile", "--json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let whole: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for profiles in [&whole["profiles"], &report["model"]["profiles"]] {
+        let table = |arm: &str| {
+            let profiles = profiles.as_array().unwrap().iter();
+            profiles.map(|profile| &profile["table"]).find(|table| table["arm"] == arm).unwrap()
+        };
+        let first = &table("slower")["lines"][0];
+        assert_eq!(first["name"], "planted_slowdown", "{first}");
+        assert_eq!(first["change"]["change"], "new", "{first}");
+        let difference = first["numbers"]["difference"].as_f64().unwrap();
+        let rounds = f64::from(u32::try_from(ROUNDS).unwrap());
+        let per_round = (difference / rounds).round();
+        assert!((difference - per_round * rounds).abs() <= difference / 100.0, "{difference} for each KiB");
+        for line in table("again")["lines"].as_array().unwrap() {
+            for counts in line["numbers"]["by_block"].as_array().unwrap() {
+                assert_eq!(counts[1], counts[2], "{line}");
+            }
+        }
+    }
 }

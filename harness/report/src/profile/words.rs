@@ -86,12 +86,6 @@ pub(crate) fn legend(table: &Differential) -> Vec<String> {
     if table.lines.iter().any(|line| matches!(line.change, Some(Change::Renamed { .. }))) {
         sentences.push(format!("Renamed: {RENAMED}."));
     }
-    if table.by == By::Subsystem && !table.has_files {
-        sentences.push(
-            "Subsystems are unavailable: no kernel's lines are at hand (its vmlinux is not in the cache)."
-                .to_owned(),
-        );
-    }
     sentences
 }
 

@@ -154,7 +154,7 @@ pub(crate) fn carry_out(
     environment.keep(claim.folder())?;
     let baseline = plan.baseline().and_then(|arm| kernels.get(&arm.name)).map(|kernel| &kernel.build);
     let calibration = match calibration {
-        None => exact::Calibrations::of(lab).find(&plan, baseline)?,
+        None => exact::Calibrations::of(lab).find(&plan, baseline, &host.qemu)?,
         given => given,
     };
     if let Some(calibration) = &calibration {

@@ -34,6 +34,8 @@ pub struct Calibration {
     pub scenario: String,
     /// Cache key of the baseline's kernel: source, series, configuration, compiler.
     pub kernel: String,
+    /// QEMU's version line: another version may have other devices.
+    pub qemu: String,
     /// The baseline's kernel parameters.
     pub cmdline: Vec<String>,
     /// Where the baseline boots.
@@ -88,6 +90,7 @@ impl Calibration {
             started: model.run.started.clone(),
             scenario: plan.name.clone(),
             kernel,
+            qemu: model.host.qemu.clone().unwrap_or_default(),
             cmdline: baseline.cmdline.clone(),
             machine: baseline.machine.clone(),
             workloads: plan.workloads.clone(),
@@ -98,11 +101,14 @@ impl Calibration {
         }))
     }
 
-    /// Whether it says something about the comparisons of this plan, whose baseline's kernel has this cache key.
+    /// Whether it says something about the comparisons of this plan under this QEMU, whose baseline's kernel has this cache key.
     #[must_use]
-    pub fn is_of(&self, plan: &Plan, kernel: &str) -> bool {
+    pub fn is_of(&self, plan: &Plan, kernel: &str, qemu: &str) -> bool {
         let same = |arm: &Arm| arm.machine == self.machine && arm.cmdline == self.cmdline;
-        self.kernel == kernel && plan.baseline().is_some_and(same) && plan.workloads == self.workloads
+        self.kernel == kernel
+            && self.qemu == qemu
+            && plan.baseline().is_some_and(same)
+            && plan.workloads == self.workloads
     }
 
     /// Whether its numbers can be what they are said to be: it may be a stranger's.

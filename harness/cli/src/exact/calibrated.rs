@@ -39,6 +39,7 @@ impl Calibrations {
         &self,
         plan: &Plan,
         baseline: Option<&BuildEnd>,
+        qemu: &str,
     ) -> Result<Option<Calibration>, Failure> {
         let (Evidence::Exact, Some(BuildEnd::Built(image))) = (plan.evidence(), baseline) else {
             return Ok(None);
@@ -55,7 +56,9 @@ impl Calibrations {
             if path.extension().is_none_or(|ending| ending != "json") {
                 continue;
             }
-            let Some(found) = read(&path)?.filter(|found| found.is_of(plan, &image.key)) else { continue };
+            let Some(found) = read(&path)?.filter(|found| found.is_of(plan, &image.key, qemu)) else {
+                continue;
+            };
             if newest.as_ref().is_none_or(|newest| newest.started < found.started) {
                 newest = Some(found);
             }

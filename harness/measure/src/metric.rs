@@ -322,8 +322,9 @@ metrics! {
     STRING_BYTES = "string-bytes", Count, Lower, Instructions;
     /// The same for each byte of payload.
     STRING_BYTES_PER_BYTE = "string-bytes-per-byte", Ratio, Lower, Instructions around Bulk;
-    /// What the kernel did while the workload ran, idle tasks apart, by `event`. `memory-accesses`, `atomics` (locked) and
-    /// `indirect-calls` (retpolines' too) are kinds of instructions; the others are entries of functions: `spin-locks` and
+    /// What the kernel did while the workload ran, idle tasks apart, by `event`. `memory-accesses`, `atomics` (locked
+    /// instructions; a kernel with one processor takes the lock off most) and `indirect-calls` (retpolines' too) are kinds of
+    /// instructions; the others are entries of functions: `spin-locks` and
     /// `sleeping-locks` (attempts to take spin and rwlocks, mutexes and semaphores for reading and writing),
     /// `slab-allocations`, `page-allocations`, `page-pool-allocations`, those of them that took the slow path
     /// (`page-pool-slow-allocations`), `iommu-maps`, `iommu-unmaps`, and `iommu-invalidations` (batches that were awaited). What

@@ -7,6 +7,10 @@ use crate::Class;
 /// The newest version that is understood.
 const VERSION: u32 = 1;
 
+/// Most instructions of all windows together, and most string accesses and bytes: 200 days of four thousand million a second.
+/// Whatever is added up of them, bytes of elements included, stays within 64 bits.
+const MOST: u64 = 1 << 56;
+
 /// Whose work the kernel did, as its `preempt_count` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -228,6 +232,7 @@ impl Counts {
         }
         let mut counts = Self { vcpus: header.vcpus, windows: vec![], unfinished: None, powered_off: false };
         let mut open: Option<Window> = None;
+        let (mut all, mut all_handled) = (0, 0);
         let mut lines = lines.peekable();
         while let Some((number, line)) = lines.next() {
             let inconsistent = |problem: String| CountsError::Inconsistent { line: number, problem };
@@ -249,7 +254,13 @@ impl Counts {
                 (Line::Program(program), Some(window)) => window.programs.push(program),
                 (Line::End(end), Some(window)) => {
                     (window.executed, window.oddities) = (end.executed, end.oddities);
-                    let sum = window.sum();
+                    let add = |sum: u64, more: Option<u64>| {
+                        let sum = more.and_then(|more| sum.checked_add(more)).filter(|sum| *sum <= MOST);
+                        sum.ok_or_else(|| inconsistent("more than any machine executes".to_owned()))
+                    };
+                    let sum = add(0, window.sum())?;
+                    all = add(all, Some(sum))?;
+                    all_handled = add(all_handled, window.handled())?;
                     if window.number != end.window || sum != end.executed {
                         return Err(inconsistent(format!(
                             "window {} has {sum} instructions, and ends as window {} with {}",
@@ -268,11 +279,22 @@ impl Counts {
 }
 
 impl Window {
-    fn sum(&self) -> u64 {
-        let code = self.code.iter().flat_map(|code| &code.count).sum::<u64>();
-        let programs = self.programs.iter().map(|program| program.insns + program.string_passes).sum::<u64>();
-        code + programs
+    /// Instructions; nothing if they are more than can be counted.
+    fn sum(&self) -> Option<u64> {
+        let code = self.code.iter().flat_map(|code| code.count.iter().copied());
+        let programs = self.programs.iter().flat_map(|program| [program.insns, program.string_passes]);
+        checked_sum(code.chain(programs))
     }
+
+    /// What string instructions did: accesses of the kernel's, bytes of programs'.
+    fn handled(&self) -> Option<u64> {
+        let accesses = self.strings.iter().map(|string| string.accesses);
+        checked_sum(accesses.chain(self.programs.iter().map(|program| program.string_bytes)))
+    }
+}
+
+fn checked_sum(mut counts: impl Iterator<Item = u64>) -> Option<u64> {
+    counts.try_fold(0, u64::checked_add)
 }
 
 fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
@@ -317,6 +339,26 @@ mod tests {
         assert!(Counts::read(&wrong).unwrap_err().to_string().contains("has 97 instructions"));
         let damaged = format!("{HEADER}\n{}", WINDOW.replace("\"count\"", "\"cuont\""));
         assert!(matches!(Counts::read(&damaged), Err(CountsError::Line { line: 3, .. })));
+    }
+
+    #[test]
+    fn what_cannot_be_added_up_is_refused() {
+        let large = |count: u64| {
+            let window = WINDOW
+                .replace("\"count\":[43,42]", &format!("\"count\":[{count},{count}]"))
+                .replace("98,\"odd", &format!("{},\"odd", count.saturating_mul(2).saturating_add(13)));
+            format!("{HEADER}\n{window}")
+        };
+        assert!(Counts::read(&large(1 << 54)).is_ok());
+        for count in [1 << 56, u64::MAX] {
+            let error = Counts::read(&large(count)).unwrap_err();
+            assert!(error.to_string().ends_with("more than any machine executes"), "{error}");
+        }
+        let strings =
+            format!("{HEADER}\n{}", WINDOW.replace("\"accesses\":98", "\"accesses\":18446744073709551615"));
+        assert!(Counts::read(&strings).is_err());
+        let often = format!("{}{}", large(1 << 54), large(1 << 54).split_once('\n').unwrap().1);
+        assert!(Counts::read(&often).is_err(), "what a file's windows have is added up");
     }
 
     #[test]

@@ -39,7 +39,8 @@ fn scale_text(text: &str, words: &str, by: f64) -> String {
         let end = number.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(number.len());
         scaled.push_str(&after[..begin]);
         let digits = &number[..end];
-        let decimals = digits.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+        // More decimals than that say nothing, and formatting takes no more than 65,535.
+        let decimals = digits.split_once('.').map_or(0, |(_, decimals)| decimals.len().min(17));
         match digits.parse::<f64>() {
             Ok(value) => scaled.push_str(&format!("{:.decimals$}", value * by)),
             Err(_) => scaled.push_str(digits),

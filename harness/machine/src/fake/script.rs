@@ -187,6 +187,11 @@ impl Script {
     pub(super) fn load(path: &Path) -> Result<Self, String> {
         let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
         let mut script: Self = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        let commands = script.kernels.values().flat_map(|kernel| &kernel.commands).chain(&script.commands);
+        let is_empty = |number: &Number| matches!(number, Number::After(words) if words.is_empty());
+        if commands.flat_map(|command| &command.numbers).any(is_empty) {
+            return Err("`after` is empty: every place is after nothing".to_owned());
+        }
         let folder = path.parent().unwrap_or(Path::new("."));
         script.contents(&mut |content| content.resolve(folder))?;
         Ok(script)
@@ -265,6 +270,9 @@ mod tests {
         let path = folder.path().join("script.json");
         std::fs::write(&path, r#"{"release": "x", "comands": []}"#).unwrap();
         assert!(Script::load(&path).unwrap_err().contains("comands"));
+        std::fs::write(&path, r#"{"release": "x", "commands": [{"match": [], "numbers": [{"after": ""}]}]}"#)
+            .unwrap();
+        assert!(Script::load(&path).unwrap_err().contains("`after` is empty"));
         std::fs::write(&path, r#"{"release": "x", "files": {"/a": {"file": "absent.txt"}}}"#).unwrap();
         assert!(Script::load(&path).unwrap_err().contains("absent.txt"));
     }

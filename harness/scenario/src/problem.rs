@@ -1,7 +1,7 @@
 //! What is wrong with a file, and where.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     path::{Path, PathBuf},
     rc::Rc,
 };
@@ -23,14 +23,11 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.file.display())?;
-        if let Some(line) = self.line {
-            write!(f, "{line}:")?;
-        }
-        if !self.path.is_empty() {
-            write!(f, " {}:", self.path)?;
-        }
-        write!(f, " {} ({})", self.message, self.allowed)
+        let line = self.line.map(|line| format!("{line}:")).unwrap_or_default();
+        let path = if self.path.is_empty() { String::new() } else { format!(" {}:", self.path) };
+        let text = format!("{}:{line}{path} {} ({})", self.file.display(), self.message, self.allowed);
+        // A file's name may hold what a terminal obeys.
+        text.chars().try_for_each(|c| f.write_char(if c.is_control() && c != '\n' { '\u{fffd}' } else { c }))
     }
 }
 

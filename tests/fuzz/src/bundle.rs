@@ -22,6 +22,14 @@ const LIMITS: Limits = Limits { manifest: 1 << 20, members: 500, member: 1 << 20
 /// One input: a bundle as it is; the archive in one, in a section `tar`; a forged one of a section `manifest.json` and its
 /// members; or the members of an honest one, whose manifest is made here.
 pub fn run(input: &[u8]) {
+    let _refused = understand(input);
+}
+
+/// The same, and why it is no bundle with a run that can be passed on: that honest inputs are such is a test's to say.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn understand(input: &[u8]) -> Result<(), String> {
     let room = scratch::folder();
     let sections = split(input);
     let bytes = match sections.first() {
@@ -30,14 +38,13 @@ pub fn run(input: &[u8]) {
         Some(("manifest.json", manifest)) => bundle::fuzzing::archive(manifest, &sections[1..]).ok(),
         Some(_) => honest(room.path(), &sections),
     };
-    let Some(bytes) = bytes else { return };
-    if let Some(parts) = taken(room.path(), &bytes) {
-        // What was understood can be passed on, and is understood as the same again.
-        let before = shown(&parts);
-        let Some(bytes) = packed(room.path(), parts) else { return };
-        let again = taken(room.path(), &bytes).expect("what was passed on can be read");
-        assert_eq!(shown(&again), before, "what was passed on is another run");
-    }
+    let parts = taken(room.path(), &bytes.ok_or("its members are none of a bundle's")?)?;
+    // What was understood can be passed on, and is understood as the same again.
+    let before = shown(&parts);
+    let bytes = packed(room.path(), parts).ok_or("it cannot be passed on")?;
+    let again = taken(room.path(), &bytes).expect("what was passed on can be read");
+    assert_eq!(shown(&again), before, "what was passed on is another run");
+    Ok(())
 }
 
 /// A run as it goes into a bundle.
@@ -80,7 +87,7 @@ fn written(room: &Path, images: bool, parts: Vec<Part>) -> Option<Vec<u8>> {
     }
 }
 
-fn taken(room: &Path, bytes: &[u8]) -> Option<Parts> {
+fn taken(room: &Path, bytes: &[u8]) -> Result<Parts, String> {
     let (file, root) = (room.join("candidate"), room.join("shelf"));
     fs::write(&file, bytes).expect("the room is ours");
     let shelf = Shelf::open(&root).expect("the room is ours");
@@ -100,7 +107,7 @@ fn taken(room: &Path, bytes: &[u8]) -> Option<Parts> {
             assert!(error.is_the_users(), "{error:?}");
             let said = format!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));
             assert!(said.len() < 8192 && !said.contains(char::is_control), "{said}");
-            None
+            Err(said)
         }
     };
     let left: Vec<PathBuf> =
@@ -119,12 +126,13 @@ fn in_memory(mut portable: bundle::Portable) -> bundle::Portable {
 }
 
 /// What `assay replay` makes of it.
-fn understood(opened: &Opened, kept: &Path) -> Option<Parts> {
-    fs::create_dir_all(opened.folder.join("trials")).ok()?;
-    let stored = store::read(&opened.folder).ok()?;
-    let environment = Environment::of_run(&opened.folder).ok()?;
-    if !scenario::vet(&stored.file.plan).is_empty() {
-        return None;
+fn understood(opened: &Opened, kept: &Path) -> Result<Parts, String> {
+    fs::create_dir_all(opened.folder.join("trials")).map_err(|error| error.to_string())?;
+    let stored = store::read(&opened.folder).map_err(|error| format!("{error:?}"))?;
+    let environment = Environment::of_run(&opened.folder).map_err(|error| format!("{error:?}"))?;
+    let problems = scenario::vet(&stored.file.plan);
+    if !problems.is_empty() {
+        return Err(problems.join("; "));
     }
     let planned = runner::schedule(&stored.file.plan);
     assert!(planned.len() <= 10_000_000, "a schedule of {} boots", planned.len());
@@ -143,16 +151,18 @@ fn understood(opened: &Opened, kept: &Path) -> Option<Parts> {
             }
             let Adopted { file, environment } = &adopted;
             match bundle::portable(file, environment.as_ref(), kept, images, &Scrub::default()) {
-                Ok(portable) => Some((portable, images)),
+                Ok(portable) => Ok((portable, images)),
                 // A folder of modules that the bundle does not have.
-                Err(bundle::BundleError::Io { .. } | bundle::BundleError::Changed { .. }) => None,
+                Err(error @ (bundle::BundleError::Io { .. } | bundle::BundleError::Changed { .. })) => {
+                    Err(error.to_string())
+                }
                 Err(error) => panic!("{error:?}"),
             }
         }
         Err(problems) => {
             assert!(!problems.is_empty());
             assert!(problems.iter().all(|problem| !problem.contains(char::is_control)), "{problems:?}");
-            None
+            Err(problems.join("; "))
         }
     }
 }

@@ -11,15 +11,16 @@ use crate::{
 };
 
 thread_local! {
-    /// The project in `tests/fuzz/project`: most scenarios are read there, since making one takes longer than reading a scenario.
+    /// The project that the scenario crate's tests are read in. Most scenarios are read there, since making one takes longer than
+    /// reading a scenario.
     static AROUND: TempDir = {
         let folder = scratch::folder();
-        scratch::copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("project"), folder.path());
+        scratch::copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../harness/scenario/tests/project"), folder.path());
         folder
     };
 }
 
-/// One input: a scenario, in the project of `tests/fuzz/project`; files of another project in sections named by their paths, the first
+/// One input: a scenario, in that project; files of another project in sections named by their paths, the first
 /// being a scenario, a base or a `series.yaml`; or a script and the files beside it, the first being `script.json`.
 pub fn run(input: &[u8]) {
     match split(input).as_slice() {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use store::{Ask, Contents, Environment, Index, Replay, SeriesEntry, SeriesQuery, State};
+use store::{ArmEntry, Ask, Contents, Environment, Index, Replay, SeriesEntry, SeriesQuery, State};
 
 use crate::{scratch, sections::split};
 
@@ -67,11 +67,13 @@ fn index(results: &Path) {
         let _metrics = index.metrics()?;
         Ok((index.runs(None, Some(10))?, index.count(None)?, index.series(&query)?))
     });
-    let (runs, count, _series) = answered.expect("an index in memory answers where none can be kept");
+    let (runs, count, series) = answered.expect("an index in memory answers where none can be kept");
     let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
     assert_eq!((names, count), if is_run { (vec![NAME], 1) } else { (vec![], 0) });
     if let [run] = runs.as_slice() {
-        assert_eq!(matches!(run.state, State::Read(_)), store::read(&results.join(NAME)).is_ok());
+        let is_read = matches!(run.state, State::Read(_));
+        assert_eq!(is_read, store::read(&results.join(NAME)).is_ok());
+        assert_eq!(series.len(), usize::from(is_read), "the series of a run that was read");
     }
 }
 
@@ -89,6 +91,18 @@ fn contents(folder: &Path) -> Result<Contents, String> {
         provenance: "fake".to_owned(),
         values: stored.samples.entries().iter().map(|entry| entry.value).collect(),
     };
+    let arm = ArmEntry {
+        name: "a".to_owned(),
+        side: "a".to_owned(),
+        is_baseline: true,
+        kernel: "k".to_owned(),
+        release: None,
+        source_version: None,
+        build_failure: None,
+        machine: "fake".to_owned(),
+        boots: 1,
+        boots_failed: 0,
+    };
     Ok(Contents {
         scenario: stored.file.plan.name.clone(),
         question: stored.file.plan.question.clone(),
@@ -100,7 +114,7 @@ fn contents(folder: &Path) -> Result<Contents, String> {
         trials_planned: 1,
         outcome: "holds".to_owned(),
         exit: 0,
-        arms: vec![],
+        arms: vec![arm],
         gates: vec![],
         series: vec![series],
     })

@@ -1,23 +1,15 @@
 //! Every kept input, through its target: valid ones that give parsers their coverage, and every one that once was a finding.
-//! `ASSAY_FUZZ_FOUND` names a folder with more: what fuzzing found so far, for the table of coverage.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{fs, path::Path, time::Instant};
 
 /// Most seconds of one input in an unoptimised build. libFuzzer's limit for an optimised one is 10.
 const SECONDS: u64 = 20;
 
 fn replay(target: &str) {
     let run = fuzz::TARGETS.iter().find(|(name, _)| *name == target).expect("a target").1;
-    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
-    let found = env::var_os("ASSAY_FUZZ_FOUND").map(|folder| PathBuf::from(folder).join(target));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
     let mut count = 0;
-    let folders = std::iter::once(kept).chain(found.filter(|found| found.is_dir()));
-    let entries = folders.flat_map(|folder| fs::read_dir(folder).expect("the corpus is there"));
-    for entry in entries {
+    for entry in fs::read_dir(&folder).expect("the corpus is there") {
         let path = entry.expect("it can be listed").path();
         let input = fs::read(&path).expect("it can be read");
         let began = Instant::now();
@@ -46,6 +38,24 @@ macro_rules! targets {
 }
 
 targets! { wire mail tools counters console documents host bundle runs instructions }
+
+/// What was captured is not only refused: a parser that reads nothing any more would pass every other test here.
+#[test]
+fn honest_bundles_are_understood() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/bundle");
+    let mut count = 0;
+    for entry in fs::read_dir(&folder).expect("the corpus is there") {
+        let entry = entry.expect("it can be listed");
+        if entry.file_name().to_string_lossy().starts_with("honest-") {
+            let input = fs::read(entry.path()).expect("it can be read");
+            if let Err(why) = fuzz::bundle::understand(&input) {
+                panic!("{}: {why}", entry.path().display());
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 0, "there are no honest bundles");
+}
 
 /// Every input cut in its middle, and with a byte of it lost. The formats that people keep are cut at every byte by
 /// their own crates' tests.

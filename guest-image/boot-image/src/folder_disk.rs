@@ -11,6 +11,7 @@ use crate::{
     BootImageError,
     erofs::ErofsUtils,
     error::At,
+    progress::Listener,
     shelf::{Shelf, digest},
 };
 
@@ -36,18 +37,19 @@ pub(crate) fn obtain(
     roots: &Path,
     packages: &Packages,
     supervisor: &Supervisor,
+    progress: &mut Listener<'_>,
 ) -> Result<PathBuf, BootImageError> {
     let recipe = format!("modules disk {VERSION}\n{}", tree.display());
     let recipe = digest(recipe.as_bytes()).at("hash", Path::new("the recipe"))?;
-    let lookup = || -> Result<Option<PathBuf>, BootImageError> {
+    let lookup = |progress: &mut Listener<'_>| -> Result<Option<PathBuf>, BootImageError> {
         let Some(Entry { sha256, .. }) = shelf.entry::<Entry>(&recipe)? else { return Ok(None) };
-        shelf.image(&sha256, EXTENSION)
+        shelf.image(&sha256, EXTENSION, progress)
     };
-    if let Some(found) = lookup()? {
+    if let Some(found) = lookup(progress)? {
         return Ok(found);
     }
-    let lock = shelf.lock(&recipe, what)?;
-    if let Some(found) = lookup()? {
+    let lock = shelf.lock(&recipe, what, progress)?;
+    if let Some(found) = lookup(progress)? {
         return Ok(found);
     }
     let tools = Request {

@@ -15,6 +15,7 @@ use crate::{
     BootImageError, KernelModules,
     error::At,
     modules::{self, Module, ModuleFile},
+    progress::Listener,
     shelf::{Shelf, digest},
 };
 
@@ -48,14 +49,15 @@ pub(crate) fn obtain(
     agent: &Path,
     modules: Option<&KernelModules>,
     supervisor: &Supervisor,
+    progress: &mut Listener<'_>,
 ) -> Result<Initramfs, BootImageError> {
     let agent = fs::read(agent).at("read the agent", agent)?;
     let recipe = recipe(&agent, modules)?;
-    if let Some(found) = lookup(shelf, &recipe, modules)? {
+    if let Some(found) = lookup(shelf, &recipe, modules, progress)? {
         return Ok(found);
     }
-    let lock = shelf.lock(&recipe, "this initramfs")?;
-    if let Some(found) = lookup(shelf, &recipe, modules)? {
+    let lock = shelf.lock(&recipe, "this initramfs", progress)?;
+    if let Some(found) = lookup(shelf, &recipe, modules, progress)? {
         return Ok(found);
     }
     let modules = modules.map_or_else(|| Ok(Vec::new()), |modules| modules::closure(modules, supervisor))?;
@@ -73,12 +75,13 @@ fn lookup(
     shelf: &Shelf,
     recipe: &str,
     modules: Option<&KernelModules>,
+    progress: &mut Listener<'_>,
 ) -> Result<Option<Initramfs>, BootImageError> {
     let Some(entry) = shelf.entry::<Entry>(recipe)? else { return Ok(None) };
     if modules.is_some_and(|modules| !modules::unchanged(&modules.tree, &entry.modules)) {
         return Ok(None);
     }
-    Ok(shelf.image(&entry.sha256, EXTENSION)?.map(|path| Initramfs { path, sha256: entry.sha256 }))
+    Ok(shelf.image(&entry.sha256, EXTENSION, progress)?.map(|path| Initramfs { path, sha256: entry.sha256 }))
 }
 
 fn recipe(agent: &[u8], modules: Option<&KernelModules>) -> Result<String, BootImageError> {
@@ -113,12 +116,14 @@ fn archive(agent: &[u8], modules: &[Module]) -> Result<Vec<u8>, BootImageError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Progress;
 
     struct Room {
         folder: tempfile::TempDir,
         shelf: Shelf,
         agent: PathBuf,
         supervisor: Supervisor,
+        told: std::cell::RefCell<Vec<Progress>>,
     }
 
     impl Room {
@@ -127,11 +132,14 @@ mod tests {
             let shelf = Shelf::open(&folder.path().join("cache")).unwrap();
             let agent = folder.path().join("agent");
             fs::write(&agent, "an agent").unwrap();
-            Self { folder, shelf, agent, supervisor: Supervisor::for_tests() }
+            Self { folder, shelf, agent, supervisor: Supervisor::for_tests(), told: Default::default() }
         }
 
         fn obtain(&self) -> Initramfs {
-            obtain(&self.shelf, &self.agent, None, &self.supervisor).unwrap()
+            obtain(&self.shelf, &self.agent, None, &self.supervisor, &mut |event| {
+                self.told.borrow_mut().push(event);
+            })
+            .unwrap()
         }
     }
 
@@ -152,15 +160,18 @@ mod tests {
         let first = room.obtain();
         let content = fs::read(&first.path).unwrap();
         fs::write(&first.path, &content[..100]).unwrap();
+        assert!(room.told.borrow().is_empty());
         assert_eq!(room.obtain(), first);
         assert_eq!(fs::read(&first.path).unwrap(), content);
+        let told = room.told.take();
+        assert!(matches!(&told[..], [Progress::Damaged { image, .. }] if *image == first.path), "{told:?}");
     }
 
     #[test]
     fn a_missing_agent_is_named() {
         let room = Room::new();
         let missing = room.folder.path().join("none");
-        let end = obtain(&room.shelf, &missing, None, &room.supervisor).unwrap_err().to_string();
+        let end = obtain(&room.shelf, &missing, None, &room.supervisor, &mut |_| ()).unwrap_err().to_string();
         assert!(end.contains(missing.to_str().unwrap()), "{end}");
     }
 

@@ -14,6 +14,7 @@ mod error;
 mod folder_disk;
 mod initramfs;
 mod modules;
+mod progress;
 mod root_disk;
 mod shelf;
 
@@ -25,7 +26,8 @@ use subprocess::Supervisor;
 pub use error::BootImageError;
 pub use initramfs::Initramfs;
 pub use modules::KernelModules;
-pub use root_disk::{Progress, Purpose, RootDisk};
+pub use progress::Progress;
+pub use root_disk::{Purpose, RootDisk};
 
 /// The cache of images.
 #[derive(Clone, Debug)]
@@ -54,16 +56,21 @@ impl BootImages {
         &self,
         agent: &Path,
         modules: Option<&KernelModules>,
+        progress: &mut dyn FnMut(Progress),
     ) -> Result<Initramfs, BootImageError> {
-        initramfs::obtain(&self.shelf, agent, modules, &self.supervisor)
+        initramfs::obtain(&self.shelf, agent, modules, &self.supervisor, progress)
     }
 
     /// The root disk, if it has been made and is intact. Reads it once to verify it; no network.
     ///
     /// # Errors
     /// If the cache cannot be read.
-    pub fn lookup_root_disk(&self, purpose: Purpose) -> Result<Option<RootDisk>, BootImageError> {
-        root_disk::lookup(&self.shelf, purpose.recipe())
+    pub fn lookup_root_disk(
+        &self,
+        purpose: Purpose,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Option<RootDisk>, BootImageError> {
+        root_disk::lookup(&self.shelf, purpose.recipe(), progress)
     }
 
     /// The root disk: found, or made of the newest package versions that the mirror serves (seconds, once the packages
@@ -85,7 +92,12 @@ impl BootImages {
     ///
     /// # Errors
     /// If the tool cannot be had or fails, or the cache cannot be written.
-    pub fn modules_disk(&self, tree: &Path, packages: &Packages) -> Result<PathBuf, BootImageError> {
+    pub fn modules_disk(
+        &self,
+        tree: &Path,
+        packages: &Packages,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<PathBuf, BootImageError> {
         folder_disk::obtain(
             &self.shelf,
             tree,
@@ -93,6 +105,7 @@ impl BootImages {
             &self.roots,
             packages,
             &self.supervisor,
+            progress,
         )
     }
 
@@ -100,7 +113,12 @@ impl BootImages {
     ///
     /// # Errors
     /// As for [`BootImages::modules_disk`].
-    pub fn tests_disk(&self, folder: &Path, packages: &Packages) -> Result<PathBuf, BootImageError> {
+    pub fn tests_disk(
+        &self,
+        folder: &Path,
+        packages: &Packages,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<PathBuf, BootImageError> {
         folder_disk::obtain(
             &self.shelf,
             folder,
@@ -108,6 +126,7 @@ impl BootImages {
             &self.roots,
             packages,
             &self.supervisor,
+            progress,
         )
     }
 }

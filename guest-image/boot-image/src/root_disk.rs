@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 use subprocess::Supervisor;
 
 use crate::{
-    BootImageError,
+    BootImageError, Progress,
     erofs::ErofsUtils,
     error::At,
+    progress::Listener,
     shelf::{Shelf, digest},
 };
 use recipe::Recipe;
@@ -61,27 +62,14 @@ impl Purpose {
     }
 }
 
-/// What is being done, for whoever watches.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Progress {
-    /// The versions of the packages are looked up.
-    Resolving,
-    /// The packages are fetched.
-    Fetching {
-        /// How many.
-        packages: usize,
-        /// Their size in bytes; what was fetched before is in it.
-        bytes: u64,
-    },
-    /// The packages are unpacked and the image is written.
-    Writing,
-}
-
 /// The root disk of the current recipe, if it has been made. Needs no network.
-pub(crate) fn lookup(shelf: &Shelf, recipe: &Recipe) -> Result<Option<RootDisk>, BootImageError> {
+pub(crate) fn lookup(
+    shelf: &Shelf,
+    recipe: &Recipe,
+    progress: &mut Listener<'_>,
+) -> Result<Option<RootDisk>, BootImageError> {
     let Some(Entry { sha256, packages }) = shelf.entry::<Entry>(&recipe.digest()?)? else { return Ok(None) };
-    Ok(shelf.image(&sha256, EXTENSION)?.map(|path| RootDisk { path, sha256, packages }))
+    Ok(shelf.image(&sha256, EXTENSION, progress)?.map(|path| RootDisk { path, sha256, packages }))
 }
 
 /// Finds the root disk, or makes it of the newest versions that the mirror serves.
@@ -90,15 +78,15 @@ pub(crate) fn obtain(
     recipe: &Recipe,
     packages: &Packages,
     supervisor: &Supervisor,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut Listener<'_>,
 ) -> Result<RootDisk, BootImageError> {
-    if let Some(found) = lookup(shelf, recipe)? {
+    if let Some(found) = lookup(shelf, recipe, progress)? {
         return Ok(found);
     }
     let key = recipe.digest()?;
-    let lock = shelf.lock(&key, "the guest's root disk")?;
+    let lock = shelf.lock(&key, "the guest's root disk", progress)?;
     // Somebody else may have made it while we waited.
-    if let Some(found) = lookup(shelf, recipe)? {
+    if let Some(found) = lookup(shelf, recipe, progress)? {
         return Ok(found);
     }
     progress(Progress::Resolving);

@@ -13,8 +13,9 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
+use subprocess::LockHolder;
 
-use crate::{BootImageError, error::At};
+use crate::{BootImageError, Progress, error::At, progress::Listener};
 
 /// Making the largest image takes well under a minute once its packages are fetched.
 const PATIENCE: Duration = Duration::from_secs(20 * 60);
@@ -63,7 +64,12 @@ impl Shelf {
 
     /// The image with this SHA-256, verified; none if it is not there. One that is damaged is set aside under another
     /// name, where it can be looked at, and counts as not there.
-    pub(crate) fn image(&self, sha256: &str, extension: &str) -> Result<Option<PathBuf>, BootImageError> {
+    pub(crate) fn image(
+        &self,
+        sha256: &str,
+        extension: &str,
+        progress: &mut Listener<'_>,
+    ) -> Result<Option<PathBuf>, BootImageError> {
         let path = self.images.join(format!("{sha256}.{extension}"));
         let found = match File::open(&path) {
             Ok(file) => digest(file).at("read", &path)?,
@@ -73,10 +79,15 @@ impl Shelf {
         if found == sha256 {
             return Ok(Some(path));
         }
-        match fs::rename(&path, path.with_extension(format!("{extension}.damaged"))) {
+        let aside = path.with_extension(format!("{extension}.damaged"));
+        match fs::rename(&path, &aside) {
             // Another process has found it as well.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            other => other.at("set aside", &path).map(|()| None),
+            other => {
+                other.at("set aside", &path)?;
+                progress(Progress::Damaged { image: path, found, aside });
+                Ok(None)
+            }
         }
     }
 
@@ -137,15 +148,27 @@ impl Shelf {
     }
 
     /// The lock on a recipe; waits for another process that makes the same image.
-    pub(crate) fn lock(&self, recipe: &str, what: &str) -> Result<Lock, BootImageError> {
+    pub(crate) fn lock(
+        &self,
+        recipe: &str,
+        what: &str,
+        progress: &mut Listener<'_>,
+    ) -> Result<Lock, BootImageError> {
         let path = self.index.join(format!("{recipe}.lock"));
         let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let file = file.at("open", &path)?;
         let begin = Instant::now();
+        let mut told = false;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Lock { _file: file }),
-                Err(TryLockError::WouldBlock) if begin.elapsed() < PATIENCE => pause(),
+                Err(TryLockError::WouldBlock) if begin.elapsed() < PATIENCE => {
+                    if !told {
+                        progress(Progress::Waiting { what: what.to_owned(), holder: LockHolder::of(&file) });
+                        told = true;
+                    }
+                    pause();
+                }
                 Err(TryLockError::WouldBlock) => {
                     return Err(BootImageError::Busy {
                         what: what.into(),
@@ -228,7 +251,7 @@ mod tests {
     use super::*;
 
     fn with_image(shelf: &Shelf, content: &[u8]) -> (String, PathBuf) {
-        let lock = shelf.lock("r", "it").unwrap();
+        let lock = shelf.lock("r", "it", &mut |_| ()).unwrap();
         let work = shelf.workplace("r", &lock).unwrap();
         let file = work.path().join("image");
         fs::write(&file, content).unwrap();
@@ -241,9 +264,9 @@ mod tests {
         let shelf = Shelf::open(room.path()).unwrap();
         let (sha256, path) = with_image(&shelf, b"abc");
         assert_eq!(sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        assert_eq!(shelf.image(&sha256, "img").unwrap(), Some(path.clone()));
+        assert_eq!(shelf.image(&sha256, "img", &mut |_| ()).unwrap(), Some(path.clone()));
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o644);
-        assert_eq!(shelf.image(&"0".repeat(64), "img").unwrap(), None);
+        assert_eq!(shelf.image(&"0".repeat(64), "img", &mut |_| ()).unwrap(), None);
     }
 
     #[test]
@@ -252,7 +275,7 @@ mod tests {
         let shelf = Shelf::open(room.path()).unwrap();
         let (sha256, path) = with_image(&shelf, b"abc");
         fs::write(&path, b"abd").unwrap();
-        assert_eq!(shelf.image(&sha256, "img").unwrap(), None);
+        assert_eq!(shelf.image(&sha256, "img", &mut |_| ()).unwrap(), None);
         assert!(!path.exists());
         assert_eq!(fs::read(path.with_extension("img.damaged")).unwrap(), b"abd");
         assert_eq!(with_image(&shelf, b"abc").1, path, "it can be made again");
@@ -282,7 +305,7 @@ mod tests {
     fn what_a_killed_maker_left_does_not_mix_with_new_work() {
         let room = tempfile::tempdir().unwrap();
         let shelf = Shelf::open(room.path()).unwrap();
-        let lock = shelf.lock("r", "it").unwrap();
+        let lock = shelf.lock("r", "it", &mut |_| ()).unwrap();
         let killed = shelf.workplace("r", &lock).unwrap();
         fs::write(killed.path().join("half"), "").unwrap();
         std::mem::forget(killed);
@@ -297,17 +320,19 @@ mod tests {
     fn a_second_maker_waits_for_the_first() {
         let room = tempfile::tempdir().unwrap();
         let shelf = Shelf::open(room.path()).unwrap();
-        let first = shelf.lock("r", "it").unwrap();
+        let first = shelf.lock("r", "it", &mut |_| ()).unwrap();
         let (sender, receiver) = std::sync::mpsc::channel();
         let other = shelf.clone();
         let second = std::thread::spawn(move || {
-            let lock = other.lock("r", "it").unwrap();
-            sender.send(()).unwrap();
+            let lock = other.lock("r", "it", &mut |event| sender.send(Some(event)).unwrap()).unwrap();
+            sender.send(None).unwrap();
             drop(lock);
         });
-        assert!(receiver.recv_timeout(3 * POLL).is_err(), "the first still holds it");
+        let told = receiver.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert!(matches!(told, Some(Progress::Waiting { what, .. }) if what == "it"));
+        assert!(receiver.recv_timeout(3 * POLL).is_err(), "the first still holds it, and it is told once");
         drop(first);
-        receiver.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(10)).unwrap(), None);
         second.join().unwrap();
     }
 }

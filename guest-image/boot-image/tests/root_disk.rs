@@ -20,7 +20,7 @@ fn is_made_once_and_its_bytes_depend_on_its_packages_alone() {
     let packages = Packages::open(pool.as_ref(), &supervisor).unwrap();
     let room = tempfile::tempdir().unwrap();
     let images = BootImages::open(room.path(), &supervisor).unwrap();
-    assert_eq!(images.lookup_root_disk(Purpose::Lab).unwrap(), None);
+    assert_eq!(images.lookup_root_disk(Purpose::Lab, &mut |_| ()).unwrap(), None);
 
     let mut steps = 0;
     let made = images.root_disk(Purpose::Lab, &packages, &mut |_| steps += 1).unwrap();
@@ -34,7 +34,7 @@ fn is_made_once_and_its_bytes_depend_on_its_packages_alone() {
     let megabytes = made.path.metadata().unwrap().len() / 1_000_000;
     assert!((10..80).contains(&megabytes), "{megabytes} MB");
 
-    let found = images.lookup_root_disk(Purpose::Lab).unwrap();
+    let found = images.lookup_root_disk(Purpose::Lab, &mut |_| ()).unwrap();
     assert_eq!(found.as_ref(), Some(&made));
     images.root_disk(Purpose::Lab, &packages, &mut |step| panic!("made again: {step:?}")).unwrap();
 

@@ -20,7 +20,7 @@ use crate::{
     lab::{Bench, Lab},
     places::Runtime,
     progress::Progress,
-    series::{Found, filed, find, of_series},
+    series::{Found, filed, find, of_series, waiting},
 };
 
 /// How far a series is checked.
@@ -113,7 +113,7 @@ pub(crate) fn check(
     }
     let specs: Vec<KernelSpec> = bases(&found, &choice.base)
         .iter()
-        .map(|base| spec(&found, base, &project, &lab))
+        .map(|base| spec(&found, base, &project, &lab, &mut progress))
         .collect::<Result<_, _>>()?;
     let runtime = Runtime::create()?;
     let kernels = lab.kernels()?;
@@ -145,11 +145,19 @@ fn bases(found: &Found, asked: &[String]) -> Vec<String> {
     }
 }
 
-fn spec(found: &Found, base: &str, project: &Project, lab: &Lab) -> Result<KernelSpec, Failure> {
+fn spec(
+    found: &Found,
+    base: &str,
+    project: &Project,
+    lab: &Lab,
+    progress: &mut Progress,
+) -> Result<KernelSpec, Failure> {
     let base = scenario::base(base, project).map_err(Failure::user)?;
     let series = match found {
         Found::Filed(file) => filed(file, &base.name, project)?,
-        Found::Read(series) => series::shelve(series, &lab.series_cache()).map_err(of_series)?,
+        Found::Read(series) => {
+            series::shelve(series, &lab.series_cache(), &mut waiting(progress)).map_err(of_series)?
+        }
     };
     Ok(KernelSpec { base, series: vec![series], options: vec![] })
 }
@@ -232,7 +240,7 @@ impl On<'_> {
 
     fn boot(&self, bench: &Bench, image: KernelImage, progress: &mut Progress) -> Result<Boot, Failure> {
         progress.status(&format!("boot {}", image.release), "");
-        match boot_once(self.lab, bench, image)? {
+        match boot_once(self.lab, bench, image, progress)? {
             GuestEnd::Used(warnings) => Ok(Boot::Booted { warnings }),
             GuestEnd::Crashed(crash) => {
                 Ok(Boot::Crashed { title: crash.report.title, excerpt: crash.report.excerpt })

@@ -154,7 +154,7 @@ pub(crate) fn with_guest<T>(
     if attachments.debugger.is_some() {
         debugger::announce(&runtime, &image, sources)?;
     }
-    let files = BootFiles { disks, ..boot_files(&bench, image.clone())? };
+    let files = BootFiles { disks, ..boot_files(&bench, image.clone(), &mut progress)? };
     let machine = machine(flags);
     let flavour = flavour(flags);
     let parameters = flavour.parameters().iter().map(|parameter| (*parameter).to_owned());
@@ -192,6 +192,7 @@ pub(crate) fn boot_once(
     lab: &Lab,
     bench: &Bench,
     image: KernelImage,
+    progress: &mut Progress,
 ) -> Result<GuestEnd<Vec<String>>, Failure> {
     let runtime = Runtime::create()?;
     let machine = Machine::Qemu(QemuMachine {
@@ -205,7 +206,7 @@ pub(crate) fn boot_once(
     let boot = Boot {
         machine: &machine,
         cmdline: &[],
-        files: &boot_files(bench, image)?,
+        files: &boot_files(bench, image, progress)?,
         folder: runtime.folder(),
         runtime: runtime.folder(),
         deadline: BOOT_DEADLINE,
@@ -260,9 +261,9 @@ fn from_base(
     Ok(Kernel::Built(Box::new(spec), end))
 }
 
-fn boot_files(bench: &Bench, image: KernelImage) -> Result<BootFiles, Failure> {
+fn boot_files(bench: &Bench, image: KernelImage, progress: &mut Progress) -> Result<BootFiles, Failure> {
     let kernels = BTreeMap::from([(ARM.to_owned(), ArmKernel { build: BuildEnd::Built(image) })]);
-    Ok(bench.boot_files(&kernels)?.remove(ARM).context("the kernel has no boot files")?)
+    Ok(bench.boot_files(&kernels, progress)?.remove(ARM).context("the kernel has no boot files")?)
 }
 
 fn flavour(flags: &GuestFlags) -> Flavour {

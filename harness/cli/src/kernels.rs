@@ -202,9 +202,10 @@ pub(crate) fn boot_folder(places: &Places, base: String, folder: &Path) -> Resul
     let mut progress = Progress::new();
     let bench = lab.bench(Some(Purpose::Lab), &mut progress)?;
     let qemu = lab.qemu_root(&mut progress)?;
-    progress.clear();
     let kernels = [("boot".to_owned(), store::ArmKernel { build: BuildEnd::Built(image) })].into();
-    let files = bench.boot_files(&kernels)?.remove("boot").context("the kernel has no boot files")?;
+    let files =
+        bench.boot_files(&kernels, &mut progress)?.remove("boot").context("the kernel has no boot files")?;
+    progress.clear();
     std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
     let links =
         [("kernel", files.kernel), ("initramfs", files.initramfs), ("root", files.root_disk), ("qemu", qemu)];

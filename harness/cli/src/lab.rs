@@ -143,26 +143,16 @@ impl Lab {
             omit: vec![],
         };
         let root = self.packages()?.root(&self.cache.join("roots"), &request, Reuse::Last, &mut |event| {
-            progress.status("QEMU from Debian's packages", &debian_event(&event));
+            packages_shown(progress, "QEMU from Debian's packages", &event);
         })?;
         Ok(root.path)
     }
 
     fn root_disk(&self, purpose: Purpose, images: &BootImages, progress: &mut Progress) -> Result<RootDisk> {
-        if let Some(disk) = images.lookup_root_disk(purpose)? {
+        if let Some(disk) = images.lookup_root_disk(purpose, &mut images_shown(progress))? {
             return Ok(disk);
         }
-        let disk = images.root_disk(purpose, &self.packages()?, &mut |step| {
-            let detail = match step {
-                boot_image::Progress::Resolving => "looking up packages".to_owned(),
-                boot_image::Progress::Fetching { packages, bytes } => {
-                    format!("fetching {packages} packages, {} MB", bytes / 1_000_000)
-                }
-                _ => "writing the image".to_owned(),
-            };
-            progress.status("the guests' root image", &detail);
-        })?;
-        Ok(disk)
+        Ok(images.root_disk(purpose, &self.packages()?, &mut images_shown(progress))?)
     }
 
     /// QEMU's plugin that counts instructions: beside our own program, where the build puts it.
@@ -211,6 +201,7 @@ impl Bench {
     pub(crate) fn boot_files(
         &self,
         kernels: &BTreeMap<String, ArmKernel>,
+        progress: &mut Progress,
     ) -> Result<BTreeMap<String, BootFiles>> {
         let mut files = BTreeMap::new();
         for (arm, kernel) in kernels {
@@ -226,9 +217,11 @@ impl Bench {
                 let tree =
                     image.modules.as_ref().map(|folder| folder.join("lib/modules").join(&image.release));
                 let modules = tree.as_deref().map(KernelModules::of);
-                boot.initramfs = guests.images.initramfs(&guests.agent, modules.as_ref())?.path;
+                let mut shown = images_shown(progress);
+                boot.initramfs = guests.images.initramfs(&guests.agent, modules.as_ref(), &mut shown)?.path;
                 if let Some(tree) = &tree {
-                    boot.modules_disk = Some(guests.images.modules_disk(tree, &guests.packages)?);
+                    boot.modules_disk =
+                        Some(guests.images.modules_disk(tree, &guests.packages, &mut shown)?);
                 }
                 boot.root_disk.clone_from(&guests.root_disk.path);
             }
@@ -242,19 +235,21 @@ impl Bench {
         &self,
         files: &mut BTreeMap<String, BootFiles>,
         tests: &BTreeMap<String, Vec<PathBuf>>,
+        progress: &mut Progress,
     ) -> Result<()> {
         let Some(guests) = &self.guests else { return Ok(()) };
         for (arm, folders) in tests {
             let Some(boot) = files.get_mut(arm) else { continue };
             for folder in folders {
-                boot.disks.push(guests.images.tests_disk(folder, &guests.packages)?);
+                let mut shown = images_shown(progress);
+                boot.disks.push(guests.images.tests_disk(folder, &guests.packages, &mut shown)?);
             }
         }
         Ok(())
     }
 
     /// What a result depends on besides the plan and the kernels.
-    pub(crate) fn facts(&self) -> Result<store::Host> {
+    pub(crate) fn facts(&self, progress: &mut Progress) -> Result<store::Host> {
         let mut facts = host_facts()?;
         facts.qemu = self.host.qemu.as_ref().map_or_else(|| "none".into(), |qemu| qemu.version().to_owned());
         facts.accel = match &self.host.kvm {
@@ -266,7 +261,8 @@ impl Bench {
                 sha256: guests.root_disk.sha256.clone(),
                 packages: guests.root_disk.packages.iter().cloned().collect(),
             };
-            facts.initramfs_sha256 = guests.images.initramfs(&guests.agent, None)?.sha256;
+            facts.initramfs_sha256 =
+                guests.images.initramfs(&guests.agent, None, &mut images_shown(progress))?.sha256;
         }
         Ok(facts)
     }
@@ -303,6 +299,41 @@ fn host_facts() -> Result<store::Host> {
         bench: Some(bench()),
         ..store::Host::default()
     })
+}
+
+/// Shows how far boot images are, and for whom they wait.
+fn images_shown(progress: &mut Progress) -> impl FnMut(boot_image::Progress) {
+    use boot_image::Progress::{Damaged, Fetching, Resolving, Waiting, Writing};
+    const ROOT: &str = "the guests' root image";
+    |event| match event {
+        Resolving => progress.status(ROOT, "looking up packages"),
+        Fetching { packages, bytes } => {
+            progress.status(ROOT, &format!("fetching {packages} packages, {} MB", bytes / 1_000_000));
+        }
+        Writing => progress.status(ROOT, "writing the image"),
+        Waiting { what, holder } => progress.line(format!("Waiting for {holder}, which makes {what}.")),
+        Damaged { image, found, aside } => progress.line(format!(
+            "The boot image {} is damaged: it has sha256 {found}. It is now {}, and is made anew.",
+            image.display(),
+            aside.display()
+        )),
+        other => progress.line(format!("{other:?}")),
+    }
+}
+
+/// Shows how far packages are, and for whom they wait.
+fn packages_shown(progress: &mut Progress, what: &str, event: &Event) {
+    match event {
+        Event::Waiting { path, holder } => {
+            progress.line(format!("Waiting for {holder}, which is at work in {}.", path.display()));
+        }
+        Event::Damaged { path, reason, aside } => progress.line(format!(
+            "The unpacked packages in {} are damaged: {reason}. They are now in {}, and are unpacked anew.",
+            path.display(),
+            aside.display()
+        )),
+        event => progress.status(what, &debian_event(event)),
+    }
 }
 
 fn debian_event(event: &Event) -> String {

@@ -141,7 +141,7 @@ pub(crate) fn carry_out(
     if let Some(replay) = &replay {
         replay.keep(claim.folder())?;
     }
-    let mut host = bench.facts()?;
+    let mut host = bench.facts(progress)?;
     // As long as this lives, nobody removes its images from the cache.
     let cache = lab.kernels()?;
     let (kernels, environment) = match images {
@@ -194,8 +194,8 @@ fn built(
     let mut builds = build_arms(kernels, plan, logs, progress)?;
     let tests = selftests::obtain(kernels, plan, &mut builds, logs, progress)?;
     let kernels = builds.into_iter().map(|(arm, build)| (arm, ArmKernel { build })).collect();
-    let mut boot_files = bench.boot_files(&kernels)?;
-    bench.add_tests(&mut boot_files, &tests)?;
+    let mut boot_files = bench.boot_files(&kernels, progress)?;
+    bench.add_tests(&mut boot_files, &tests, progress)?;
     let environment = inputs::environment(bench.host.qemu.as_ref(), &boot_files)?;
     Ok((kernels, environment))
 }

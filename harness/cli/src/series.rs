@@ -8,6 +8,7 @@ use std::{
 use anyhow::Context;
 use scenario::{Project, SeriesFile};
 use series::{Fault, Input, Series, SeriesError};
+use subprocess::LockHolder;
 
 use crate::{
     arguments::{Places, SeriesChoice, SeriesFlags},
@@ -69,11 +70,16 @@ pub(crate) fn resolve(
                 for note in &series.notes {
                     progress.line(format!("note: {note}"));
                 }
-                series::shelve(&series, &lab.series_cache()).map_err(of_series)?
+                series::shelve(&series, &lab.series_cache(), &mut waiting(progress)).map_err(of_series)?
             }
         });
     }
     Ok(all)
+}
+
+/// Says whose writing of another series is waited for.
+pub(crate) fn waiting(progress: &mut Progress) -> impl FnMut(LockHolder) {
+    |holder| progress.line(format!("Waiting for {holder}, which is at work on the cache of series."))
 }
 
 /// The patches that a series of a `series.yaml` has for a base.

@@ -14,7 +14,7 @@ use crate::{
     hints::meant,
     lab::Lab,
     progress::Progress,
-    series::of_series,
+    series::{of_series, waiting},
     tree_build::of_tree,
 };
 
@@ -55,8 +55,9 @@ pub(crate) fn overrides(
         TreeConfig::Lab => lab_config(project, changes.version)?,
         TreeConfig::Tree => tree_config(&tree, &folder)?,
     };
-    let series =
-        series::shelve_files(&changes.name, &changes.patches, &lab.series_cache()).map_err(of_series)?;
+    let cache = lab.series_cache();
+    let series = series::shelve_files(&changes.name, &changes.patches, &cache, &mut waiting(progress))
+        .map_err(of_series)?;
     progress.line(format!(
         "note: candidate: the working tree of {} ({}: {}); base: {}, its merge-base with {} ({})",
         tree.root().display(),

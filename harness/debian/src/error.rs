@@ -67,8 +67,8 @@ pub enum DebianError {
     #[error("{} is not the file that the archive's signed list names (sha256 {found}, expected {expected})", path.display())]
     Checksum { path: PathBuf, expected: String, found: String },
     /// A root was changed after it was made.
-    #[error("{} is damaged: {reason}; remove it to have it made again", path.display())]
-    DamagedRoot { path: PathBuf, reason: String },
+    #[error("{} is damaged: {reason}", path.display())]
+    DamagedRoot { path: PathBuf, reason: &'static str },
     /// A path that apt's configuration format cannot express.
     #[error("{} cannot be a package folder: apt's configuration has no way to write quotes or line ends", path.display())]
     Unquotable { path: PathBuf },

@@ -6,6 +6,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use subprocess::LockHolder;
+
 use crate::DebianError;
 use crate::error::At as _;
 
@@ -17,13 +19,19 @@ pub(crate) struct Lock {
 
 impl Lock {
     /// Waits for the lock on the file `path`, which is created and never removed: another process may be waiting on it.
-    pub(crate) fn wait(path: &Path, deadline: Duration) -> Result<Lock, DebianError> {
+    /// Its holder is told to `waiting`.
+    pub(crate) fn wait(
+        path: &Path,
+        deadline: Duration,
+        waiting: &mut dyn FnMut(LockHolder),
+    ) -> Result<Lock, DebianError> {
         if let Some(lock) = Lock::now(path)? {
             return Ok(lock);
         }
         // flock(2) has no deadline, so another thread waits for it. After the deadline nobody receives what that gets,
         // and the lock is released as soon as it is held.
         let file = open(path)?;
+        waiting(LockHolder::of(&file));
         let (sender, receiver) = mpsc::channel();
         thread::Builder::new()
             .name("lock".into())
@@ -60,11 +68,13 @@ mod tests {
         let path = folder.path().join("lock");
         let held = Lock::now(&path).unwrap().unwrap();
         assert!(Lock::now(&path).unwrap().is_none());
-        let error = Lock::wait(&path, Duration::from_millis(30)).unwrap_err();
+        let mut told = 0;
+        let error = Lock::wait(&path, Duration::from_millis(30), &mut |_| told += 1).unwrap_err();
         assert!(matches!(error, DebianError::Locked { .. }), "{error}");
+        assert_eq!(told, 1);
         let waiting = thread::spawn({
             let path = path.clone();
-            move || Lock::wait(&path, Duration::from_secs(30)).map(drop)
+            move || Lock::wait(&path, Duration::from_secs(30), &mut |_| ()).map(drop)
         });
         drop(held);
         waiting.join().unwrap().unwrap();

@@ -52,7 +52,7 @@ impl Packages {
     /// be met, or when the lists cannot be fetched.
     pub fn resolve(&self, request: &Request) -> Result<Vec<Package>, DebianError> {
         request.check()?;
-        let _lock = self.lock()?;
+        let _lock = self.lock(&mut |_| ())?;
         let view = View::write(&self.folder, &self.mirrors, &request.suites, &request.omit)?;
         self.apt.freshen(&view)?;
         match self.check_served(&view, request) {
@@ -80,7 +80,7 @@ impl Packages {
             omit: Vec::new(),
         };
         request.check()?;
-        let _lock = self.lock()?;
+        let _lock = self.lock(&mut |_| ())?;
         let view = View::write(&self.folder, &self.mirrors, suites, &[])?;
         self.apt.freshen(&view)?;
         list::served(&self.apt.madison(&view, &[name])?, name)
@@ -97,7 +97,7 @@ impl Packages {
         packages: &[Package],
         progress: &mut dyn FnMut(Event),
     ) -> Result<Vec<PathBuf>, DebianError> {
-        let _lock = self.lock()?;
+        let _lock = self.lock(progress)?;
         let fetched = Pool::open(&self.folder)?.fetch(packages, &self.apt, progress);
         if matches!(fetched, Err(DebianError::Tool { .. })) {
             // The archive removes a version when there is a newer one, so young lists may be out of date all the same.
@@ -110,8 +110,10 @@ impl Packages {
         self.apt.supervisor()
     }
 
-    fn lock(&self) -> Result<Lock, DebianError> {
-        Lock::wait(&self.folder.join("lock"), LOCK_DEADLINE)
+    fn lock(&self, progress: &mut dyn FnMut(Event)) -> Result<Lock, DebianError> {
+        Lock::wait(&self.folder.join("lock"), LOCK_DEADLINE, &mut |holder| {
+            progress(Event::Waiting { path: self.folder.clone(), holder });
+        })
     }
 
     /// Says what is missing before apt does, whose message names neither suites nor alternatives.

@@ -1,6 +1,9 @@
 //! What is asked of the archive, and what it answers.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
+use subprocess::LockHolder;
 
 use crate::DebianError;
 
@@ -61,6 +64,10 @@ pub enum Event {
     Fetching { packages: usize, of_packages: usize, bytes: u64, of_bytes: u64 },
     /// A package is being unpacked: how many were before it, and how many there are.
     Unpacking { package: String, before: usize, of: usize },
+    /// Another process is at work in a folder, and is waited for.
+    Waiting { path: PathBuf, holder: LockHolder },
+    /// A root is not what it was: it was set aside, and is made anew.
+    Damaged { path: PathBuf, reason: String, aside: PathBuf },
 }
 
 impl Wanted {

@@ -169,6 +169,14 @@ fn a_root_is_made_once_found_again_and_checked() {
 
     fs::write(root.path.join("etc/debian_version"), "0").unwrap();
     assert!(matches!(root.verify(), Err(DebianError::DamagedRoot { .. })));
+    let mut told = Vec::new();
+    let mended = packages.root(folder.path(), &request, Reuse::Last, &mut |event| told.push(event)).unwrap();
+    assert_eq!(mended, root);
+    mended.verify().unwrap();
+    assert!(
+        told.iter().any(|event| matches!(event, Event::Damaged { aside, .. } if aside.is_dir())),
+        "{told:?}"
+    );
 }
 
 /// Files that would run as somebody else than who starts them.

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use subprocess::LockHolder;
+
 use crate::{
     KernelError,
     error::io,
@@ -67,7 +69,8 @@ pub(crate) fn exclusive(
             return Ok(lock);
         }
         if !told {
-            note(listener, format!("Another process is at work on {what}; waiting for it."));
+            let holder = LockHolder::of(&open(path)?);
+            note(listener, format!("Waiting for {holder}, which is at work on {what}."));
             told = true;
         }
         let waited = begin.elapsed();
@@ -86,6 +89,7 @@ fn pause() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Progress;
 
     #[test]
     fn a_second_holder_waits_and_says_for_what() {
@@ -97,7 +101,8 @@ mod tests {
         let mut notes = Vec::new();
         let error = exclusive(&path, "the tree x", Duration::ZERO, &mut |p| notes.push(p)).unwrap_err();
         assert!(error.to_string().contains("the tree x"), "{error}");
-        assert_eq!(notes.len(), 1);
+        let [Progress::Note { message }] = notes.as_slice() else { panic!("{notes:?}") };
+        assert!(message.starts_with("Waiting for another process"), "{message}");
         drop(first);
         exclusive(&path, "the tree x", Duration::ZERO, &mut |_| ()).unwrap();
     }

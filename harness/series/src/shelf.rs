@@ -10,6 +10,7 @@ use std::{
 
 use plan::PatchFile;
 use sha2::{Digest, Sha256};
+use subprocess::LockHolder;
 
 use crate::{
     error::{SeriesError, cache},
@@ -27,10 +28,16 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// Writes a series into `root` unless it is there, and gives it as a plan names it: `root/SHA256/NAME/0001-....patch`.
 ///
+/// Another process that writes is waited for, and named to `waiting`.
+///
 /// # Errors
 /// When the cache cannot be used.
-pub fn shelve(series: &Series, root: &Path) -> Result<plan::Series, SeriesError> {
-    shelve_files(&series.name, &files(series), root)
+pub fn shelve(
+    series: &Series,
+    root: &Path,
+    waiting: &mut dyn FnMut(LockHolder),
+) -> Result<plan::Series, SeriesError> {
+    shelve_files(&series.name, &files(series), root, waiting)
 }
 
 /// The same for patches that are no mails, or that nobody has to be told more of: names of files, in order, and what is in
@@ -42,11 +49,12 @@ pub fn shelve_files(
     name: &str,
     files: &[(String, Vec<u8>)],
     root: &Path,
+    waiting: &mut dyn FnMut(LockHolder),
 ) -> Result<plan::Series, SeriesError> {
     let root = std::path::absolute(root).map_err(cache("find", root))?;
     create(&root)?;
     let folder = root.join(checksum(name, files)).join(name);
-    let _lock = lock(&root.join("lock"))?;
+    let _lock = lock(&root.join("lock"), waiting)?;
     sweep(&root)?;
     if !is_whole(&folder, files) {
         publish(&root, &folder, files)?;
@@ -141,7 +149,7 @@ fn sweep(root: &Path) -> Result<(), SeriesError> {
 }
 
 /// The lock of the whole shelf, held until it is dropped or the process ends in any way.
-fn lock(path: &Path) -> Result<File, SeriesError> {
+fn lock(path: &Path, waiting: &mut dyn FnMut(LockHolder)) -> Result<File, SeriesError> {
     let file = File::options()
         .write(true)
         .create(true)
@@ -149,6 +157,7 @@ fn lock(path: &Path) -> Result<File, SeriesError> {
         .open(path)
         .map_err(cache("open the lock", path))?;
     let begin = Instant::now();
+    let mut told = false;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
@@ -156,7 +165,13 @@ fn lock(path: &Path) -> Result<File, SeriesError> {
             Err(TryLockError::WouldBlock) if begin.elapsed() > DEADLINE => {
                 return Err(SeriesError::LockDeadline { path: path.to_owned(), seconds: DEADLINE.as_secs() });
             }
-            Err(TryLockError::WouldBlock) => pause(),
+            Err(TryLockError::WouldBlock) => {
+                if !told {
+                    waiting(LockHolder::of(&file));
+                    told = true;
+                }
+                pause();
+            }
         }
     }
 }
@@ -164,4 +179,27 @@ fn lock(path: &Path) -> Result<File, SeriesError> {
 #[expect(clippy::disallowed_methods, reason = "polls the condition `the lock is free` until a deadline")]
 fn pause() {
     std::thread::sleep(POLL);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_says_so_once() {
+        let room = tempfile::tempdir().unwrap();
+        let root = room.path().join("series");
+        let patches = [("0001-a.patch".to_owned(), b"a".to_vec())];
+        shelve_files("s", &patches, &root, &mut |_| panic!("nobody holds the lock")).unwrap();
+        let held = lock(&root.join("lock"), &mut |_| ()).unwrap();
+        let mut held = Some(held);
+        let mut told = 0;
+        // Whoever is told lets go of it.
+        let mut waiting = |_| {
+            told += 1;
+            held.take();
+        };
+        shelve_files("s", &patches, &root, &mut waiting).unwrap();
+        assert_eq!(told, 1);
+    }
 }

@@ -20,7 +20,7 @@ use crate::{
     progress::Progress,
     reports,
     run::{Images, Order, carry_out, planned},
-    series::of_series,
+    series::{of_series, waiting},
 };
 
 /// What the names of runs of null patches begin with.
@@ -121,7 +121,9 @@ fn patched(lab: &Lab, plan: &mut Plan, count: usize, progress: &mut Progress) ->
     plan.arms = vec![baseline.clone()];
     for (patch, number) in patches.iter().zip(1..) {
         let file = (format!("0001-{}.patch", patch.name), patch.text.clone().into_bytes());
-        let series = series::shelve_files(&patch.name, &[file], &lab.series_cache()).map_err(of_series)?;
+        let cache = lab.series_cache();
+        let series = series::shelve_files(&patch.name, &[file], &cache, &mut waiting(progress));
+        let series = series.map_err(of_series)?;
         let mut arm = Arm { name: format!("null-{number:02}-{}", patch.kind.word()), ..baseline.clone() };
         arm.kernel.series.push(series);
         plan.arms.push(arm);

@@ -36,7 +36,7 @@ fn what_is_shelved_applies_to_the_same_tree() {
     assert_eq!(subjects, ["net: Größe", "net: second", "third: mode only"]);
     assert_eq!(series.patches[0].author.as_ref().unwrap().to_string(), "Jörg Čapek <joerg@example.org>");
     let cache = tempfile::tempdir().unwrap();
-    let shelved = shelve(&series, cache.path()).unwrap();
+    let shelved = shelve(&series, cache.path(), &mut |_| ()).unwrap();
     let tree = repository.git(&["rev-parse", "HEAD^{tree}"]);
     let message = repository.git(&["log", "-1", "--format=%an <%ae>%n%aI%n%B", "HEAD~2"]);
     repository.git(&["checkout", "--quiet", "--force", "-b", "again", "HEAD~3"]);

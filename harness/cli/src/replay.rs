@@ -72,11 +72,46 @@ pub(crate) fn replay(places: &Places, flags: &arguments::Replay) -> Result<ExitC
         // A stranger's verdicts are held against ours with their margins.
         calibration: exact::of_run(&opened.folder)?,
     };
-    let now = carry_out(places, &lab, order, &mut progress)?;
+    let now = carry_out(places, &lab, order, &mut progress).map_err(|failure| match failure {
+        Failure::Interrupted(message) => Failure::Interrupted(format!(
+            "{message}\nwhether it agrees with {} is not known before it is finished",
+            replay.run
+        )),
+        other => other,
+    })?;
     progress.clear();
     let answer = answer(&stored, &now, &replay)?;
     opened.discard().map_err(of_bundle)?;
     answer.tell(flags.json)
+}
+
+/// Says of a replay that was interrupted and is finished now whether it agrees with its bundle; of any other run nothing.
+pub(crate) fn taken_up(places: &Places, now: &Stored) -> Result<(), Failure> {
+    let Some(replay) = Replay::of_run(&now.folder)? else { return Ok(()) };
+    if now.trials.len() < runner::schedule(&now.file.plan).len() {
+        eprintln!("whether it agrees with {} is not known before it is finished", replay.run);
+        return Ok(());
+    }
+    let lab = Lab::open(places)?;
+    let unknown = |why: &str| {
+        eprintln!("whether it agrees with {} is not known: {why} (again: assay replay FILE)", replay.run);
+        Ok(())
+    };
+    let Original { opened, stored, .. } = match original(&lab, Path::new(&replay.bundle), |_| false) {
+        Ok(original) => original,
+        Err(Failure::User(mistakes)) => return unknown(&mistakes.to_string()),
+        Err(failure) => return Err(failure),
+    };
+    let is_the_same = opened.digest == replay.digest;
+    let answer = if is_the_same { Some(answer(&stored, now, &replay)?) } else { None };
+    opened.discard().map_err(of_bundle)?;
+    match answer {
+        Some(answer) => {
+            eprint!("{} repeats {}: {}", replay.bundle, replay.run, agreement_text(&answer.agreement));
+            Ok(())
+        }
+        None => unknown(&format!("{} is another bundle now", replay.bundle)),
+    }
 }
 
 /// A kernel that this machine has of the very version needs no server that still has it.

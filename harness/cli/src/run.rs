@@ -49,6 +49,9 @@ pub(crate) fn run(places: &Places, arguments: &arguments::Run) -> Result<ExitCod
     progress.clear();
     let stored = ended?;
     let outcome = reports::finish(&stored, arguments.format.or_json(arguments.json))?;
+    if arguments.resume.is_some() {
+        crate::replay::taken_up(places, &stored)?;
+    }
     Ok(if arguments.bisect {
         bisect::of_run(outcome, &stored.file.kernels)
     } else {

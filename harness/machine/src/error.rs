@@ -106,6 +106,16 @@ pub enum MachineError {
         /// What QEMU said, or how the connection broke.
         message: String,
     },
+    /// QEMU itself hangs, or is stopped: no guest can make its monitor fall silent.
+    #[error("QEMU of guest `{guest}` does not answer its monitor: nothing came of `{command}` within {} s", after.as_secs())]
+    SilentMonitor {
+        /// `server`, `client` or `guest`.
+        guest: String,
+        /// The QMP command.
+        command: String,
+        /// How long was waited.
+        after: Duration,
+    },
     /// The agent could not be talked to while the machine was brought up.
     #[error("talking to the agent of guest `{guest}`")]
     Session {

@@ -92,7 +92,9 @@ pub(crate) async fn bring_up(booted: Booted<'_>, knobs: &plan::Knobs) -> Result<
         }
         Err(trouble) => {
             let trouble = match trouble {
-                Trouble::Crashed(report) => Trouble::Crashed(explained(&booted.guests, report).await),
+                Trouble::Crashed(report) => {
+                    explained(&booted.guests, report).await.map_or_else(Trouble::Failed, Trouble::Crashed)
+                }
                 other => other,
             };
             for guest in &booted.guests {
@@ -161,10 +163,10 @@ async fn mount(guest: &Guest, shares: &[Share]) -> Result<(), Trouble> {
 }
 
 /// The report of a hang with where the guest's CPUs are; any other as it is.
-async fn explained(guests: &[Guest], report: CrashReport) -> CrashReport {
+async fn explained(guests: &[Guest], report: CrashReport) -> Result<CrashReport, MachineError> {
     match guests.iter().find(|guest| guest.process.name() == report.guest) {
         Some(guest) => qemu::explained(&guest.process, guest.monitor.as_ref(), report).await,
-        None => report,
+        None => Ok(report),
     }
 }
 
@@ -284,17 +286,20 @@ impl Running {
 
     /// The report of a guest that lives, but stopped answering while `awaited` was awaited; or of its crash, if there
     /// was one.
-    pub async fn hang(&self, guest: &str, awaited: &str) -> CrashReport {
+    ///
+    /// # Errors
+    /// If it is QEMU that stopped answering.
+    pub async fn hang(&self, guest: &str, awaited: &str) -> Result<CrashReport, MachineError> {
         let title = format!("the guest stopped answering: {awaited}");
         match self.guests.iter().find(|candidate| candidate.process.name() == guest) {
             Some(guest) => explained(&self.guests, guest.process.report(CrashKind::Hang, title)).await,
-            None => CrashReport {
+            None => Ok(CrashReport {
                 kind: CrashKind::Hang,
                 guest: guest.to_owned(),
                 title,
                 excerpt: String::new(),
                 cpus: vec![],
-            },
+            }),
         }
     }
 
@@ -366,7 +371,8 @@ async fn leave(guest: &Guest, deadline: Duration) -> Result<Result<(), CrashRepo
             Err(_elapsed) => {
                 let title = format!("the guest did not power off within {} s", deadline.as_secs());
                 let report = process.report(CrashKind::Hang, title);
-                Err(Trouble::Crashed(qemu::explained(process, guest.monitor.as_ref(), report).await))
+                let explained = qemu::explained(process, guest.monitor.as_ref(), report).await;
+                Err(explained.map_or_else(Trouble::Failed, Trouble::Crashed))
             }
         },
     };

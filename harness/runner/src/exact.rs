@@ -115,7 +115,9 @@ async fn rehearsal(
             }),
             Err(source @ WorkloadError::HostFile { .. }) => return Err(RunError::workload(trial, source)),
             Err(error) => {
-                Some(TrialEnd::Crashed { report: running.hang("guest", &chain(&error)).await, samples: vec![] })
+                let report = running.hang("guest", &chain(&error)).await;
+                let report = report.map_err(|source| machine_error(trial, source))?;
+                Some(TrialEnd::Crashed { report, samples: vec![] })
             }
         },
     };

@@ -320,7 +320,8 @@ async fn silent(trial: &Trial, running: &Running, error: WorkloadError) -> Resul
                 WorkloadError::Session { guest, .. } => guest.as_str(),
                 _ => "guest",
             };
-            Ok(Stop::Crashed(running.hang(guest, &chain(&error)).await))
+            let report = running.hang(guest, &chain(&error)).await;
+            Ok(Stop::Crashed(report.map_err(|source| machine_error(trial, source))?))
         }
     }
 }

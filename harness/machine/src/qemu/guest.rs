@@ -78,10 +78,12 @@ pub(crate) async fn boot(boot: &Boot<'_>, machine: &QemuMachine) -> Result<BootE
         Err(trouble) => {
             let of = |name: &str| starting.guests.iter().find(|guest| guest.process.name() == name);
             let trouble = match trouble {
-                Trouble::Crashed(report) => Trouble::Crashed(match of(&report.guest) {
-                    Some(guest) => hang::explained(&guest.process, Some(&guest.monitor), report).await,
-                    None => report,
-                }),
+                Trouble::Crashed(report) => match of(&report.guest) {
+                    Some(guest) => hang::explained(&guest.process, Some(&guest.monitor), report)
+                        .await
+                        .map_or_else(Trouble::Failed, Trouble::Crashed),
+                    None => Trouble::Crashed(report),
+                },
                 other => other,
             };
             for guest in &starting.guests {

@@ -6,27 +6,28 @@ use measure::{CpuState, CrashKind, CrashReport};
 use serde_json::{Value, json};
 
 use super::monitor::Monitor;
-use crate::process::Process;
+use crate::{MachineError, process::Process};
 
 /// How long the kernel's answer to an NMI may take: a stack on a serial line, on a busy host.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The report of a hang with where the guest's CPUs are and what its kernel says to an NMI; any other as it is. What QEMU
-/// does not tell is told in its place.
+/// does not tell is told in its place; if QEMU itself is stopped, it is not the guest that hangs, and that is the error.
 pub(crate) async fn explained(
     process: &Process,
     monitor: Option<&Monitor>,
     report: CrashReport,
-) -> CrashReport {
+) -> Result<CrashReport, MachineError> {
     let (CrashKind::BootHang | CrashKind::Hang, Some(monitor)) = (report.kind, monitor) else {
-        return report;
+        return Ok(report);
     };
     let command = json!({ "command-line": "info registers -a" });
     let cpus = match monitor.execute("human-monitor-command", command).await {
         Ok(text) => cpus(text.as_str().unwrap_or_default()),
+        Err(error @ MachineError::SilentMonitor { .. }) => return Err(error),
         Err(error) => {
             let excerpt = format!("{}\n(where its CPUs are is not known: {error})", report.excerpt);
-            return CrashReport { excerpt, ..report };
+            return Ok(CrashReport { excerpt, ..report });
         }
     };
     // Only the first CPU is sent it (`apic_deliver_nmi`, the kernel's LINT1). Of one that waits, the stack says nothing.
@@ -38,7 +39,7 @@ pub(crate) async fn explained(
     let lines: String = cpus.iter().map(|cpu| format!("\n(QEMU: {cpu})")).collect();
     let CrashReport { kind, title, .. } = report;
     let told = process.report(kind, title);
-    CrashReport { excerpt: format!("{}{lines}", told.excerpt), cpus, ..told }
+    Ok(CrashReport { excerpt: format!("{}{lines}", told.excerpt), cpus, ..told })
 }
 
 /// `CPU#N`, and further on `RIP=... CPL=... HLT=...` (`target/i386/cpu-dump.c`).

@@ -109,7 +109,11 @@ impl Monitor {
         match answer {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.error(command, error.to_string())),
-            Err(_elapsed) => Err(self.error(command, format!("no answer within {} s", DEADLINE.as_secs()))),
+            Err(_elapsed) => Err(MachineError::SilentMonitor {
+                guest: self.guest.clone(),
+                command: command.to_owned(),
+                after: DEADLINE,
+            }),
         }
     }
 

@@ -40,7 +40,7 @@ pub fn markdown(model: &Model) -> String {
 fn head(model: &Model) -> String {
     let conclusion = conclude(model);
     let mut lines = vec![format!("## {}: {}", model.plan.scenario, conclusion.outcome.word()), String::new()];
-    lines.extend(wrap(&model.plan.question, COLUMNS));
+    lines.extend(wrap(&plain(&model.plan.question), COLUMNS));
     lines.push(String::new());
     for reason in &conclusion.reasons {
         lines.extend(hang("- ", &plain(reason), COLUMNS));

@@ -13,6 +13,8 @@ mod bundles;
 mod collectors;
 #[path = "boot/crashes.rs"]
 mod crashes;
+#[path = "boot/first_process.rs"]
+mod first_process;
 #[path = "common/forge.rs"]
 mod forge;
 #[path = "boot/terminal.rs"]

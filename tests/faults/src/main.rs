@@ -76,10 +76,12 @@ fn matrix(arguments: &Arguments) -> Result<bool> {
             "there is no fault `{name}`; --list names them"
         );
     }
+    let is_root = nix::unistd::geteuid().is_root();
     let asked = |fault: &&Fault| {
         let named = arguments.names.iter().any(|name| fault.name == name);
-        let left_out =
-            arguments.short && fault.short == 0 || arguments.no_guests && fault.scene == Scene::Guests;
+        let left_out = arguments.short && fault.short == 0
+            || arguments.no_guests && fault.scene == Scene::Guests
+            || !is_root && catalogue::needs_root(fault);
         named || arguments.names.is_empty() && !left_out
     };
     let faults: Vec<&Fault> = known.iter().filter(asked).collect();
@@ -97,6 +99,10 @@ fn matrix(arguments: &Arguments) -> Result<bool> {
     }
     let form = if arguments.short { "short form" } else { "whole matrix" };
     println!("{} faults, {form}, seed {}", faults.len(), arguments.seed);
+    if !is_root {
+        let left_out = known.iter().filter(|fault| catalogue::needs_root(fault)).map(|fault| fault.name);
+        println!("left out, since only root can inject them: {}", left_out.collect::<Vec<_>>().join(", "));
+    }
     let mut rows = Vec::new();
     for (index, fault) in faults.iter().enumerate() {
         let kept = if arguments.go_on { kept::read(fault.name)? } else { None };

@@ -44,7 +44,7 @@ pub(crate) fn markdown(rows: &[(&Fault, Outcome)], missing: &[&Fault]) -> String
         .expect("writing into memory");
     }
     if !missing.is_empty() {
-        text.push_str("\nNot run when this table was made (`--no-guests`), since they boot real guests:\n\n");
+        text.push_str("\nNot run when this table was made, since they boot real guests (`--no-guests`) or only root can inject them:\n\n");
         for fault in missing {
             writeln!(text, "- {}: {}", fault.name, fault.injected).expect("writing into memory");
         }

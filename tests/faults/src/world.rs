@@ -54,6 +54,8 @@ pub(crate) struct World {
     pub(crate) variables: Vec<(OsString, OsString)>,
     /// KiB that such a run leaves in the results and in the cache.
     pub(crate) used: (u64, u64),
+    /// What its guests boot besides their kernels.
+    pub(crate) boots: BTreeSet<PathBuf>,
     /// How long a run takes that finds everything in the cache.
     pub(crate) usual: Duration,
     /// What was there before anything was run, and after the first run that nobody disturbed.
@@ -88,6 +90,7 @@ impl World {
             through: vec![],
             variables: vec![],
             used: (0, 0),
+            boots: BTreeSet::new(),
             usual: Duration::ZERO,
             before: Census::default(),
             names: BTreeSet::new(),
@@ -112,6 +115,7 @@ impl World {
         }
         let run = self.run()?.context("a run that nobody disturbed has a folder")?;
         self.names = names(&run)?;
+        self.boots = boots(&run)?;
         self.used = (kib_in(&self.results())?, kib_in(&self.cache())?);
         self.forget_results()
     }
@@ -229,7 +233,17 @@ impl World {
         ]);
         // Of the machine's own cache what was changed is enough.
         let changed = Path::new(LAYER).join("upper");
-        Census::take(if self.scene == Scene::Guests { &changed } else { &cache }, &besides)
+        if self.scene != Scene::Guests {
+            return Census::take(&cache, &besides);
+        }
+        let mut census = Census::take(&changed, &besides)?;
+        // What was made anew in its old place is not left behind.
+        let lower = machines_cache();
+        census.cache.retain(|path| match Path::new(path).strip_prefix(&changed) {
+            Ok(name) => !lower.join(name).exists(),
+            Err(_) => true,
+        });
+        Ok(census)
     }
 
     /// Gives the disk of the results or of the cache so many KiB, of which what is there takes its part; all that it may want if none
@@ -251,18 +265,18 @@ impl World {
 
     /// The machine's cache with a layer over it that takes every change, and goes with the world.
     pub(crate) fn layer_over_the_machines_cache(&self) -> Result<()> {
-        let lower = std::env::var("ASSAY_CACHE").unwrap_or_else(|_| MACHINES_CACHE.into());
-        ensure!(
-            Path::new(&lower).is_dir(),
-            "there is no cache of kernels in {lower}: cargo xtask test builds them"
-        );
+        let lower = machines_cache();
+        let shown = lower.display();
+        ensure!(lower.is_dir(), "there is no cache of kernels in {shown}: cargo xtask test builds them");
         let layer = Path::new(LAYER);
         for folder in ["upper", "work"] {
             fs::create_dir_all(layer.join(folder)).context("creating the layer's folders")?;
         }
-        let options = format!("lowerdir={lower},upperdir={0}/upper,workdir={0}/work", layer.display());
+        // Folders of the lower one may be renamed.
+        let options =
+            format!("lowerdir={shown},upperdir={0}/upper,workdir={0}/work,redirect_dir=on", layer.display());
         mount(Some("overlay"), &self.cache(), Some("overlay"), MsFlags::empty(), Some(options.as_str()))
-            .with_context(|| format!("laying a file system over {lower}"))
+            .with_context(|| format!("laying a file system over {shown}"))
     }
 }
 
@@ -283,6 +297,20 @@ pub(crate) fn names(run: &Path) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     walk(run, run, &mut found)?;
     Ok(found)
+}
+
+/// The images that a run's guests booted, as its `environment.json` names them.
+fn boots(run: &Path) -> Result<BTreeSet<PathBuf>> {
+    let text = fs::read(run.join("environment.json")).context("reading what the guests booted")?;
+    let environment: serde_json::Value =
+        serde_json::from_slice(&text).context("reading what the guests booted")?;
+    let arms = environment["boots"].as_object().into_iter().flatten();
+    let images = arms.flat_map(|(_, boot)| ["initramfs", "root_disk"].map(|name| &boot[name]["path"]));
+    Ok(images.filter_map(|path| Some(PathBuf::from(path.as_str()?))).collect())
+}
+
+fn machines_cache() -> PathBuf {
+    std::env::var_os("ASSAY_CACHE").map_or_else(|| MACHINES_CACHE.into(), PathBuf::from)
 }
 
 /// The text of both streams without what differs from machine to machine.

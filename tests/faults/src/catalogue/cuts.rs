@@ -19,6 +19,9 @@ const STRIDE: u64 = 97;
 /// Every cut of an index is one cut of so many: it is a database of tens of kilobytes, and its pages are alike.
 const INDEX_STRIDE: usize = 61;
 
+/// Every cut of a bundle is one cut of so many: it is compressed, so that its bytes are alike; `harness/bundle` tests all.
+const BUNDLE_STRIDE: usize = 13;
+
 const fn cut(
     name: &'static str,
     injected: &'static str,
@@ -130,6 +133,26 @@ pub(super) const FAULTS: &[Fault] = &[
         "samples.jsonl",
         |world, chance| result(world, chance, "samples.jsonl"),
     ),
+    cut("bundle-cut", "a bundle is cut at every 13th byte, and shown", "cut.bundle", |world, chance| {
+        finished_run(world)?;
+        let file = own("cut.bundle");
+        let made = world.assay(&["bundle", "--no-images", "--output", "/tmp/f/own/cut.bundle"])?.wait()?;
+        ensure!(made.ending == Ending::Exit(0), "the bundle to be cut: {}", made.all());
+        let whole = fs::read(&file).context("reading the bundle")?;
+        let command = ["bundle", "--show", "/tmp/f/own/cut.bundle"];
+        sweep(
+            world,
+            chance,
+            &Cut {
+                file: &file,
+                whole: &whole,
+                stride: BUNDLE_STRIDE,
+                command: &command,
+                ends: &[2],
+                names: "cut.bundle",
+            },
+        )
+    }),
     cut(
         "index-cut",
         "`index.sqlite` is cut at every 61st byte, and runs are listed",

@@ -11,10 +11,14 @@ use nix::{
     sys::signal::Signal,
 };
 
-use super::{builds::files, kills::victim};
+use super::{
+    builds::files,
+    kills::{running_after, victim},
+};
 use crate::{
-    child::Said,
-    fault::{Ending, Fault, Then},
+    census,
+    child::{DEADLINE, Said, send, until},
+    fault::{Chance, Ending, Fault, Then},
     scene::Scene,
     world::{OWN, World},
 };
@@ -132,6 +136,30 @@ pub(super) const FAULTS: &[Fault] = &[
             )
         },
     ),
+    Fault {
+        says: "does not answer its monitor",
+        ..fault(
+            "qemu-stops",
+            "QEMU is stopped (SIGSTOP): no guest that runs, and no monitor that answers",
+            1,
+            stopped,
+        )
+    },
+    crash(
+        "guest-silent",
+        "the guest falls silent before its console works: less memory than its kernel needs to unpack itself",
+        "CRASHED",
+        |world, _| with(world, &SILENT),
+    ),
+    Fault {
+        ends: &[Ending::Exit(1)],
+        ..crash(
+            "share-full",
+            "the disk of a folder that a guest may write to is full",
+            "No space left on device",
+            full_share,
+        )
+    },
     crash("guest-out-of-memory", "a guest's memory is used up", "out of memory", |world, _| {
         in_the_candidate(world, "tail /dev/zero")
     }),
@@ -160,10 +188,63 @@ collect: []
 boots: 1
 ";
 
+const SILENT: &str = "\
+# What becomes of a guest that says nothing?
+schema: 1
+base: debian-6.12
+machine: { topology: loopback }
+arms:
+  baseline: {}
+  candidate: { cmdline: [mem=24M] }
+workloads:
+  nothing: { tool: command, run: [\"true\"] }
+collect: []
+boots: 1
+boot-deadline: 30s
+";
+
+/// Stops QEMU in the middle of a run.
+fn stopped(world: &mut World, chance: &mut Chance) -> Result<Said> {
+    let mut assay = world.start()?;
+    let trial = chance.trial(world);
+    running_after(world, &mut assay, trial)?;
+    let mut stopped = None;
+    until(DEADLINE, || {
+        for process in census::processes()? {
+            if let Some((id, command)) = process.split_once(' ')
+                && command.split(' ').any(|word| word.ends_with("qemu-system-x86_64"))
+            {
+                let id = id.parse().context("a process id")?;
+                stopped = send(id, Signal::SIGSTOP).is_ok().then_some(id);
+            }
+        }
+        Ok(stopped.is_some() || assay.ended()?)
+    })
+    .context("waiting for QEMU")?;
+    assay.wait()
+}
+
+/// A guest writes to a folder of the host that has 64 KiB left.
+fn full_share(world: &mut World, _: &mut Chance) -> Result<Said> {
+    let folder = Path::new(OWN).join("full");
+    fs::create_dir_all(&folder).context("creating a folder")?;
+    mount(Some("tmpfs"), &folder, Some("tmpfs"), MsFlags::empty(), Some("size=64k,mode=777"))
+        .context("mounting a small disk")?;
+    let share = format!("{}:/full:rw", folder.display());
+    let write = "head -c 1000000 /dev/zero > /full/file";
+    let said = world.assay(&["exec", "--share", &share, "--", "sh", "-c", write])?.wait();
+    umount2(&folder, MntFlags::empty()).context("unmounting a small disk")?;
+    fs::remove_dir(&folder).context("removing a folder").and(said)
+}
+
 /// A run whose candidate's boots do something harmful in the guest.
 fn in_the_candidate(world: &World, command: &str) -> Result<Said> {
+    with(world, &SCENARIO.replace("COMMAND", command))
+}
+
+fn with(world: &World, text: &str) -> Result<Said> {
     let scenario = format!("{OWN}/breaks.yaml");
-    fs::write(&scenario, SCENARIO.replace("COMMAND", command)).context("writing a scenario")?;
+    fs::write(&scenario, text).context("writing a scenario")?;
     let said = world.assay(&["--project", ".", "run", &scenario])?.wait();
     fs::remove_file(&scenario).context("removing the scenario")?;
     said

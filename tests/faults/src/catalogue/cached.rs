@@ -1,0 +1,103 @@
+//! Flipped bits in what guests boot and run on: boot images, the unpacked QEMU, the packages that it comes from.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
+use rand::seq::IndexedRandom as _;
+
+use super::builds::{files, flip};
+use crate::{
+    child::Said,
+    fault::{Chance, Ending, Fault, Then},
+    scene::Scene,
+    world::{World, to_the_end},
+};
+
+const fn fault(
+    name: &'static str,
+    injected: &'static str,
+    whole: u32,
+    says: &'static str,
+    inject: crate::fault::Inject,
+) -> Fault {
+    let ends = &[Ending::Exit(0)];
+    Fault { name, injected, scene: Scene::Guests, short: 0, whole, ends, says, then: Then::Resume, inject }
+}
+
+pub(super) const FAULTS: &[Fault] = &[
+    fault(
+        "initramfs-flipped",
+        "one bit of the cached initramfs is flipped",
+        3,
+        "The boot image",
+        |world, chance| boot_image(world, chance, "cpio"),
+    ),
+    fault(
+        "root-image-flipped",
+        "one bit of the cached image of the guests' root is flipped",
+        2,
+        "The boot image",
+        |world, chance| boot_image(world, chance, "erofs"),
+    ),
+    fault(
+        "qemu-flipped",
+        "one bit of a random file of the unpacked QEMU is flipped",
+        2,
+        "The unpacked packages in",
+        |world, chance| {
+            let own: Vec<PathBuf> = files(&root_of_qemu(world)?)?;
+            flip(own.choose(&mut chance.random).context("QEMU has files")?, chance)?;
+            to_the_end(world)
+        },
+    ),
+    Fault {
+        ends: &[Ending::Exit(69)],
+        then: Then::Again,
+        ..fault(
+            "package-flipped",
+            "one bit of QEMU's package is flipped as well, and there is no network to fetch it again",
+            1,
+            "fetching ",
+            package,
+        )
+    },
+];
+
+/// Flips a bit of an image that the guests of this scene boot.
+fn boot_image(world: &World, chance: &mut Chance, extension: &str) -> Result<Said> {
+    let image = world
+        .boots
+        .iter()
+        .find(|path| path.extension().is_some_and(|found| found == extension))
+        .with_context(|| format!("the guests boot no .{extension}"))?;
+    flip(image, chance)?;
+    to_the_end(world)
+}
+
+/// The folder with QEMU's files.
+fn root_of_qemu(world: &World) -> Result<PathBuf> {
+    let roots = world.cache().join("roots");
+    let entries = fs::read_dir(&roots).context("reading the roots")?;
+    let mut found = entries.filter_map(|entry| Some(entry.ok()?.path().join("root")));
+    found.find(|root| root.join("usr/bin/qemu-system-x86_64").is_file()).context("QEMU is not in the cache")
+}
+
+/// The package is damaged, and so is what was unpacked of it; then it is fetched.
+fn package(world: &mut World, chance: &mut Chance) -> Result<Said> {
+    let pool = files(&world.cache().join("packages/pool"))?;
+    let is_it = |path: &&PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("qemu-system-x86_"))
+    };
+    let package = pool.iter().find(is_it).context("QEMU's package is not in the pool")?;
+    let whole = fs::read(package).context("reading a package")?;
+    flip(package, chance)?;
+    flip(&root_of_qemu(world)?.join("usr/bin/qemu-system-x86_64"), chance)?;
+    let said = to_the_end(world)?;
+    let name = Path::new(package).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    ensure!(said.line(&name).is_some(), "the package is not named: {}", said.all());
+    fs::write(package, whole).context("having the package again")?;
+    Ok(said)
+}

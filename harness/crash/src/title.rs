@@ -19,7 +19,7 @@ pub(crate) fn of(kind: ComplaintKind, before: &[&str], own: &[&str], frames: &[F
             let reason = words.strip_prefix("Kernel panic - not syncing").unwrap_or(words);
             format!("panic: {}", general(reason.trim_start_matches([':', ' '])))
         }
-        ComplaintKind::Oops => format!("{}{place}", fault(words)),
+        ComplaintKind::Oops => format!("{}{place}", shadow(own).unwrap_or_else(|| fault(words))),
         ComplaintKind::Bug if words.starts_with("kernel BUG at ") => format!("kernel BUG{place}"),
         ComplaintKind::Bug | ComplaintKind::AtomicSleep => {
             let what = words.strip_prefix("BUG: ").unwrap_or(words);
@@ -61,7 +61,7 @@ pub(crate) fn of(kind: ComplaintKind, before: &[&str], own: &[&str], frames: &[F
         ComplaintKind::HungTask => {
             let task = words.strip_prefix("INFO: task ").and_then(|rest| rest.rsplit_once(" blocked"));
             let task = task.and_then(|(task, _)| task.rsplit_once(':')).map_or("", |(name, _)| name);
-            format!("hung task {}{place}", general(task))
+            format!("hung task {}{place}", general(of_any_cpu(task)))
         }
         ComplaintKind::SoftLockup
         | ComplaintKind::HardLockup
@@ -89,6 +89,18 @@ fn about(frames: &[Frame]) -> impl Iterator<Item = &str> {
     frames.iter().filter(|frame| frame.certain && tells(&frame.function)).map(|frame| base(&frame.function))
 }
 
+/// What KASAN adds to a fault in its shadow, which says what the access itself would have been (`kasan_non_canonical_hook`,
+/// mm/kasan/report.c).
+fn shadow(own: &[&str]) -> Option<&'static str> {
+    let bug = own.iter().take(3).find_map(|line| line.strip_prefix("KASAN: "))?;
+    match bug.split(" in range ").next()? {
+        "null-ptr-deref" => Some("NULL pointer dereference"),
+        "probably user-memory-access" => Some("access to user memory"),
+        "maybe wild-memory-access" => Some("wild memory access"),
+        _ => None,
+    }
+}
+
 /// A fault's name without its address and codes.
 fn fault(words: &str) -> &'static str {
     const NAMES: &[(&str, &str)] = &[
@@ -110,20 +122,44 @@ fn fault(words: &str) -> &'static str {
 
 /// Words without what differs from boot to boot: numbers, addresses, offsets.
 fn general(words: &str) -> String {
-    let kept: Vec<&str> = words
+    let kept: Vec<String> = words
         .split_whitespace()
         .map(|word| word.split("+0x").next().unwrap_or(word))
         .map(|word| word.split("(0,").next().unwrap_or(word))
-        .map(|word| {
-            let plain = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-            let digits = plain.strip_prefix("0x").unwrap_or(plain);
-            let is_number = !digits.is_empty()
-                && digits.chars().all(|c| c.is_ascii_hexdigit())
-                && digits.chars().any(|c| c.is_ascii_digit());
-            if is_number { "N" } else { word }
-        })
+        .map(without_numbers)
         .collect();
     kept.join(" ").chars().take(WORDS).collect()
+}
+
+/// A word whose numbers are `N`, those within it included: `(next=ffffc900002dfc50).` is `(next=N).`
+fn without_numbers(word: &str) -> String {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut plain = String::with_capacity(word.len());
+    let mut rest = word;
+    while let Some(first) = rest.chars().next() {
+        let same = |c: char| is_part(c) == is_part(first);
+        let (run, after) = rest.split_at(rest.find(|c| !same(c)).unwrap_or(rest.len()));
+        plain.push_str(if is_number(run) { "N" } else { run });
+        rest = after;
+    }
+    plain
+}
+
+/// Decimal, hexadecimal with its prefix, or so long that it is an address, a page's number or a hash.
+fn is_number(text: &str) -> bool {
+    const LONG: usize = 4;
+    let hexadecimal = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_hexdigit());
+    text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit())
+        || text.strip_prefix("0x").is_some_and(hexadecimal)
+        || text.len() >= LONG && hexadecimal(text) && text.contains(|c: char| c.is_ascii_digit())
+}
+
+/// A kernel thread's name without its CPU and its number: `kworker/0:1`, `kworker/u8:2+events`, `ksoftirqd/3`.
+fn of_any_cpu(task: &str) -> &str {
+    match task.split_once('/') {
+        Some((name, of)) if of.trim_start_matches('u').starts_with(|c: char| c.is_ascii_digit()) => name,
+        _ => task,
+    }
 }
 
 /// Twelve hexadecimal digits; see [`measure::Complaint::fingerprint`].
@@ -156,7 +192,7 @@ mod tests {
         let lock = "WARNING: possible circular locking dependency detected";
         assert_eq!(title(ComplaintKind::Lockdep, lock), "lockdep: possible circular locking dependency");
         let hung = "INFO: task kworker/0:1:43 blocked for more than 122 seconds.";
-        assert_eq!(title(ComplaintKind::HungTask, hung), "hung task kworker/0:1");
+        assert_eq!(title(ComplaintKind::HungTask, hung), "hung task kworker");
         let killed = "Out of memory: Killed process 123 (stress) total-vm:1kB";
         assert_eq!(title(ComplaintKind::OutOfMemory, killed), "out of memory: killed stress");
         let atomic = "BUG: sleeping function called from invalid context at mm/slab.h:12";
@@ -164,6 +200,27 @@ mod tests {
             title(ComplaintKind::AtomicSleep, atomic),
             "BUG: sleeping function called from invalid context"
         );
+    }
+
+    #[test]
+    fn a_fault_in_the_shadow_is_named_after_the_access() {
+        let gpf = "Oops: general protection fault, probably for non-canonical address 0xdffffc0000000000: 0000 [#1] SMP KASAN";
+        let range = "KASAN: null-ptr-deref in range [0x0000000000000000-0x0000000000000007]";
+        assert_eq!(of(ComplaintKind::Oops, &[], &[gpf, range], &[]), "NULL pointer dereference");
+        assert_eq!(of(ComplaintKind::Oops, &[], &[gpf], &[]), "general protection fault");
+    }
+
+    #[test]
+    fn numbers_within_words_are_left_out() {
+        let list = "list_add corruption. next->prev should be prev (ffffc900002dfc30), but was 0. (next=ffffc900002dfc50).";
+        let expected = "list_add corruption. next->prev should be prev (N), but was N. (next=N).";
+        assert_eq!(general(list), expected);
+        assert_eq!(
+            general("eth0: pfn:1a2b3 in d0 at 0xff, refcount_t 12%"),
+            "eth0: pfn:N in d0 at N, refcount_t N%"
+        );
+        assert_eq!(of_any_cpu("kworker/u8:2+events_unbound"), "kworker");
+        assert_eq!(of_any_cpu("a/b"), "a/b");
     }
 
     #[test]

@@ -133,12 +133,14 @@ const MACHINERY: &[&str] = &[
     "__fortify_report",
     "__hwasan_",
     "__kasan_",
+    "__down_",
     "__list_add_valid",
     "__list_del_entry_valid",
     "__lock_acquire",
     "__might_fault",
     "__might_resched",
     "__might_sleep",
+    "__mutex_lock",
     "__report_bug",
     "__schedule",
     "__stack_chk_fail",
@@ -162,6 +164,8 @@ const MACHINERY: &[&str] = &[
     "default_do_nmi",
     "delay_",
     "die",
+    "down_read",
+    "down_write",
     "do_raw_",
     "do_error_trap",
     "do_trap",
@@ -169,10 +173,12 @@ const MACHINERY: &[&str] = &[
     "dump_",
     "end_repeat_nmi",
     "exc_",
+    "exit_to_user_mode",
     "fixup_bug",
     "fortify_panic",
     "handle_bug",
     "io_schedule",
+    "irqentry_exit",
     "kasan_",
     "kcsan_",
     "kfence_",
@@ -184,10 +190,12 @@ const MACHINERY: &[&str] = &[
     "memcpy",
     "memmove",
     "memset",
+    "mutex_lock",
     "native_",
     "nmi_",
     "oops_",
     "page_fault_oops",
+    "percpu_down_",
     "panic",
     "preempt_schedule",
     "print_",
@@ -198,6 +206,7 @@ const MACHINERY: &[&str] = &[
     "rep_movs_",
     "rep_stos_",
     "report_bug",
+    "rwsem_",
     "schedule",
     "search_extable",
     "show_regs",
@@ -208,6 +217,7 @@ const MACHINERY: &[&str] = &[
     "skb_under_panic",
     "spin_bug",
     "spin_dump",
+    "syscall_exit_to_user_mode",
     "sysvec_",
     "trace_hardirqs_",
     "trigger_",
@@ -219,10 +229,16 @@ const MACHINERY: &[&str] = &[
     "vpanic",
     "warn_slowpath",
     "watchdog",
+    "ww_mutex_lock",
 ];
 
-/// Whether a complaint can be about this function.
-pub(crate) fn tells(function: &str) -> bool {
+/// Whether a complaint can be about this function. What reports is built in; a module is what is reported of, whatever it calls
+/// itself: `kasan_stack_oob` of `kasan_test`.
+pub(crate) fn tells(frame: &Frame) -> bool {
+    let function = frame.function.as_str();
+    if frame.module.is_some() {
+        return true;
+    }
     let plain = function.strip_prefix("__pi_").unwrap_or(function).trim_start_matches("__x86_");
     !MACHINERY.iter().any(|begin| plain.starts_with(begin))
 }

@@ -79,14 +79,13 @@ pub(crate) fn of(kind: ComplaintKind, before: &[&str], own: &[&str], frames: &[F
 
 /// The function that a complaint is about: the one in its first line, or the innermost that does not report.
 fn place(words: &str, frames: &[Frame]) -> Option<String> {
-    let named =
-        symbol(words).filter(|frame| tells(&frame.function)).map(|frame| base(&frame.function).to_owned());
+    let named = symbol(words).filter(tells).map(|frame| base(&frame.function).to_owned());
     named.or_else(|| about(frames).next().map(str::to_owned))
 }
 
 /// Functions of a stack that a complaint can be about, innermost first.
 fn about(frames: &[Frame]) -> impl Iterator<Item = &str> {
-    frames.iter().filter(|frame| frame.certain && tells(&frame.function)).map(|frame| base(&frame.function))
+    frames.iter().filter(|frame| frame.certain && tells(frame)).map(|frame| base(&frame.function))
 }
 
 /// What KASAN adds to a fault in its shadow, which says what the access itself would have been (`kasan_non_canonical_hook`,

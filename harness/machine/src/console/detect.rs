@@ -23,6 +23,16 @@ const SURVIVED: &[&str] = &[
     "BUG: KMSAN: ",
     "BUG: Invalid wait context",
     "BUG: sleeping function called from invalid context",
+    // kernel/sched/core.c, `__schedule_bug`: sets the count right and goes on.
+    "BUG: scheduling while atomic",
+    // lib/smp_processor_id.c.
+    "BUG: using ",
+    "BUG: held lock freed",
+    // mm/page_alloc.c, `bad_page`: the page is leaked on purpose. kernel/fork.c, `check_mm`.
+    "BUG: Bad page state",
+    "BUG: Bad rss-counter state",
+    // The tables of lockdep are full, which then turns itself off.
+    "BUG: MAX_LOCK",
 ];
 
 /// What a line begins with, after its time stamp, and what that means.
@@ -83,6 +93,8 @@ struct Crash {
     kind: CrashKind,
     title: String,
     lines: Vec<String>,
+    /// A call trace has begun and not ended.
+    in_a_trace: bool,
     complete: bool,
 }
 
@@ -113,6 +125,11 @@ impl Detector {
                 if words.starts_with("Kernel panic - not syncing") && crash.kind == CrashKind::Oops {
                     crash.kind = CrashKind::Panic;
                 }
+                match words {
+                    "Call Trace:" | "<TASK>" | "<IRQ>" | "<NMI>" | "<SOFTIRQ>" => crash.in_a_trace = true,
+                    "</TASK>" | "</IRQ>" | "</NMI>" | "</SOFTIRQ>" => crash.in_a_trace = false,
+                    _ => {}
+                }
                 if words.starts_with("---[ end Kernel panic") {
                     crash.complete = true;
                 }
@@ -123,7 +140,13 @@ impl Detector {
             None => {
                 if let Some(kind) = judge(words) {
                     let title = words.to_owned();
-                    self.crash = Some(Crash { kind, title, lines: vec![line.to_owned()], complete: false });
+                    self.crash = Some(Crash {
+                        kind,
+                        title,
+                        lines: vec![line.to_owned()],
+                        in_a_trace: false,
+                        complete: false,
+                    });
                     return;
                 }
                 if words.starts_with("WARNING: ") && self.warnings.len() < WARNINGS {
@@ -140,6 +163,11 @@ impl Detector {
     /// Whether a crash has begun.
     pub(crate) fn has_found(&self) -> bool {
         self.crash.is_some()
+    }
+
+    /// Whether the crash's text goes on, however long the next line takes.
+    pub(crate) fn is_in_a_trace(&self) -> bool {
+        self.crash.as_ref().is_some_and(|crash| crash.in_a_trace)
     }
 
     /// Whether the kernel itself has said that the crash's text is over.

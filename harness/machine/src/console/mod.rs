@@ -21,12 +21,12 @@ use crate::MachineError;
 const MOST: u64 = 64 * 1024 * 1024;
 
 /// After the first word of a crash, how long the console may go on: a register dump and a few call traces under
-/// emulation take less than a second, on a busy host a few.
-const CRASH_TIME: Duration = Duration::from_secs(8);
+/// emulation take less than a second, of a kernel with KASAN on a busy host many.
+const CRASH_TIME: Duration = Duration::from_secs(30);
 
-/// After the first word of a crash, silence for this long means that it is complete. A panic does not wait for it: it
-/// ends the machine, and so the console.
-const CRASH_QUIET: Duration = Duration::from_secs(2);
+/// After the first word of a crash, silence for this long means that it is complete, unless a call trace has begun and not ended.
+/// A panic does not wait for it: it ends the machine, and so the console.
+const CRASH_QUIET: Duration = Duration::from_secs(4);
 
 /// What the console has shown so far.
 #[derive(Clone, Debug, Default)]
@@ -75,7 +75,8 @@ impl Console {
         loop {
             let read = match crash_began {
                 Some(began) => {
-                    let patience = CRASH_QUIET.min(CRASH_TIME.saturating_sub(began.elapsed()));
+                    let rest = CRASH_TIME.saturating_sub(began.elapsed());
+                    let patience = if detector.is_in_a_trace() { rest } else { CRASH_QUIET.min(rest) };
                     match tokio::time::timeout(patience, self.reader.read(&mut buffer)).await {
                         Ok(read) => read,
                         Err(_quiet) => {

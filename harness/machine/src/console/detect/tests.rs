@@ -23,6 +23,27 @@ fn found(console: &[u8]) -> (CrashKind, String) {
 }
 
 #[test]
+fn a_trace_is_waited_for_to_its_end() {
+    let mut detector = Detector::default();
+    detector.feed(b"[    1.0] watchdog: Watchdog detected hard LOCKUP on cpu 0\n");
+    assert!(detector.has_found() && !detector.is_in_a_trace());
+    detector.feed(b"[    1.1] Call Trace:\n[    1.1]  <TASK>\n[    1.1]  f+0x1/0x2\n");
+    assert!(detector.is_in_a_trace());
+    detector.feed(b"[    1.2]  </TASK>\n");
+    assert!(!detector.is_in_a_trace());
+}
+
+#[test]
+fn what_a_kernel_goes_on_after_does_not_end_its_boot() {
+    for survived in
+        ["BUG: scheduling while atomic: sh/45/0x00000002", "BUG: Bad page state in process sh  pfn:1"]
+    {
+        assert_eq!(judge(survived), None, "{survived}");
+    }
+    assert_eq!(judge("BUG: stack guard page was hit"), Some(CrashKind::Oops));
+}
+
+#[test]
 fn a_panic_has_the_kernels_words_as_its_title() {
     let (kind, title) = found(console!("panic-late-initcall"));
     assert_eq!(kind, CrashKind::Panic);

@@ -206,6 +206,9 @@ pub(crate) fn host_failure(output: &str, ended: Ended) -> Option<String> {
         "virtual memory exhausted",
         "out of memory allocating",
         "Killed signal terminated program",
+        // A process or a thread that may not be made: a control group's limit, RLIMIT_NPROC.
+        "Resource temporarily unavailable",
+        "Cannot fork",
     ];
     /// Beyond this, a status is 128 and the signal that ended the command in the sandbox (bwrap(1) and shells do so); make's own are 0 to 2.
     const BY_SIGNAL: i32 = 128;
@@ -312,6 +315,8 @@ mod tests {
             host_failure("gcc: fatal error: Killed signal terminated program cc1\n", Ended::Exited(2))
                 .is_some()
         );
+        let fork = "make: /bin/sh: Resource temporarily unavailable\nmake: *** [Makefile:10: x] Error 127\n";
+        assert!(host_failure(fork, Ended::Exited(2)).is_some());
         assert!(host_failure("bwrap: Creating new namespace failed: x\n", Ended::Exited(1)).is_some());
         assert!(host_failure("a.c:1:1: error: x\n", Ended::Exited(2)).is_none());
         assert!(host_failure("", Ended::Signalled(9)).is_some());

@@ -142,7 +142,7 @@ pub(super) const FAULTS: &[Fault] = &[
 ];
 
 /// Starts a run with nothing in the cache and waits until a process called `name` is at work; gives its id.
-fn building(world: &World, name: &str) -> Result<(Started, u32)> {
+pub(super) fn building(world: &World, name: &str) -> Result<(Started, u32)> {
     empty(&world.cache())?;
     let mut assay = world.start()?;
     let mut found = None;

@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 
 use super::kills::running_after;
 use crate::{
-    child::Said,
+    census,
+    child::{DEADLINE, Said, until},
     fault::{Chance, Ending, Fault, Then},
     scene::Scene,
     world::{OWN, World, empty},
@@ -30,11 +31,13 @@ fn fails(world: &mut World, chance: &mut Chance) -> Result<Said> {
     let file = fs::File::create(&image).context("creating a disk")?;
     file.set_len(64 << 20).context("creating a disk")?;
     world.tool("mkfs.ext4", &["-q", "-F", &image])?;
-    world.tool("mount", &["-o", "loop,errors=remount-ro", &image, &place])?;
+    world.tool("mount", &["-n", "-o", "loop,errors=remount-ro", &image, &place])?;
     let said = run_until_it_fails(world, chance, &place);
+    until(DEADLINE, || Ok(census::processes()?.is_empty()))
+        .context("waiting for the end of every process")?;
     // The user takes what can still be read to a disk that works.
     world.tool("cp", &["--archive", &place, &kept.display().to_string()])?;
-    world.tool("umount", &[&place])?;
+    world.tool("umount", &["-n", &place])?;
     empty(&results)?;
     world.tool("cp", &["--archive", &format!("{}/.", kept.display()), &place])?;
     fs::remove_dir(results.join("lost+found")).context("removing what ext4 made")?;
@@ -45,7 +48,8 @@ fn fails(world: &mut World, chance: &mut Chance) -> Result<Said> {
 
 fn run_until_it_fails(world: &World, chance: &mut Chance, place: &str) -> Result<Said> {
     let device = world.tool("findmnt", &["--noheadings", "--output", "SOURCE", "--mountpoint", place])?;
-    let device = device.trim().trim_start_matches("/dev/");
+    // The folder's own file system lies below it.
+    let device = device.lines().find_map(|line| line.strip_prefix("/dev/")).context("a disk is mounted")?;
     let trial = chance.trial(world);
     let mut assay = world.start()?;
     running_after(world, &mut assay, trial)?;

@@ -1,15 +1,20 @@
 //! Limits on how many processes and threads there may be, as systemd (`TasksMax`), containers and administrators set them.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use rand::RngExt as _;
 
+use super::{builds::building, kills::running_after};
 use crate::{
     child::{Said, until},
     fault::{Chance, Ending, Fault, Inject, Then},
     scene::Scene,
-    world::{World, empty, to_the_end},
+    world::{World, to_the_end},
 };
 
 /// Where the controller of processes is, of the first and of the second version of control groups.
@@ -20,43 +25,70 @@ const fn fault(
     injected: &'static str,
     scene: Scene,
     whole: u32,
+    says: &'static str,
     inject: Inject,
 ) -> Fault {
-    let (ends, says) = (&[Ending::Exit(69)], "processes|Resource temporarily unavailable");
-    Fault { name, injected, scene, short: 2, whole, ends, says, then: Then::Resume, inject }
+    let ends = &[Ending::Exit(69)];
+    Fault { name, injected, scene, short: 1, whole, ends, says, then: Then::Resume, inject }
 }
 
 pub(super) const FAULTS: &[Fault] = &[
     fault(
-        "few-processes-in-a-run",
-        "a control group that allows 2 to 12 processes and threads",
+        "few-processes",
+        "a control group that allows 4, 8, ... 40 processes and threads",
         Scene::Fake,
-        11,
+        10,
+        "more processes and threads may be started here|Resource temporarily unavailable",
         |world, chance| {
-            let most = 2 + chance.round;
-            limited(world, chance, most)
+            let most = 4 + 4 * chance.round;
+            in_a_group(world, chance, &most.to_string(), |world, _, _| to_the_end(world))
         },
     ),
     fault(
-        "few-processes-in-a-build",
-        "the same for a build with nothing in the cache, which is allowed 2 to 12",
-        Scene::Build,
-        11,
+        "no-more-processes-in-a-run",
+        "from the middle of a run on, no process and no thread can be made",
+        Scene::Fake,
+        5,
+        "Resource temporarily unavailable",
         |world, chance| {
-            empty(&world.cache())?;
-            let most = 2 + chance.round;
-            limited(world, chance, most)
+            in_a_group(world, chance, "max", |world, chance, limit| {
+                let trial = chance.trial(world);
+                let mut assay = world.start()?;
+                running_after(world, &mut assay, trial)?;
+                fs::write(limit, "0").context("limiting processes")?;
+                assay.wait()
+            })
+        },
+    ),
+    fault(
+        "no-more-processes-in-a-build",
+        "from the middle of a build on, no process can be made",
+        Scene::Build,
+        5,
+        "ended by this host|Resource temporarily unavailable",
+        |world, chance| {
+            in_a_group(world, chance, "max", |world, _, limit| {
+                let (assay, _) = building(world, "make")?;
+                fs::write(limit, "0").context("limiting processes")?;
+                assay.wait()
+            })
         },
     ),
 ];
 
-/// Runs the scene's command with at most so many processes and threads in all.
-fn limited(world: &mut World, chance: &mut Chance, most: u32) -> Result<Said> {
+/// Does something while every `assay` is in a control group of its own, with such a limit of processes and threads.
+fn in_a_group(
+    world: &mut World,
+    chance: &mut Chance,
+    most: &str,
+    act: impl FnOnce(&World, &mut Chance, &Path) -> Result<Said>,
+) -> Result<Said> {
     let group = group(chance.random.random())?;
-    fs::write(group.join("pids.max"), most.to_string()).context("limiting processes")?;
+    let limit = group.join("pids.max");
+    fs::write(&limit, most).context("limiting processes")?;
     let enter = format!("echo 0 > {}/cgroup.procs && exec \"$@\"", group.display());
     world.through = ["sh", "-c", &enter, "sh"].map(str::to_owned).into();
-    let said = to_the_end(world);
+    let said = act(world, chance, &limit);
     until(Duration::from_secs(10), || Ok(fs::remove_dir(&group).is_ok()))
         .context("removing the control group: something is left in it")?;
     said

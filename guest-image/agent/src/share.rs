@@ -28,9 +28,10 @@ pub(crate) fn attach(share: &Share) -> Result<(), String> {
 }
 
 /// Mounts what the machine shares under `tag`. Nothing is kept in the guest but what is mapped into memory: a file that
-/// changes on the host is seen changed.
+/// changes on the host is seen changed. What is written is with the host when `write` returns, so that a full disk there is an
+/// error here: with `cache=mmap` alone it was lost without a word (fs/netfs/buffered_write.c).
 pub(crate) fn mount_9p(tag: &str, target: &str, read_only: bool) -> io::Result<()> {
-    let flags = if read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() };
+    let flags = if read_only { MsFlags::MS_RDONLY } else { MsFlags::MS_SYNCHRONOUS };
     let options = format!("trans=virtio,version=9p2000.L,access=any,cache=mmap,msize={MESSAGE_BYTES}");
     Ok(mount(Some(tag), target, Some("9p"), flags, Some(options.as_str()))?)
 }

@@ -156,7 +156,8 @@ pub(super) const FAULTS: &[Fault] = &[
         ..crash(
             "share-full",
             "the disk of a folder that a guest may write to is full",
-            "No space left on device",
+            // The guest's 9p client knows no better words.
+            "I/O error|No space left on device",
             full_share,
         )
     },

@@ -55,7 +55,9 @@ impl Census {
         }
         walk(cache, &[], &mut kept)?;
         // A damaged entry is set aside for somebody to look at, until `assay kernel gc`.
-        kept.retain(|path| !path.contains("/damaged/") && !path.ends_with(".damaged"));
+        kept.retain(|path| {
+            !path.contains("/damaged/") && !path.contains(".damaged/") && !path.ends_with(".damaged")
+        });
         Ok(Self {
             processes: processes()?,
             devices: read("/proc/self/net/dev")?

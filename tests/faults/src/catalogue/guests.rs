@@ -147,20 +147,20 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     crash(
         "guest-silent",
-        "the guest falls silent before its console works: less memory than its kernel needs to unpack itself",
-        "CRASHED",
-        |world, _| with(world, &SILENT),
+        "the guest's agent is frozen while a workload runs, and nothing is said any more",
+        "CRASHED: the guest stopped answering",
+        |world, _| {
+            let freeze = "mkdir -p /c/f; mount -t cgroup2 none /c; mkdir /c/f; echo $PPID > /c/f/cgroup.procs; echo 1 > /c/f/cgroup.freeze; sleep 1000";
+            in_the_candidate(world, freeze)
+        },
     ),
-    Fault {
-        ends: &[Ending::Exit(1)],
-        ..crash(
-            "share-full",
-            "the disk of a folder that a guest may write to is full",
-            // The guest's 9p client knows no better words.
-            "I/O error|No space left on device",
-            full_share,
-        )
-    },
+    // The guest's 9p client knows no better words.
+    crash(
+        "share-full",
+        "the disk of a folder that a guest may write to is full",
+        "I/O error|No space left on device",
+        full_share,
+    ),
     crash("guest-out-of-memory", "a guest's memory is used up", "out of memory", |world, _| {
         in_the_candidate(world, "tail /dev/zero")
     }),
@@ -187,21 +187,6 @@ workloads:
   breaks: { tool: command, run: [sh, -c, \"if grep -qw breaks /proc/cmdline; then COMMAND; fi; true\"], deadline: 60s }
 collect: []
 boots: 1
-";
-
-const SILENT: &str = "\
-# What becomes of a guest that says nothing?
-schema: 1
-base: debian-6.12
-machine: { topology: loopback }
-arms:
-  baseline: {}
-  candidate: { cmdline: [mem=24M] }
-workloads:
-  nothing: { tool: command, run: [\"true\"] }
-collect: []
-boots: 1
-boot-deadline: 30s
 ";
 
 /// Stops QEMU in the middle of a run.
@@ -240,12 +225,8 @@ fn full_share(world: &mut World, _: &mut Chance) -> Result<Said> {
 
 /// A run whose candidate's boots do something harmful in the guest.
 fn in_the_candidate(world: &World, command: &str) -> Result<Said> {
-    with(world, &SCENARIO.replace("COMMAND", command))
-}
-
-fn with(world: &World, text: &str) -> Result<Said> {
     let scenario = format!("{OWN}/breaks.yaml");
-    fs::write(&scenario, text).context("writing a scenario")?;
+    fs::write(&scenario, SCENARIO.replace("COMMAND", command)).context("writing a scenario")?;
     let said = world.assay(&["--project", ".", "run", &scenario])?.wait();
     fs::remove_file(&scenario).context("removing the scenario")?;
     said

@@ -128,8 +128,6 @@ const DIFFER: &[&str] = &[
     "refcount-overflow",
     "refcount-zero",
     "warning-with-words",
-    // With 7.3's preemption model, a lock that is held makes the return to user space atomic, which it notices first.
-    "spin-lockup",
 ];
 
 /// A boot has other addresses, times and numbers of processes: as if captured again.

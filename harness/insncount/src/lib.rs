@@ -30,8 +30,8 @@
 //!
 //! What it costs there, by user CPU time, medians of pairs with and without it that took turns on a busy machine: 1.09 times on one
 //! vCPU (six pairs) and on two (three). A callback at each access of a repeated string instruction, of which `repeat` has none,
-//! made it 1.15 on one. A boot with two NICs behind an IOMMU and 16 MiB over them: 1.15 times (two pairs), half of it in the plugin
-//! itself, and half of that where a block of the kernel's is counted.
+//! made it 1.15 on one. A boot with two NICs behind an IOMMU and 16 MiB over them: 1.15 times (two pairs), most of it in the plugin
+//! itself, and half of that where blocks of the kernel's are counted.
 //!
 //! Several vCPUs are counted the same way, and the guest is not disturbed; but QEMU itself does not repeat such a boot to the digit:
 //! without a plugin, two boots with two vCPUs on a busy machine differed by some thousand instructions, and those with it fell

@@ -117,7 +117,7 @@ pub(crate) fn accelerators(model: &Model) -> Vec<&str> {
 fn emulated(model: &Model) -> Option<String> {
     if has(model, Provenance::TcgInsn) {
         return Some(
-            "Exact evidence: instructions as QEMU's TCG executes them (-cpu max,-erms), the same on every machine. Blocks of boots \
+            "Exact evidence: instructions as QEMU's TCG executes them, the same on every machine. Blocks of boots \
              differ by what they are perturbed with. What they cannot show: caches and TLBs, contention between processors, \
              interrupts between them, the time of devices and of DMA."
                 .to_owned(),

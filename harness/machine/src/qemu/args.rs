@@ -232,13 +232,9 @@ impl<'a> GuestSpec<'a> {
         }
         list.option(
             "-cpu",
-            match (self.machine.cpu, self.closed()) {
-                (CpuModel::Max, None) => "max",
-                // An instruction counter has TCG leave a block at each iteration of a string instruction. Without fast ones the
-                // kernel clears a page by 512 words instead of 4096 bytes (arch/x86/lib/clear_page_64.S), in as many
-                // instructions: half of all iterations of a boot.
-                (CpuModel::Max, Some(_)) => "max,-erms",
-                (CpuModel::Host, _) => "host",
+            match self.machine.cpu {
+                CpuModel::Max => "max",
+                CpuModel::Host => "host",
             },
         );
         list.option("-smp", self.machine.vcpus.to_string());

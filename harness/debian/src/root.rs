@@ -131,6 +131,10 @@ impl Packages {
             Found::Whole(root) => Ok(Some(root)),
             Found::None => Ok(None),
             Found::Damaged { reason, packages } => {
+                // As long as they cannot be had, the damaged one stays: it says what they are.
+                if let Some(packages) = &packages {
+                    self.fetch(packages, progress)?;
+                }
                 roots.set_aside(key, reason, progress)?;
                 packages.map(|packages| self.make(roots, packages, key, progress)).transpose()
             }

@@ -1,9 +1,6 @@
 //! Flipped bits in what guests boot and run on: boot images, the unpacked QEMU, the packages that it comes from.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use rand::seq::IndexedRandom as _;
@@ -48,8 +45,10 @@ pub(super) const FAULTS: &[Fault] = &[
         2,
         "The unpacked packages in",
         |world, chance| {
-            let own: Vec<PathBuf> = files(&root_of_qemu(world)?)?;
-            flip(own.choose(&mut chance.random).context("QEMU has files")?, chance)?;
+            for root in roots_of_qemu(world)? {
+                let own = files(&root)?;
+                flip(own.choose(&mut chance.random).context("QEMU has files")?, chance)?;
+            }
             to_the_end(world)
         },
     ),
@@ -77,12 +76,15 @@ fn boot_image(world: &World, chance: &mut Chance, extension: &str) -> Result<Sai
     to_the_end(world)
 }
 
-/// The folder with QEMU's files.
-fn root_of_qemu(world: &World) -> Result<PathBuf> {
+/// The folders with QEMU's files: an older one may still be there.
+fn roots_of_qemu(world: &World) -> Result<Vec<PathBuf>> {
     let roots = world.cache().join("roots");
     let entries = fs::read_dir(&roots).context("reading the roots")?;
-    let mut found = entries.filter_map(|entry| Some(entry.ok()?.path().join("root")));
-    found.find(|root| root.join("usr/bin/qemu-system-x86_64").is_file()).context("QEMU is not in the cache")
+    let found = entries.filter_map(|entry| Some(entry.ok()?.path().join("root")));
+    let found: Vec<PathBuf> =
+        found.filter(|root| root.join("usr/bin/qemu-system-x86_64").is_file()).collect();
+    ensure!(!found.is_empty(), "QEMU is not in the cache");
+    Ok(found)
 }
 
 /// The package is damaged, and so is what was unpacked of it; then it is fetched.
@@ -91,13 +93,22 @@ fn package(world: &mut World, chance: &mut Chance) -> Result<Said> {
     let is_it = |path: &&PathBuf| {
         path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("qemu-system-x86_"))
     };
-    let package = pool.iter().find(is_it).context("QEMU's package is not in the pool")?;
-    let whole = fs::read(package).context("reading a package")?;
-    flip(package, chance)?;
-    flip(&root_of_qemu(world)?.join("usr/bin/qemu-system-x86_64"), chance)?;
+    let packages: Vec<&PathBuf> = pool.iter().filter(is_it).collect();
+    ensure!(!packages.is_empty(), "QEMU's package is not in the pool");
+    let whole: Vec<Vec<u8>> = packages
+        .iter()
+        .map(|package| fs::read(package).context("reading a package"))
+        .collect::<Result<_>>()?;
+    for package in &packages {
+        flip(package, chance)?;
+    }
+    for root in roots_of_qemu(world)? {
+        flip(&root.join("usr/bin/qemu-system-x86_64"), chance)?;
+    }
     let said = to_the_end(world)?;
-    let name = Path::new(package).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    ensure!(said.line(&name).is_some(), "the package is not named: {}", said.all());
-    fs::write(package, whole).context("having the package again")?;
+    ensure!(said.line("qemu-system-x86_").is_some(), "the package is not named: {}", said.all());
+    for (package, bytes) in packages.iter().zip(whole) {
+        fs::write(package, bytes).context("having the package again")?;
+    }
     Ok(said)
 }

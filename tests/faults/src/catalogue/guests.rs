@@ -137,7 +137,7 @@ pub(super) const FAULTS: &[Fault] = &[
         },
     ),
     Fault {
-        says: "does not answer its monitor",
+        says: "does not answer its monitor|the monitor of guest",
         ..fault(
             "qemu-stops",
             "QEMU is stopped (SIGSTOP): no guest that runs, and no monitor that answers",

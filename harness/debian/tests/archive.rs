@@ -64,6 +64,8 @@ fn a_damaged_file_in_the_pool_is_fetched_again() {
     let mut events = Vec::new();
     packages.fetch(&resolved, &mut |event| events.push(event)).unwrap();
 
+    // Other tests may hold the lock for a moment.
+    events.retain(|event| !matches!(event, Event::Waiting { .. }));
     assert_eq!(fs::read(&file).unwrap(), whole);
     let (of_packages, of_bytes) = (1, resolved[0].bytes);
     let event = |packages, bytes| Event::Fetching { packages, of_packages, bytes, of_bytes };

@@ -28,10 +28,10 @@
 //! (`query-replay` of a recording), and 10.0 its 853,012,667. A window that never sleeps, 250,845,330 instructions with 5,888 page
 //! faults, is what the guest's time stamp counter says. `tests/tests/exact.rs` repeats both.
 //!
-//! What it costs there, by user CPU time, medians of pairs with and without it that took turns on a busy machine: 1.09 times on one
-//! vCPU (six pairs) and on two (three). A callback at each access of a repeated string instruction, of which `repeat` has none,
-//! made it 1.15 on one. A boot with two NICs behind an IOMMU and 16 MiB over them: 1.15 times (two pairs), most of it in the plugin
-//! itself, and half of that where blocks of the kernel's are counted.
+//! What it costs there on one vCPU, by user CPU time in pairs with and without it that took turns on a quiet machine: 1.11 times (median
+//! of five, 1.106 to 1.172); with a callback at each access of a repeated string instruction, of which `repeat` has none, 1.14. On two
+//! vCPUs 1.09, and with two NICs behind an IOMMU and 16 MiB over them 1.15, both on a busy machine (three and two pairs). Half of
+//! what is the plugin's own is where blocks of the kernel's are counted.
 //!
 //! Several vCPUs are counted the same way, and the guest is not disturbed; but QEMU itself does not repeat such a boot to the digit:
 //! without a plugin, two boots with two vCPUs on a busy machine differed by some thousand instructions, and those with it fell

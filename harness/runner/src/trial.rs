@@ -270,7 +270,12 @@ async fn workloads(
         let around: &[Collector] =
             if matches!(workload.kind, WorkloadKind::Ktap(_)) { &[] } else { &collectors };
         let reduced = collect::reduce(around, &outcome.window);
-        let timed = if trial.traced || counts.is_some() { vec![] } else { outcome.samples };
+        // Where nothing is timed, what a workload cannot time is no loss either.
+        let (timed, untimed) = if trial.traced || counts.is_some() {
+            (vec![], vec![])
+        } else {
+            (outcome.samples, outcome.unavailable)
+        };
         let mut seen = locked(seen);
         seen.samples.extend(timed.into_iter().chain(reduced.samples).map(|mut sample| {
             sample.dims.insert("workload".into(), workload.group().to_owned());
@@ -280,7 +285,7 @@ async fn workloads(
             }
             sample
         }));
-        let missing = outcome.unavailable.into_iter().chain(reduced.unavailable);
+        let missing = untimed.into_iter().chain(reduced.unavailable);
         for reason in missing.map(|reason| format!("{}: {reason}", workload.group())) {
             // What one place of a matrix lacks, the others mostly lack as well.
             if !seen.unavailable.contains(&reason) {

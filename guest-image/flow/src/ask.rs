@@ -35,7 +35,7 @@ pub struct Receive {
     /// How many connections carry the stream.
     pub flows: u16,
     /// Most bytes that one read asks for, in [`READ_SIZE`]. Neither zcrx mode reads: there it is what one multishot
-    /// request may take before it is issued again.
+    /// request takes before it is issued again, and 0 is a request without end.
     pub read_size: u64,
     /// Whether each byte is compared with what the sender put there. Both sides must be asked alike.
     pub verify: bool,

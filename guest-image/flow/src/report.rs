@@ -46,8 +46,9 @@ pub struct Report {
     /// Copies that io_uring made since a buffer was not in the area (`struct zcrx_stats`): how many, and their bytes. None
     /// without zcrx.
     pub zcrx_copies: Option<Copies>,
-    /// Time that the side waited in the kernel for something to happen: for payload, room or completions.
-    pub blocked_nanoseconds: u64,
+    /// Time that the side's threads slept in the kernel for something to happen: for payload, room or completions. Neither on
+    /// a CPU nor waiting for one, by /proc/thread-self/schedstat; none if the kernel has no `CONFIG_SCHED_INFO`.
+    pub blocked_nanoseconds: Option<u64>,
     /// System calls that the side made for the stream in the window, by name.
     pub system_calls: BTreeMap<String, u64>,
     /// The process's own time in the window.
@@ -167,7 +168,7 @@ mod tests {
             completions: None,
             ring_overflows: None,
             zcrx_copies: None,
-            blocked_nanoseconds: 7,
+            blocked_nanoseconds: Some(7),
             system_calls: BTreeMap::from([("recvmsg".to_owned(), 12)]),
             cpu: Cpu::default(),
             nic: Some(NicState { interface: "zs0".to_owned(), mtu: 4148, ..NicState::default() }),

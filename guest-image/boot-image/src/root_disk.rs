@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use debian::{Package, Packages, Request, Wanted};
+use debian::{Package, Packages, Request};
 use serde::{Deserialize, Serialize};
 use subprocess::Supervisor;
 
@@ -118,13 +118,7 @@ fn unpacked(fetched: &[PathBuf], into: &Path, supervisor: &Supervisor) -> Result
 }
 
 fn request(names: &[&str], omitted: &[&str]) -> Request {
-    Request {
-        suites: vec![recipe::SUITE.to_owned()],
-        packages: names.iter().map(|&name| Wanted::new(name)).collect(),
-        with_dependencies: true,
-        recommends: false,
-        omit: omitted.iter().map(|&name| name.to_owned()).collect(),
-    }
+    Request::with_dependencies(recipe::SUITE, names, omitted)
 }
 
 fn names_and_versions(packages: &[Package]) -> Vec<(String, String)> {

@@ -53,7 +53,7 @@ impl Packages {
     pub fn resolve(&self, request: &Request) -> Result<Vec<Package>, DebianError> {
         request.check()?;
         let _lock = self.lock(&mut |_| ())?;
-        let view = View::write(&self.folder, &self.mirrors, &request.suites, &request.omit)?;
+        let view = View::write(&self.folder, &self.mirrors, request)?;
         self.apt.freshen(&view)?;
         match self.check_served(&view, request) {
             Err(DebianError::NoSuchPackage { .. } | DebianError::NotServed { .. })
@@ -81,7 +81,7 @@ impl Packages {
         };
         request.check()?;
         let _lock = self.lock(&mut |_| ())?;
-        let view = View::write(&self.folder, &self.mirrors, suites, &[])?;
+        let view = View::write(&self.folder, &self.mirrors, &request)?;
         self.apt.freshen(&view)?;
         list::served(&self.apt.madison(&view, &[name])?, name)
     }

@@ -76,17 +76,38 @@ impl Wanted {
         Wanted { name: name.into(), version: None, suite: None }
     }
 
+    /// From a word as apt takes them: `ethtool`, or `ethtool/forky` for that suite's.
+    pub fn from_word(word: &str) -> Wanted {
+        match word.split_once('/') {
+            Some((name, suite)) => Wanted { suite: Some(suite.to_owned()), ..Wanted::new(name) },
+            None => Wanted::new(word),
+        }
+    }
+
     /// As apt takes it on its command line.
     pub(crate) fn argument(&self) -> String {
-        match (&self.version, &self.suite) {
-            (Some(version), _) => format!("{}={version}", self.name),
-            (None, Some(suite)) => format!("{}/{suite}", self.name),
-            (None, None) => self.name.clone(),
+        match &self.version {
+            Some(version) => format!("{}={version}", self.name),
+            // The suite is a matter of priorities: `view::preferences`.
+            None => self.name.clone(),
         }
     }
 }
 
 impl Request {
+    /// Words as apt takes them, and all that they depend on, from `suite` and from the suites that words name.
+    pub fn with_dependencies(suite: &str, words: &[&str], omitted: &[&str]) -> Request {
+        let packages: Vec<Wanted> = words.iter().map(|word| Wanted::from_word(word)).collect();
+        let mut suites = vec![suite.to_owned()];
+        for named in packages.iter().filter_map(|wanted| wanted.suite.as_ref()) {
+            if !suites.contains(named) {
+                suites.push(named.clone());
+            }
+        }
+        let omit = omitted.iter().map(|&name| name.to_owned()).collect();
+        Request { suites, packages, with_dependencies: true, recommends: false, omit }
+    }
+
     /// Refuses words that apt would take for something else: they come from files that people write.
     pub(crate) fn check(&self) -> Result<(), DebianError> {
         let suites =
@@ -140,11 +161,13 @@ mod tests {
     }
 
     #[test]
-    fn arguments_name_version_or_suite() {
+    fn arguments_name_versions_and_words_name_suites() {
         let mut wanted = Wanted::new("seabios");
         assert_eq!(wanted.argument(), "seabios");
+        assert_eq!(Wanted::from_word("seabios"), wanted);
         wanted.suite = Some("trixie-backports".into());
-        assert_eq!(wanted.argument(), "seabios/trixie-backports");
+        assert_eq!(Wanted::from_word("seabios/trixie-backports"), wanted);
+        assert_eq!(wanted.argument(), "seabios");
         wanted.version = Some("1.17.0-2".into());
         assert_eq!(wanted.argument(), "seabios=1.17.0-2");
     }

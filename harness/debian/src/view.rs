@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::At as _;
 use crate::mirror::Mirrors;
-use crate::{DebianError, digest};
+use crate::{DebianError, Request, Wanted, digest};
 
 /// apt's files for one combination of suites and omissions.
 #[derive(Debug)]
@@ -23,11 +23,11 @@ impl View {
     pub(crate) fn write(
         home: &Path,
         mirrors: &Mirrors,
-        suites: &[String],
-        omit: &[String],
+        request: &Request,
     ) -> Result<View, DebianError> {
+        let suites = &request.suites;
         let sources = sources(mirrors, suites)?;
-        let (preferences, status) = (preferences(suites), status(omit));
+        let (preferences, status) = (preferences(suites, &request.packages), status(&request.omit));
         let key = &digest::of_text(&format!("{sources}\0{preferences}\0{status}"))[..16];
         let folder = home.join("views").join(key);
         let sources_folder = folder.join("sources.d");
@@ -38,7 +38,7 @@ impl View {
         let view = View {
             config: folder.join("apt.conf"),
             updated: home.join("updated").join(&digest::of_text(&sources)[..16]),
-            suites: suites.to_vec(),
+            suites: suites.clone(),
         };
         for (path, text) in [
             (&view.config, &config),
@@ -111,13 +111,21 @@ fn sources(mirrors: &Mirrors, suites: &[String]) -> Result<String, DebianError> 
 }
 
 /// Priorities that make an earlier suite win over a later one whatever the versions (apt_preferences(5)): below 1000,
-/// above all that apt gives by itself. A suite is matched by its code name and by its standing name.
-fn preferences(suites: &[String]) -> String {
+/// above all that apt gives by itself. A suite is matched by its code name and by its standing name. What is wanted from
+/// a suite of its own wins over all; `NAME/SUITE` on apt's command line would take what that depends on from there, too.
+fn preferences(suites: &[String], wanted: &[Wanted]) -> String {
     let mut text = String::new();
-    for (suite, priority) in suites.iter().zip((0..990).rev()) {
+    let mut pin = |package: &str, suite: &str, priority: u32| {
         for field in ["n", "a"] {
-            text += &format!("Package: *\nPin: release {field}={suite}\nPin-Priority: {priority}\n\n");
+            text +=
+                &format!("Package: {package}\nPin: release {field}={suite}\nPin-Priority: {priority}\n\n");
         }
+    };
+    for (suite, priority) in suites.iter().zip((0..990).rev()) {
+        pin("*", suite, priority);
+    }
+    for (package, suite) in wanted.iter().filter_map(|one| Some((&one.name, one.suite.as_ref()?))) {
+        pin(package, suite, 990);
     }
     text
 }
@@ -139,9 +147,17 @@ mod tests {
 
     #[test]
     fn earlier_suites_have_higher_priorities() {
-        let text = preferences(&["trixie".into(), "trixie-backports".into()]);
+        let text = preferences(&["trixie".into(), "trixie-backports".into()], &[]);
         assert!(text.contains("Pin: release n=trixie\nPin-Priority: 989\n"), "{text}");
         assert!(text.contains("Pin: release n=trixie-backports\nPin-Priority: 988\n"), "{text}");
+    }
+
+    #[test]
+    fn what_is_wanted_from_a_suite_of_its_own_wins_and_nothing_else_of_that_suite_does() {
+        let wanted = [Wanted::new("iproute2"), Wanted::from_word("ethtool/forky")];
+        let text = preferences(&["trixie".into(), "forky".into()], &wanted);
+        assert!(text.contains("Package: ethtool\nPin: release n=forky\nPin-Priority: 990\n"), "{text}");
+        assert!(!text.contains("iproute2"), "{text}");
     }
 
     #[test]

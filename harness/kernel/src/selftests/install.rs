@@ -82,8 +82,9 @@ impl Installation<'_> {
             .write(self.tree, SOURCE)
             .write(&self.build, OBJECTS)
             .write(&self.output, OUTPUT)
-            // Debian makes this link when the package is installed, by a script.
+            // Debian makes this link when the package is installed, by a script, and the one that is called cc.
             .read(&self.root.join("usr/bin/mawk"), AWK)
+            .env("CC", "gcc")
             .env("PATH", PATH)
             .tool(SOURCE, ["make"].into_iter().chain(words.iter().copied()))
             .deadline(DEADLINE)

@@ -8,7 +8,7 @@ pub(crate) mod log;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use debian::{Request, Reuse, Wanted};
+use debian::{Request, Reuse};
 use measure::BuildEnd;
 use plan::KernelSpec;
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ use crate::{
 use install::Installation;
 
 /// Changed whenever the same inputs would give other files.
-const RECIPE: &str = "1";
+const RECIPE: &str = "3";
 
 /// The suite that the guests' root is made of: what is linked here must run there.
 const SUITE: &str = "trixie";
@@ -52,6 +52,9 @@ const PACKAGES: &[&str] = &[
     "libmnl-dev",
     "libnuma-dev",
     "libssl-dev",
+    // Zero-copy receive is newer than the suite.
+    "liburing-dev/forky",
+    "liburing2/forky",
     "llvm",
     "make",
     "mawk",
@@ -210,13 +213,7 @@ fn find(site: &Site, key: &str) -> Result<Option<Selftests>, KernelError> {
 }
 
 fn request() -> Request {
-    Request {
-        suites: vec![SUITE.to_owned()],
-        packages: PACKAGES.iter().map(|&name| Wanted::new(name)).collect(),
-        with_dependencies: true,
-        recommends: false,
-        omit: OMITTED.iter().map(|&name| name.to_owned()).collect(),
-    }
+    Request::with_dependencies(SUITE, PACKAGES, OMITTED)
 }
 
 fn key(spec: &KernelSpec, source: &str, collections: &[String], root: &str) -> String {

@@ -20,6 +20,9 @@ pub struct Ktap {
     pub deadline_s: u32,
     /// Whose tree the tests come from.
     pub from: TestsFrom,
+    /// The NIC that tests of drivers get.
+    #[serde(default)]
+    pub nic: TestNic,
 }
 
 impl Ktap {
@@ -31,6 +34,32 @@ impl Ktap {
         let all: std::collections::BTreeSet<String> =
             self.collections.iter().cloned().chain(of_tests).collect();
         all.into_iter().collect()
+    }
+}
+
+/// The NIC that tests of drivers get (`tools/testing/selftests/drivers/net/README.rst`): one of a pair of linked devices,
+/// whose peer is in a namespace of its own. Both are made anew for each program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TestNic {
+    /// None: these tests make netdevsim devices then, or skip.
+    #[default]
+    None,
+    /// The software NIC of the series `zcsim`.
+    Zcsim,
+    /// A pair of virtual Ethernet devices.
+    Veth,
+}
+
+impl TestNic {
+    /// The kind of the link, as `ip link add type` takes it.
+    #[must_use]
+    pub fn link_kind(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Zcsim => Some("zcsim"),
+            Self::Veth => Some("veth"),
+        }
     }
 }
 

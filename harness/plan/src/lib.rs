@@ -26,7 +26,7 @@ pub use kernel::{
     Base, BaseName, ConfigFragment, ConfigOption, ConfigStart, ConfigValue, KernelConfig, KernelSpec,
     PatchFile, Series, Source,
 };
-pub use ktap::{Ktap, TestExpectation, TestGate, TestsFrom};
+pub use ktap::{Ktap, TestExpectation, TestGate, TestNic, TestsFrom};
 pub use machine::{
     Accel, CpuModel, FakeMachine, Iommu, IommuMode, Knobs, Machine, Nic, NicModel, QemuMachine, Topology,
 };

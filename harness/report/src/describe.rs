@@ -146,6 +146,9 @@ fn ktap(params: &Ktap) -> String {
         TestsFrom::Arm => "the arm's own tree",
         TestsFrom::Base => "the base's tree",
     };
+    if let Some(kind) = params.nic.link_kind() {
+        words.push(format!("on a NIC of the kind {kind}"));
+    }
     format!("kernel selftests of {from}: {}", words.join(", "))
 }
 

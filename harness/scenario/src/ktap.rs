@@ -1,6 +1,6 @@
 //! `tool: ktap`, and gates on what the tests say.
 
-use plan::{Ktap, TestExpectation, TestGate, TestsFrom, WorkloadKind};
+use plan::{Ktap, TestExpectation, TestGate, TestNic, TestsFrom, WorkloadKind};
 
 use crate::{
     fields::{Fields, items, text_of},
@@ -21,6 +21,7 @@ pub(crate) fn ktap(fields: &Fields<'_>, findings: &mut Findings) -> Option<Workl
     let timeout_s = fields.seconds_u32("timeout", findings);
     let deadline_s = fields.seconds_u32("deadline", findings);
     let from = fields.choice::<TestsFrom>("from", findings);
+    let nic = fields.choice::<TestNic>("nic", findings);
     let (collections, tests) = (collections?, tests?);
     if collections.is_empty() && tests.is_empty() {
         let message = "neither `collections` nor `tests`: nothing runs";
@@ -35,6 +36,7 @@ pub(crate) fn ktap(fields: &Fields<'_>, findings: &mut Findings) -> Option<Workl
         timeout_s: timeout_s?,
         deadline_s: deadline_s?,
         from: from?,
+        nic: nic?,
     }))
 }
 

@@ -260,6 +260,7 @@ mod tests {
         assert_eq!(words(&METRIC, "unit"), variants::<measure::Unit>());
         assert_eq!(words(&METRIC, "better"), variants::<measure::Better>());
         assert_eq!(words(&KTAP, "from"), variants::<plan::TestsFrom>());
+        assert_eq!(words(&KTAP, "nic"), variants::<plan::TestNic>());
         let collectors = Collector::ALL.map(|collector| collector.word().to_owned());
         assert_eq!(BTreeSet::from(collectors), variants::<Collector>());
         assert_eq!(words(&TEST_GATE, "expect"), variants::<plan::TestExpectation>());

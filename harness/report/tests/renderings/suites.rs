@@ -1,7 +1,7 @@
 //! What the kernel's own tests look like.
 
 use measure::{TestOutcome, TestResult, TrialEnd};
-use plan::{Ktap, TestExpectation, TestGate, TestsFrom, Workload, WorkloadKind};
+use plan::{Ktap, TestExpectation, TestGate, TestNic, TestsFrom, Workload, WorkloadKind};
 use report::{Model, Outcome};
 
 use crate::{check, lab::Lab};
@@ -19,6 +19,7 @@ fn boots(candidates: &[&str], candidate: impl Fn(&str, u32) -> TestResult) -> Mo
         timeout_s: 45,
         deadline_s: 1800,
         from: TestsFrom::Arm,
+        nic: TestNic::None,
     };
     lab.plan.workloads =
         vec![Workload { name: "selftests".into(), cell: None, kind: WorkloadKind::Ktap(ktap) }];

@@ -174,6 +174,13 @@ pub(crate) static KTAP: Section = Section {
             "arm",
             "Whose tests: those of each arm's patched tree, or those of its unpatched base.",
         ),
+        default(
+            "nic",
+            Kind::Choice(&["none", "zcsim", "veth"]),
+            "none",
+            "The NIC that tests of drivers get (`NETIF` and its fellows): one of a pair of linked devices of this kind, whose \
+             peer is in a namespace of its own, made anew for each program. `zcsim` is the series of that name.",
+        ),
     ],
 };
 

@@ -7,7 +7,7 @@ use measure::{RawFile, SideFiles, TestOutcome, TestResult, Traffic, Window};
 use plan::{Ktap, Workload};
 use protocol::HowEnded;
 
-use super::{Ended, Tests, outcomes, select};
+use super::{Ended, Tests, nic, outcomes, select};
 use crate::{
     Failure, Outcome, WorkloadError,
     drive::{Ends, last_words},
@@ -105,8 +105,8 @@ impl Suite<'_> {
     }
 
     /// Tests run in the guest's first network namespace, as on a machine of their own.
-    async fn exec(&self, argv: &[&str], doing: &'static str) -> Result<Executed, WorkloadError> {
-        let command = GuestCommand::new(argv[0]).args(argv[1..].iter().copied());
+    async fn exec<S: AsRef<str>>(&self, argv: &[S], doing: &'static str) -> Result<Executed, WorkloadError> {
+        let command = GuestCommand::new(argv[0].as_ref()).args(argv[1..].iter().map(AsRef::as_ref));
         self.end.session.exec(command).await.map_err(self.lost(doing))
     }
 
@@ -125,10 +125,39 @@ impl Suite<'_> {
             vec!["mount", "-t", "erofs", "-o", "ro", &device, &lower],
             vec!["mount", "-t", "overlay", "-o", &layers, "overlay", TESTS],
         ] {
-            let executed = self.exec(&argv, "mounting the tests").await?;
-            if executed.how != HowEnded::Exited(0) {
-                return Err(self.failure(format!("{}: {}", argv.join(" "), last_words(&executed)), vec![]));
-            }
+            let _ = self.succeed(&argv, "mounting the tests").await?;
+        }
+        Ok(())
+    }
+
+    async fn succeed<S: AsRef<str>>(
+        &self,
+        argv: &[S],
+        doing: &'static str,
+    ) -> Result<Executed, WorkloadError> {
+        let executed = self.exec(argv, doing).await?;
+        if executed.how == HowEnded::Exited(0) {
+            return Ok(executed);
+        }
+        let argv: Vec<&str> = argv.iter().map(AsRef::as_ref).collect();
+        Err(self.failure(format!("{}: {}", argv.join(" "), last_words(&executed)), vec![]))
+    }
+
+    /// Makes a NIC and its peer, in place of those of the program before.
+    async fn connect(&self, kind: &str) -> Result<(), WorkloadError> {
+        let doing = "making a NIC for tests";
+        for argv in nic::removal() {
+            let _ = self.exec(&argv, doing).await?;
+        }
+        for argv in nic::creation(kind) {
+            let _ = self.succeed(&argv, doing).await?;
+        }
+        let listing = self.succeed(&nic::listing(kind), doing).await?;
+        let Some(peer) = nic::peer(&String::from_utf8_lossy(&listing.stdout)) else {
+            return Err(self.failure(format!("a link of the kind {kind} has no peer"), vec![]));
+        };
+        for argv in nic::configuration(&peer) {
+            let _ = self.succeed(&argv, doing).await?;
         }
         Ok(())
     }
@@ -147,8 +176,17 @@ impl Suite<'_> {
 
     async fn run(&self, program: &str) -> Result<(), WorkloadError> {
         self.tests.begins(program);
+        let kind = self.params.nic.link_kind();
+        if let Some(kind) = kind {
+            self.connect(kind).await?;
+        }
+        let environment = kind.map_or(&[][..], |_| &nic::ENVIRONMENT[..]);
         let timeout = self.params.timeout_s.to_string();
-        let command = GuestCommand::new(format!("{TESTS}/run_kselftest.sh"))
+        let command = environment
+            .iter()
+            .fold(GuestCommand::new(format!("{TESTS}/run_kselftest.sh")), |command, (key, value)| {
+                command.env(*key, *value)
+            })
             .args(["--override-timeout", &timeout, "--test", program])
             .env("HOME", "/root")
             .deadline(Duration::from_secs(self.params.timeout_s.into()) + SLACK)

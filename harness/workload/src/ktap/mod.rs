@@ -1,6 +1,7 @@
 //! The kernel's own tests: installed selftests on a disk, run by their own runner, one program at a time.
 
 mod drive;
+mod nic;
 mod parse;
 #[cfg(test)]
 mod tests;

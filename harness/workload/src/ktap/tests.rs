@@ -152,6 +152,7 @@ fn params(collections: &[&str], tests: &[&str], skip: &[&str]) -> Ktap {
         timeout_s: 60,
         deadline_s: 600,
         from: plan::TestsFrom::Arm,
+        nic: plan::TestNic::None,
     }
 }
 

@@ -20,11 +20,7 @@ pub(crate) struct View {
 
 impl View {
     /// Writes the files below `home`, under a name made of their contents.
-    pub(crate) fn write(
-        home: &Path,
-        mirrors: &Mirrors,
-        request: &Request,
-    ) -> Result<View, DebianError> {
+    pub(crate) fn write(home: &Path, mirrors: &Mirrors, request: &Request) -> Result<View, DebianError> {
         let suites = &request.suites;
         let sources = sources(mirrors, suites)?;
         let (preferences, status) = (preferences(suites, &request.packages), status(&request.omit));

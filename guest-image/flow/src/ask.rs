@@ -30,7 +30,7 @@ pub struct Receive {
     pub mode: ReceiveMode,
     /// The address to listen on.
     pub address: IpAddr,
-    /// The first flow's port; the others have the next ones.
+    /// The first flow's port; the others have the next ones, and the one behind them is for what the sides tell each other.
     pub port: u16,
     /// How many connections carry the stream.
     pub flows: u16,

@@ -1,11 +1,11 @@
 //! The vocabulary of a TCP stream that is sent and received in a chosen way, with or without copies: what a side is asked
 //! ([`Ask`]), and what it reports ([`Report`]). `assay-bench` (`guest-image/bench`) is the program that does it.
 //!
-//! A conversation goes like this. The receiver sets up the NIC, binds its memory, listens on one port for each flow, and
-//! writes [`LISTENING`] as its first line. The sender connects all flows. Once the receiver has all of them, it reads the
-//! counters, begins the window and sends one byte back on each. The sender sends, ends its half of each flow, and waits;
-//! the receiver ends the window at the last byte, answers with one byte more whether the payload was right, reads the
-//! counters again and puts the NIC back. Each side writes its [`Report`] as one line of JSON, its last.
+//! A conversation goes like this. The receiver sets up the NIC, binds its memory, listens on one port for each flow and on the
+//! one behind them, and writes [`LISTENING`] as its first line. The sender connects all. The receiver reads the counters, begins the
+//! window and says so on the last connection. The sender sends, ends its half of each flow, and says how much went; the receiver
+//! ends the window at the last byte, compares, says whether all came and was right, and puts the NIC back. Each side writes its
+//! [`Report`] as one line of JSON, its last.
 //!
 //! All that is counted is of the window, if its description does not say otherwise. Sizes are in bytes, times in
 //! nanoseconds.

@@ -43,8 +43,9 @@ pub struct Report {
     /// Completions that the ring had no room for: how many times it was found overflown (`IORING_SQ_CQ_OVERFLOW`), and lost
     /// ones (the ring's own count). None without a ring.
     pub ring_overflows: Option<u64>,
-    /// Copies that io_uring made since a buffer was not in the area (`struct zcrx_stats`): how many, and their bytes. None
-    /// without zcrx.
+    /// Copies that io_uring made since payload was not in the area (`struct zcrx_stats`): how many, and their bytes. None without
+    /// zcrx. 7.3 does not count what it copies from the linear part of a packet (`io_zcrx_recv_skb`): whether payload came by the
+    /// queue's memory, only the NIC's counters can tell.
     pub zcrx_copies: Option<Copies>,
     /// Time that the side's threads slept in the kernel for something to happen: for payload, room or completions. Neither on
     /// a CPU nor waiting for one, by /proc/thread-self/schedstat; none if the kernel has no `CONFIG_SCHED_INFO`.

@@ -68,7 +68,7 @@ pub(crate) fn packages(packages: &[(&str, &str)]) -> Result<()> {
 }
 
 /// What runs in guests, linked statically.
-pub(crate) const GUEST_PROGRAMS: [&str; 2] = ["assay-agent", "assay-mark"];
+pub(crate) const GUEST_PROGRAMS: [&str; 3] = ["assay-agent", "assay-mark", "assay-bench"];
 
 /// Builds `assay`, and beside it the plugin that QEMU loads to count instructions and the programs that run in guests.
 pub(crate) fn build() -> Result<()> {
@@ -77,7 +77,19 @@ pub(crate) fn build() -> Result<()> {
     const FLAGS: &str = r#"["-C", "target-feature=+crt-static", "-C", "relocation-model=static"]"#;
     run::cargo().args(["build", "--release", "--locked", "-p", "cli", "-p", "insncount"]).ok()?;
     run::cargo()
-        .args(["build", "--profile", "guest", "--locked", "-p", "agent", "-p", "mark", "--target"])
+        .args([
+            "build",
+            "--profile",
+            "guest",
+            "--locked",
+            "-p",
+            "agent",
+            "-p",
+            "mark",
+            "-p",
+            "bench",
+            "--target",
+        ])
         .args([TARGET, "--config"])
         .args([format!("target.{TARGET}.rustflags={FLAGS}")])
         .ok()?;

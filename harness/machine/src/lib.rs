@@ -30,6 +30,7 @@ mod qemu;
 mod running;
 mod session;
 mod world;
+mod zcsim;
 
 pub use access::{Obstacle, obstacle};
 pub use attachments::{Access, Attachments, Debugger, MAX_SHARES, Root, Share, debugger_socket};

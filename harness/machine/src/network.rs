@@ -29,8 +29,10 @@ const REACH_DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) enum Layout {
     /// Both on the loopback device of one guest.
     Loopback,
-    /// Each with a NIC, joined by a wire.
+    /// Each with a NIC that QEMU emulates, joined by a wire.
     Wired { server: Place, client: Place },
+    /// Each with one of two zcsim devices, which the guest makes itself.
+    Zcsim { server: Place, client: Place },
 }
 
 /// Where one end is.
@@ -55,15 +57,18 @@ pub(crate) struct End {
 }
 
 impl Layout {
-    /// Hardware addresses of the NICs in one guest, server before client.
+    /// Hardware addresses of the NICs that QEMU plugs into one guest, server before client.
     pub(crate) fn macs(&self, guest: usize) -> Vec<&'static str> {
+        if matches!(self, Self::Zcsim { .. }) {
+            return vec![];
+        }
         self.places().into_iter().filter(|place| place.guest == guest).map(|place| place.mac).collect()
     }
 
     fn places(&self) -> Vec<Place> {
         match *self {
             Self::Loopback => vec![],
-            Self::Wired { server, client } => vec![server, client],
+            Self::Wired { server, client } | Self::Zcsim { server, client } => vec![server, client],
         }
     }
 
@@ -82,8 +87,12 @@ impl Layout {
     pub(crate) fn sides(&self) -> Sides {
         match self {
             Self::Loopback => Sides::OneNamespace,
-            Self::Wired { server, client } if server.guest == client.guest => Sides::TwoNamespaces,
-            Self::Wired { .. } => Sides::TwoGuests,
+            Self::Wired { server, client } | Self::Zcsim { server, client }
+                if server.guest == client.guest =>
+            {
+                Sides::TwoNamespaces
+            }
+            Self::Wired { .. } | Self::Zcsim { .. } => Sides::TwoGuests,
         }
     }
 }
@@ -105,7 +114,7 @@ pub(crate) async fn set_up(
             };
             return Ok((end.clone(), end));
         }
-        Layout::Wired { server, client } => (server, client),
+        Layout::Wired { server, client } | Layout::Zcsim { server, client } => (server, client),
     };
     let server_nic = &nics[server.guest][0];
     let client_nic = nics[client.guest].last().expect("every NIC was found by its address");
@@ -145,13 +154,16 @@ async fn set_up_end(
 
 /// Runs `ip -batch` with these commands. What the kernel refuses makes the machine not testable.
 async fn ip(guest: &Guest, netns: Option<&str>, batch: &str) -> Result<(), Trouble> {
-    let command = GuestCommand::new("ip").args(["-batch", "-"]).netns(netns).stdin(batch);
-    let executed = exec(guest, command).await?;
+    let executed = ip_batch(guest, netns, batch).await?;
     if executed.how == HowEnded::Exited(0) {
         return Ok(());
     }
     let asked = batch.trim().replace('\n', "; ");
     Err(refused(guest, &format!("ip: {asked}"), &executed))
+}
+
+pub(crate) async fn ip_batch(guest: &Guest, netns: Option<&str>, batch: &str) -> Result<Executed, Trouble> {
+    exec(guest, GuestCommand::new("ip").args(["-batch", "-"]).netns(netns).stdin(batch)).await
 }
 
 /// Applies sysctls in every namespace that has them.
@@ -242,7 +254,7 @@ async fn await_carrier(guest: &Guest, end: &End) -> Result<(), Trouble> {
     }
 }
 
-async fn exec(guest: &Guest, command: GuestCommand) -> Result<Executed, Trouble> {
+pub(crate) async fn exec(guest: &Guest, command: GuestCommand) -> Result<Executed, Trouble> {
     match guest.session.exec(command).await {
         Ok(executed) => Ok(executed),
         Err(error) => Err(of_session_error(&guest.process, error).await),
@@ -250,7 +262,7 @@ async fn exec(guest: &Guest, command: GuestCommand) -> Result<Executed, Trouble>
 }
 
 /// The guest's own words on what it could not do.
-fn refused(guest: &Guest, what: &str, executed: &Executed) -> Trouble {
+pub(crate) fn refused(guest: &Guest, what: &str, executed: &Executed) -> Trouble {
     let said = if executed.stderr.is_empty() { &executed.stdout } else { &executed.stderr };
     let said = crate::console::plain(said, 500);
     Trouble::NotTestable(format!("guest `{}`: {what}: {said}", guest.process.name()))
@@ -281,5 +293,8 @@ mod tests {
         assert_eq!(namespaces.namespaces(0), [None, Some("s"), Some("c")]);
         assert_eq!(namespaces.sides(), Sides::TwoNamespaces);
         assert_eq!(Layout::Loopback.sides(), Sides::OneNamespace);
+        let made = Layout::Zcsim { server: place(0, Some("s"), "a"), client: place(0, Some("c"), "b") };
+        assert_eq!((made.macs(0), made.sides()), (vec![], Sides::TwoNamespaces));
+        assert_eq!(made.namespaces(0), [None, Some("s"), Some("c")]);
     }
 }

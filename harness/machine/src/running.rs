@@ -11,7 +11,7 @@ use crate::{
     guest::{Guest, Trouble, of_session_error},
     network::{self, End, Layout},
     process::Fate,
-    qemu, world,
+    qemu, world, zcsim,
 };
 
 /// A machine whose agents answer and whose network passes packets. Dropping it kills its guests without waiting; the
@@ -121,7 +121,11 @@ async fn prepare(booted: &Booted<'_>, knobs: &plan::Knobs) -> Result<Prepared, T
     for (index, guest) in booted.guests.iter().enumerate() {
         mount(guest, booted.shares).await?;
         let wanted = booted.layout.macs(index);
-        let (guest_facts, guest_nics) = facts::read(guest, &wanted, booted.execution).await?;
+        let (mut guest_facts, mut guest_nics) = facts::read(guest, &wanted, booted.execution).await?;
+        if let Layout::Zcsim { server, client } = booted.layout {
+            guest_nics = zcsim::make(guest, [server, client], knobs.wire).await?;
+            guest_facts.iommu.extend(guest_nics.iter().map(|nic| (nic.interface.clone(), nic.iommu.clone())));
+        }
         facts.push((guest.process.name().to_owned(), guest_facts));
         nics.push(guest_nics);
     }

@@ -29,6 +29,7 @@ pub use kernel::{
 pub use ktap::{Ktap, TestExpectation, TestGate, TestNic, TestsFrom};
 pub use machine::{
     Accel, CpuModel, FakeMachine, Iommu, IommuMode, Knobs, Machine, Nic, NicModel, QemuMachine, Topology,
+    Wire,
 };
 pub use matrix::{Cell, Dimension, DimensionValues, Scope};
 pub use pattern::{Patterns, SUBTEST, VALUE, value_regex};

@@ -60,7 +60,7 @@ pub enum CpuModel {
 pub enum Topology {
     /// One guest; server and client talk over its loopback device.
     Loopback,
-    /// One guest with two NICs, each in a network namespace of its own, joined by QEMU's hub.
+    /// One guest with two NICs, each in a network namespace of its own, joined by QEMU's hub, or by zcsim's wire.
     TwoNamespaces {
         /// The server's NIC.
         server: Nic,
@@ -98,6 +98,8 @@ pub enum NicModel {
     Igb,
     /// Intel 82574, `e1000e`.
     E1000e,
+    /// The pair of software NICs of `patches/zcsim`, made inside the guest: QEMU emulates nothing.
+    Zcsim,
 }
 
 /// An emulated Intel IOMMU and the mode that the guest is asked to use it in.
@@ -132,6 +134,29 @@ pub enum IommuMode {
 pub struct Knobs {
     /// `net.ipv4.tcp_rmem` and the like; set in every namespace that has the key.
     pub sysctls: BTreeMap<String, String>,
+    /// Between two zcsim devices, in both directions.
+    #[serde(default, skip_serializing_if = "Wire::is_ideal")]
+    pub wire: Wire,
+}
+
+/// The wire between two zcsim devices, each direction alike (`drivers/net/zcsim/zcsim_debugfs.c`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wire {
+    /// Bits in a second; 0 is no limit.
+    pub rate_bps: u64,
+    /// Nanoseconds from the end of a frame's transmission to its arrival.
+    pub delay_ns: u64,
+    /// Frames that are lost, of a million.
+    pub loss_ppm: u32,
+}
+
+impl Wire {
+    /// Whether it is as the driver makes it: no limit, no delay, no losses.
+    #[must_use]
+    pub fn is_ideal(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Canned output in place of a machine: for tests of everything around it.
@@ -143,6 +168,16 @@ pub struct FakeMachine {
 }
 
 impl Machine {
+    /// Whether its NICs are zcsim's.
+    #[must_use]
+    pub fn has_zcsim(&self) -> bool {
+        matches!(
+            self,
+            Self::Qemu(QemuMachine { topology: Topology::TwoNamespaces { server, .. }, .. })
+                if server.model == NicModel::Zcsim
+        )
+    }
+
     /// Whether two guests are booted for one trial.
     #[must_use]
     pub fn guests(&self) -> u32 {

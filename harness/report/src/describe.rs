@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use measure::{CrashKind, Dims};
+use measure::{CrashKind, Dims, Unit};
 use plan::{
     Accel, Amount, Command, CpuModel, Expectation, Iommu, IommuMode, Iperf3Direction, Ktap, Machine, Nic,
-    NicModel, QemuMachine, Side, SockperfMode, TestsFrom, Topology, Transport, WorkloadKind,
+    NicModel, QemuMachine, Side, SockperfMode, TestsFrom, Topology, Transport, Wire, WorkloadKind,
 };
 
 use crate::{Arm, SeriesKey, number};
@@ -162,7 +162,11 @@ pub(crate) fn machine(machine: &Machine) -> Vec<String> {
     match &qemu.topology {
         Topology::Loopback => lines.push("traffic over the loopback device".to_owned()),
         Topology::TwoNamespaces { server, client } => {
-            lines.push("a network namespace for each side, joined by QEMU's hub".to_owned());
+            let joined = match server.model {
+                NicModel::Zcsim => wire(qemu.knobs.wire),
+                _ => "QEMU's hub".to_owned(),
+            };
+            lines.push(format!("a network namespace for each side, joined by {joined}"));
             lines.extend([format!("server {}", nic(server)), format!("client {}", nic(client))]);
         }
         Topology::TwoGuests { server, client } => {
@@ -191,11 +195,32 @@ fn guests(qemu: &QemuMachine) -> String {
     format!("{how_many} {cpus} (-cpu {cpu}), {memory} MiB; accel asked for: {accel}")
 }
 
+/// The wire between two zcsim devices.
+fn wire(wire: Wire) -> String {
+    let mut words = Vec::new();
+    #[expect(clippy::cast_precision_loss, reason = "three digits of it are shown")]
+    let value = |value: u64, unit| number::value(value as f64, unit, None);
+    if wire.rate_bps > 0 {
+        words.push(value(wire.rate_bps, Unit::BitsPerSecond));
+    }
+    if wire.delay_ns > 0 {
+        words.push(format!("delay of {}", value(wire.delay_ns, Unit::Nanoseconds)));
+    }
+    if wire.loss_ppm > 0 {
+        words.push(format!("{} % of frames lost", f64::from(wire.loss_ppm) / 1e4));
+    }
+    if words.is_empty() {
+        return "zcsim's wire".to_owned();
+    }
+    format!("zcsim's wire: {}", words.join(", "))
+}
+
 fn nic(nic: &Nic) -> String {
     let model = match nic.model {
         NicModel::VirtioNet => "virtio-net",
         NicModel::Igb => "igb",
         NicModel::E1000e => "e1000e",
+        NicModel::Zcsim => "zcsim",
     };
     format!("{model}, mtu {}, {}", nic.mtu, iommu(nic.iommu))
 }

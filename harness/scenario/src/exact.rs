@@ -139,7 +139,7 @@ fn machine(arm: &str, machine: &mut Machine, place: &Place, findings: &mut Findi
         refuse("several vCPUs are not exact: two boots differed by some thousand instructions", "vcpus: 1");
     }
     let inexact = |nic: &Nic| match nic.model {
-        NicModel::E1000e => None,
+        NicModel::E1000e | NicModel::Zcsim => None,
         NicModel::Igb => Some("igb is not exact: one run in three differed"),
         NicModel::VirtioNet => Some("virtio-net sends when a thread of the host gets to it"),
     };
@@ -147,11 +147,11 @@ fn machine(arm: &str, machine: &mut Machine, place: &Place, findings: &mut Findi
         Topology::Loopback => {}
         Topology::TwoGuests { .. } => refuse(
             "two guests reach each other when the host lets them",
-            "topology: loopback, or two-namespaces with e1000e",
+            "topology: loopback, or two-namespaces with e1000e or zcsim",
         ),
         Topology::TwoNamespaces { server, client } => {
             if let Some(why) = inexact(server).or_else(|| inexact(client)) {
-                refuse(why, "nic: e1000e");
+                refuse(why, "nic: e1000e or zcsim");
             }
         }
     }

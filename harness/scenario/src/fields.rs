@@ -103,6 +103,15 @@ impl<'n> Fields<'n> {
         self.read(key, findings, Kind::seconds)
     }
 
+    pub(crate) fn nanoseconds(&self, key: &str, findings: &mut Findings) -> Option<u64> {
+        self.read(key, findings, Kind::nanoseconds)
+    }
+
+    /// Bits in a second.
+    pub(crate) fn rate(&self, key: &str, findings: &mut Findings) -> Option<u64> {
+        self.read(key, findings, Kind::rate)
+    }
+
     /// An integer that the schema bounds below 2^32.
     pub(crate) fn count(&self, key: &str, findings: &mut Findings) -> Option<u32> {
         self.integer(key, findings).map(small)

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     schema::{
         ARM, Absent, COMMAND, FAKE, GATE, IOMMU, IPERF3, KTAP, Key, Kind, MACHINE, METRIC, NIC, SCENARIO,
-        SOCKPERF, Section, TEST_GATE, VERSION,
+        SOCKPERF, Section, TEST_GATE, VERSION, WIRE,
     },
     workload::COLLECTORS,
 };
@@ -18,8 +18,10 @@ const TOOLS: &[(&str, &Section)] =
     &[("iperf3", &IPERF3), ("sockperf", &SOCKPERF), ("command", &COMMAND), ("ktap", &KTAP)];
 
 /// Sections that others refer to.
-const DEFINITIONS: &[&Section] =
-    &[&ARM, &MACHINE, &FAKE, &NIC, &IOMMU, &IPERF3, &SOCKPERF, &COMMAND, &METRIC, &KTAP, &GATE, &TEST_GATE];
+const DEFINITIONS: &[&Section] = &[
+    &ARM, &MACHINE, &FAKE, &NIC, &IOMMU, &WIRE, &IPERF3, &SOCKPERF, &COMMAND, &METRIC, &KTAP, &GATE,
+    &TEST_GATE,
+];
 
 /// The schema (JSON Schema 2020-12): what `scenarios/scenario.schema.json` holds.
 #[must_use]
@@ -78,7 +80,10 @@ fn described(mut schema: Value, key: &Key) -> Value {
 /// Whether the section's single values may be lists, which are then dimensions.
 fn is_matrix(section: &Section) -> bool {
     let of_tools = TOOLS.iter().map(|(_, section)| *section);
-    [&MACHINE, &NIC, &IOMMU, &FAKE].into_iter().chain(of_tools).any(|matrix| std::ptr::eq(matrix, section))
+    [&MACHINE, &NIC, &IOMMU, &WIRE, &FAKE]
+        .into_iter()
+        .chain(of_tools)
+        .any(|matrix| std::ptr::eq(matrix, section))
 }
 
 fn scalar(kind: &Kind) -> Value {
@@ -90,6 +95,8 @@ fn scalar(kind: &Kind) -> Value {
             { "type": "string", "pattern": "^[0-9]+[KMGT]$" },
         ] }),
         Kind::Duration { .. } => json!({ "type": "string", "pattern": "^[0-9]+[smh]$" }),
+        Kind::Delay { .. } => json!({ "type": "string", "pattern": "^[0-9]+(ns|us|ms|s)$" }),
+        Kind::Rate { .. } => json!({ "type": "string", "pattern": "^[0-9]+[KMG]$" }),
         Kind::Percent { .. } => json!({ "type": "string", "pattern": "^[0-9]+([.][0-9]+)?%$" }),
         Kind::Fraction { max } => json!({ "type": "number", "exclusiveMinimum": 0, "maximum": max }),
         Kind::Flag => json!({ "type": "boolean" }),
@@ -161,6 +168,7 @@ fn shape(section: &Section, key: &str) -> Value {
         ("Scenario", "collect") => list(json!({ "enum": &COLLECTORS[..] })),
         ("Scenario", "gates") => list(json!({ "anyOf": [reference(&GATE), reference(&TEST_GATE)] })),
         ("Machine", "server" | "client") => reference(&NIC),
+        ("Machine", "wire") => reference(&WIRE),
         ("NIC", "iommu") => {
             let Kind::Choice(modes) = &IOMMU.key("mode").kind else {
                 unreachable!("the mode of an IOMMU is one of some words")

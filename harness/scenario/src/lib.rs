@@ -33,6 +33,7 @@ mod tree;
 mod value;
 mod vet;
 mod workload;
+mod zcsim;
 
 pub use base::{base, flavoured};
 pub use estimate::{Estimate, KernelWork, Known, Step, distinct_kernels, estimate, trial_seconds};

@@ -17,6 +17,7 @@ use crate::{
     project::{Project, read_yaml},
     schema::{self, COMPLAINT, KNOWN_COMPLAINTS, NAME},
     workload::workloads,
+    zcsim,
 };
 
 /// The plan of the scenario at `path`, whose bases and series are those of `project` where `overrides` gives no other.
@@ -193,6 +194,7 @@ fn check_machines(
         findings.add(&fields.place_of("arms"), message, "all arms fake, or none");
     }
     for arm in &arms {
+        zcsim::check_driver(arm, &fields.place_of("arms"), findings);
         if tests && !matches!(arm.machine, Machine::Fake(_)) && is_prebuilt(&arm.kernel.base.source) {
             let message =
                 format!("{}: `{}` is prebuilt: there are no tests to build", arm.name, arm.kernel.base.name);

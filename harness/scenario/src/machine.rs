@@ -12,13 +12,19 @@ use crate::{
     project::existing_path,
     schema,
     tree::{Node, Value},
+    zcsim,
 };
 
 /// Ethernet's, in bytes.
 const DEFAULT_MTU: u32 = 1500;
 
 /// The machine that `node` asks for; paths in it start at `folder`.
-pub(crate) fn machine(node: &Node, knobs: Knobs, folder: &Path, findings: &mut Findings) -> Option<Machine> {
+pub(crate) fn machine(
+    node: &Node,
+    mut knobs: Knobs,
+    folder: &Path,
+    findings: &mut Findings,
+) -> Option<Machine> {
     if node.get("fake").is_some() {
         return fake(node, &knobs, folder, findings);
     }
@@ -28,6 +34,14 @@ pub(crate) fn machine(node: &Node, knobs: Knobs, folder: &Path, findings: &mut F
     let vcpus = fields.count("vcpus", findings);
     let memory_mib = memory_mib(&fields, findings);
     let topology = topology(&fields, findings);
+    if let Some(topology) = &topology {
+        zcsim::check_topology(topology, &fields.place_of("server"), findings);
+    }
+    if let Some(node) = fields.given("wire")
+        && let Some(wire) = zcsim::wire(node, topology.as_ref(), findings)
+    {
+        knobs.wire = wire;
+    }
     if let (Some(accel), Some(CpuModel::Host)) = (accel, cpu)
         && accel != Accel::Kvm
     {

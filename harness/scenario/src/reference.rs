@@ -7,7 +7,7 @@ use measure::{Around, Better, Collector, YieldedBy, metric};
 use crate::schema::{
     ARM, Absent, COMMAND, CONFIG, DEBIAN_IMAGE, DEBIAN_SOURCE, FAKE, GATE, GIT, IOMMU, IPERF3, KERNEL, KTAP,
     Key, MACHINE, METRIC, NIC, PREBUILT_IMAGE, SCENARIO, SERIES, SOCKPERF, SOURCE, Section, TARBALL,
-    TEST_GATE, WORKLOAD,
+    TEST_GATE, WIRE, WORKLOAD,
 };
 
 const INTRODUCTION: &str = "\
@@ -42,7 +42,7 @@ const LISTS: &str = "
 
 Where a single value stands, a list of values may stand: it is a *dimension*, and the plan is the product of all of them.
 The values of an arm's `base`, of each option in `config` and each name in `sysctls`, and every value of *Machine*, *NIC*,
-*IOMMU* and *Fake machine* multiply boots. Every value of a workload but its `tool`, and each variable in the `env` of a command,
+*IOMMU*, *Wire* and *Fake machine* multiply boots. Every value of a workload but its `tool`, and each variable in the `env` of a command,
 multiply what runs within each boot.
 
 ```yaml
@@ -70,8 +70,8 @@ such a dimension already, as much of the path goes before it as tells them apart
 pub fn reference() -> String {
     let mut page = INTRODUCTION.to_owned();
     for section in [
-        &SCENARIO, &ARM, &MACHINE, &NIC, &IOMMU, &FAKE, &WORKLOAD, &IPERF3, &SOCKPERF, &COMMAND, &METRIC,
-        &KTAP, &GATE, &TEST_GATE,
+        &SCENARIO, &ARM, &MACHINE, &NIC, &IOMMU, &WIRE, &FAKE, &WORKLOAD, &IPERF3, &SOCKPERF, &COMMAND,
+        &METRIC, &KTAP, &GATE, &TEST_GATE,
     ] {
         append(&mut page, section);
     }
@@ -170,6 +170,7 @@ mod tests {
         &MACHINE,
         &NIC,
         &IOMMU,
+        &WIRE,
         &FAKE,
         &WORKLOAD,
         &IPERF3,
@@ -212,6 +213,8 @@ mod tests {
                     Kind::Integer { .. } => fields.integer(key.name, &mut findings).is_some(),
                     Kind::Size { .. } => fields.bytes(key.name, &mut findings).is_some(),
                     Kind::Duration { .. } => fields.seconds(key.name, &mut findings).is_some(),
+                    Kind::Delay { .. } => fields.nanoseconds(key.name, &mut findings).is_some(),
+                    Kind::Rate { .. } => fields.rate(key.name, &mut findings).is_some(),
                     Kind::Percent { .. } => fields.percent(key.name, &mut findings).is_some(),
                     Kind::Fraction { .. } => fields.fraction(key.name, &mut findings).is_some(),
                     Kind::Flag => fields.flag(key.name, &mut findings).is_some(),

@@ -8,6 +8,8 @@ use crate::{
 };
 
 const SIZE_UNITS: &[(char, u64)] = &[('K', 1 << 10), ('M', 1 << 20), ('G', 1 << 30), ('T', 1 << 40)];
+const DELAY_UNITS: &[(&str, u64)] = &[("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)];
+const RATE_UNITS: &[(char, u64)] = &[('K', 1_000), ('M', 1_000_000), ('G', 1_000_000_000)];
 const DURATION_UNITS: &[(&str, u64)] = &[("s", 1), ("m", 60), ("h", 3600)];
 
 impl Kind {
@@ -21,6 +23,16 @@ impl Kind {
             }
             Self::Duration { min, max } => {
                 format!("whole seconds from {min}s to {}, such as 90s, 2m or 1h", duration(*max))
+            }
+            Self::Delay { min, max } => {
+                format!("a time from {} to {}, such as 500ns, 20us or 1ms", delay(*min), delay(*max))
+            }
+            Self::Rate { min, max } => {
+                format!(
+                    "bits in a second from {} to {}; K, M and G are powers of 1000",
+                    rate(*min),
+                    rate(*max)
+                )
             }
             Self::Percent { max } => format!("a percentage above 0% and up to {max}%, such as 5%"),
             Self::Fraction { max } => format!("a number above 0 and up to {max}"),
@@ -67,6 +79,35 @@ impl Kind {
             .ok_or_else(|| format!("`{text}` is not a duration in whole seconds"))?;
         match self {
             Self::Duration { min, max } => within(value, *min, *max, text),
+            _ => Err(self.mismatch()),
+        }
+    }
+
+    /// Nanoseconds of a kind `Delay`.
+    pub(crate) fn nanoseconds(&self, node: &Node) -> Result<u64, String> {
+        let text = unquoted(node, "a time")?;
+        if digits(text).is_some() {
+            return Err(format!("`{text}` has no unit"));
+        }
+        let value = DELAY_UNITS
+            .iter()
+            .find_map(|(unit, factor)| digits(text.strip_suffix(unit)?)?.checked_mul(*factor))
+            .ok_or_else(|| format!("`{text}` is not a time in whole ns, us, ms or s"))?;
+        match self {
+            Self::Delay { min, max } => within(value, *min, *max, text),
+            _ => Err(self.mismatch()),
+        }
+    }
+
+    /// Bits in a second of a kind `Rate`.
+    pub(crate) fn rate(&self, node: &Node) -> Result<u64, String> {
+        let text = unquoted(node, "a rate")?;
+        let unit = RATE_UNITS.iter().find(|(letter, _)| text.ends_with(*letter));
+        let value = unit
+            .and_then(|(_, factor)| digits(&text[..text.len() - 1])?.checked_mul(*factor))
+            .ok_or_else(|| format!("`{text}` is not a rate with its unit, such as 100M or 10G"))?;
+        match self {
+            Self::Rate { min, max } => within(value, *min, *max, text),
             _ => Err(self.mismatch()),
         }
     }
@@ -216,6 +257,19 @@ pub(crate) fn duration(seconds: u64) -> String {
         .map_or_else(|| "0s".to_owned(), |(unit, factor)| format!("{}{unit}", seconds / factor))
 }
 
+/// `20us`, with the largest unit that divides it.
+fn delay(nanoseconds: u64) -> String {
+    let fits = |(_, factor): &&(&str, u64)| nanoseconds > 0 && nanoseconds.is_multiple_of(*factor);
+    let unit = DELAY_UNITS.iter().rev().find(fits);
+    unit.map_or_else(|| "0ns".to_owned(), |(unit, factor)| format!("{}{unit}", nanoseconds / factor))
+}
+
+/// `10G`, with the largest unit that divides it.
+fn rate(bits: u64) -> String {
+    let unit = RATE_UNITS.iter().rev().find(|(_, factor)| bits > 0 && bits.is_multiple_of(*factor));
+    unit.map_or_else(|| bits.to_string(), |(unit, factor)| format!("{}{unit}", bits / factor))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,6 +314,25 @@ mod tests {
             assert!(kind.seconds(&node(bad)).is_err(), "{bad:?}");
         }
         assert_eq!([duration(0), duration(90), duration(120), duration(3600)], ["0s", "90s", "2m", "1h"]);
+    }
+
+    #[test]
+    fn delays_and_rates_carry_their_units() {
+        let kind = Kind::Delay { min: 1, max: 1_000_000_000 };
+        assert_eq!(kind.nanoseconds(&node("20us")), Ok(20_000));
+        assert_eq!(kind.nanoseconds(&node("1s")), Ok(1_000_000_000));
+        for bad in ["20", "us", "1.5ms", "2s", "-1us", "1m"] {
+            assert!(kind.nanoseconds(&node(bad)).is_err(), "{bad:?}");
+        }
+        let kind = Kind::Rate { min: 1_000, max: 1_000_000_000_000 };
+        assert_eq!(kind.rate(&node("10G")), Ok(10_000_000_000));
+        for bad in ["10", "G", "1.5G", "10g", "10T", "-1G", "2000G"] {
+            assert!(kind.rate(&node(bad)).is_err(), "{bad:?}");
+        }
+        assert_eq!(
+            (delay(20_000), delay(1_000_000), rate(100_000_000)),
+            ("20us".into(), "1ms".into(), "100M".into())
+        );
     }
 
     #[test]

@@ -212,6 +212,7 @@ impl Vet {
         for nic in nics {
             self.within(&format!("{place}: mtu"), nic.mtu.into(), 68..=9000);
         }
+        self.within(&format!("{place}: loss of the wire"), machine.knobs.wire.loss_ppm.into(), 0..=500_000);
         for (name, value) in &machine.knobs.sysctls {
             self.text(&format!("{place}: sysctls"), name, schema::SYSCTL_NAME);
             self.text(&format!("{place}: sysctls"), value, schema::SYSCTL_VALUE);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use plan::{Arm, Machine, QemuMachine, Topology};
+use plan::{Arm, Machine, QemuMachine, Topology, Wire};
 use scenario::{
     Estimate, KernelWork, Known, Overrides, Project, base, boots_needed, distinct_kernels, estimate, load,
     remarks, series, series_file, to_yaml,
@@ -45,6 +45,17 @@ fn a_scenario_that_uses_every_key() {
 #[test]
 fn programs_of_the_users_own_and_the_kernels_own_tests() {
     insta::assert_snapshot!(portable(&plan_of("commands")));
+}
+
+#[test]
+fn a_wire_between_zcsim_devices_has_knobs_that_multiply() {
+    let plan = plan_of("zcsim");
+    assert!(plan.arms.iter().all(|arm| arm.machine.has_zcsim()));
+    let wires: Vec<_> = plan.arms.iter().map(|arm| qemu(arm).knobs.wire).collect();
+    let wire = |loss_ppm| Wire { rate_bps: 10_000_000_000, delay_ns: 50_000, loss_ppm };
+    assert_eq!(wires, [wire(1_000), wire(10_000)]);
+    let names: Vec<_> = plan.arms.iter().map(|arm| &*arm.name).collect();
+    assert_eq!(names, ["baseline@loss=0.1_", "baseline@loss=1_"]);
 }
 
 #[test]

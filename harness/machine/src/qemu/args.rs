@@ -107,6 +107,8 @@ impl<'a> GuestSpec<'a> {
     fn nics(&self) -> Vec<Plugged<'a>> {
         match (&self.machine.topology, self.role) {
             (Topology::Loopback, _) => vec![],
+            // The guest makes them itself.
+            (Topology::TwoNamespaces { server, .. }, _) if server.model == NicModel::Zcsim => vec![],
             (Topology::TwoNamespaces { server, client }, _) => vec![
                 Plugged { id: "server", mac: SERVER_MAC, nic: server },
                 Plugged { id: "client", mac: CLIENT_MAC, nic: client },
@@ -330,6 +332,7 @@ impl<'a> GuestSpec<'a> {
                     format!("virtio-net-pci,netdev={id},mac={mac},addr={slot:#x},disable-legacy=on{behind},romfile="),
                 );
             }
+            NicModel::Zcsim => unreachable!("QEMU is asked for no zcsim"),
             NicModel::Igb | NicModel::E1000e => {
                 let model = if nic.model == NicModel::Igb { "igb" } else { "e1000e" };
                 // A root port each: igb's virtual functions would take other slots' numbers.

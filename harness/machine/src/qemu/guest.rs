@@ -121,7 +121,7 @@ fn unfit(boot: &Boot<'_>, machine: &QemuMachine, execution: Execution) -> Option
         return Some("it shares folders with the host, or waits for a debugger");
     }
     nics.iter().find_map(|nic| match nic.model {
-        NicModel::E1000e => None,
+        NicModel::E1000e | NicModel::Zcsim => None,
         NicModel::Igb => Some("igb is not exact: one run in three differed; e1000e is"),
         NicModel::VirtioNet => Some("virtio-net sends when the host's thread gets to it; e1000e is exact"),
     })
@@ -145,10 +145,12 @@ fn choose(machine: &QemuMachine, host: &Host) -> Result<Execution, MachineError>
 fn layout(topology: &Topology) -> Layout {
     match topology {
         Topology::Loopback => Layout::Loopback,
-        Topology::TwoNamespaces { server, client } => Layout::Wired {
-            server: Place { guest: 0, netns: Some("server"), mac: SERVER_MAC, mtu: server.mtu },
-            client: Place { guest: 0, netns: Some("client"), mac: CLIENT_MAC, mtu: client.mtu },
-        },
+        Topology::TwoNamespaces { server, client } => {
+            let zcsim = server.model == NicModel::Zcsim;
+            let server = Place { guest: 0, netns: Some("server"), mac: SERVER_MAC, mtu: server.mtu };
+            let client = Place { guest: 0, netns: Some("client"), mac: CLIENT_MAC, mtu: client.mtu };
+            if zcsim { Layout::Zcsim { server, client } } else { Layout::Wired { server, client } }
+        }
         Topology::TwoGuests { server, client } => Layout::Wired {
             server: Place { guest: 0, netns: None, mac: SERVER_MAC, mtu: server.mtu },
             client: Place { guest: 1, netns: None, mac: CLIENT_MAC, mtu: client.mtu },

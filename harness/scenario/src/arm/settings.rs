@@ -145,5 +145,5 @@ pub(super) fn knobs(fields: &Fields<'_>, findings: &mut Findings) -> Option<Knob
             })
             .collect();
     let sysctls: Option<BTreeMap<String, String>> = read.into_iter().collect();
-    sysctls.map(|sysctls| Knobs { sysctls })
+    sysctls.map(|sysctls| Knobs { sysctls, ..Knobs::default() })
 }

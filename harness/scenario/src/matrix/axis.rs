@@ -41,6 +41,7 @@ pub(crate) fn of_arm(arm: &Node, findings: &mut Findings) -> Vec<Axis> {
     if let Some(machine) = arm.get("machine") {
         let section = if machine.get("fake").is_some() { &schema::FAKE } else { &schema::MACHINE };
         search.section(arm, &["machine"], section);
+        search.section(arm, &["machine", "wire"], &schema::WIRE);
         for side in ["server", "client"] {
             search.section(arm, &["machine", side], &schema::NIC);
             // A word or a map: a list of these is a list of values, and a map has knobs of its own.
@@ -151,7 +152,7 @@ fn label(node: &Node) -> String {
     }
 }
 
-/// The number that a value is: in bytes, in seconds, or as it stands.
+/// The number that a value is: in bytes, in seconds, in bits per second, or as it stands.
 fn number(node: &Node, kind: Option<&Kind>) -> Option<f64> {
     #[expect(clippy::cast_precision_loss, reason = "a place on an axis")]
     let exact = |number: u64| number as f64;
@@ -159,6 +160,8 @@ fn number(node: &Node, kind: Option<&Kind>) -> Option<f64> {
         Some(kind @ Kind::Integer { .. }) => kind.integer(node).ok().map(exact),
         Some(kind @ Kind::Size { .. }) => kind.bytes(node).ok().map(exact),
         Some(kind @ Kind::Duration { .. }) => kind.seconds(node).ok().map(exact),
+        Some(kind @ Kind::Delay { .. }) => kind.nanoseconds(node).ok().map(|ns| exact(ns) / 1e9),
+        Some(kind @ Kind::Rate { .. }) => kind.rate(node).ok().map(exact),
         Some(_) => None,
         None => match &node.value {
             Value::Scalar { text, quoted: false } => {

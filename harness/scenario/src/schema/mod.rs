@@ -11,7 +11,7 @@ pub(crate) use command::{COMMAND, KTAP, METRIC, TEST_GATE};
 pub(crate) use files::{
     CONFIG, DEBIAN_IMAGE, DEBIAN_SOURCE, GIT, KERNEL, PREBUILT_IMAGE, SERIES, SOURCE, TARBALL,
 };
-pub(crate) use scenario::{ARM, FAKE, GATE, IOMMU, IPERF3, MACHINE, NIC, SCENARIO, SOCKPERF, WORKLOAD};
+pub(crate) use scenario::{ARM, FAKE, GATE, IOMMU, IPERF3, MACHINE, NIC, SCENARIO, SOCKPERF, WIRE, WORKLOAD};
 pub(crate) use syntax::{
     ARGUMENT, BASE_NAME, COLLECTION, COMPLAINT, CONFIG_OPTION, CONGESTION, ENV_NAME, FRAGMENT_NAME,
     GIT_REFERENCE, JSON_POINTER, KERNEL_PARAMETER, KNOWN_COMPLAINTS, LOCATION, METRIC_NAME, NAME, OUTPUT,
@@ -63,6 +63,10 @@ pub(crate) enum Kind {
     Size { min: u64, max: u64 },
     /// Whole seconds within these bounds.
     Duration { min: u64, max: u64 },
+    /// Nanoseconds within these bounds.
+    Delay { min: u64, max: u64 },
+    /// Bits in a second within these bounds.
+    Rate { min: u64, max: u64 },
     /// More than 0 % and at most so many.
     Percent { max: f64 },
     /// A number above 0 and at most this.

@@ -61,7 +61,7 @@ pub(crate) static SCENARIO: Section = Section {
             Kind::Choice(&["timed", "exact"]),
             "timed",
             "`exact`: executed instructions instead of times, the same on every machine. Guests run under TCG with an instruction \
-             counter for a clock and nothing that reaches them after power-on: one vCPU, `loopback`, or `two-namespaces` with e1000e, and \
+             counter for a clock and nothing that reaches them after power-on: one vCPU, `loopback`, or `two-namespaces` with e1000e or zcsim, and \
              workloads of a fixed amount of work. Gates are on metrics of `instructions`.",
         ),
         default(
@@ -160,6 +160,12 @@ pub(crate) static MACHINE: Section = Section {
         ),
         optional("server", NIC_MAP, "every default of *NIC*", "The server's NIC; not with `loopback`."),
         optional("client", NIC_MAP, "every default of *NIC*", "The client's NIC; not with `loopback`."),
+        optional(
+            "wire",
+            Kind::Shape("a map, see *Wire*"),
+            "every default of *Wire*",
+            "Between two zcsim NICs.",
+        ),
     ],
 };
 
@@ -176,7 +182,14 @@ pub(crate) static NIC: Section = Section {
     title: "NIC",
     intro: "`machine.server` and `machine.client`.",
     keys: &[
-        default("nic", Kind::Choice(&["virtio-net", "igb", "e1000e"]), "virtio-net", "The emulated model."),
+        default(
+            "nic",
+            Kind::Choice(&["virtio-net", "igb", "e1000e", "zcsim"]),
+            "virtio-net",
+            "The emulated model. `zcsim` is none: both sides are the pair of software NICs that `patches/zcsim` adds to the kernel, \
+             for zero copy, header split and hardware GRO; in `two-namespaces`, without an IOMMU, with `series: [zcsim]` and \
+             `config: { ZCSIM: y }`.",
+        ),
         optional(
             "iommu",
             Kind::Shape("none, off, pt, lazy or strict, or a map, see *IOMMU*"),
@@ -184,6 +197,32 @@ pub(crate) static NIC: Section = Section {
             "The emulated Intel IOMMU of the guest. The mode that the guest really has is read back and recorded.",
         ),
         optional("mtu", Kind::Integer { min: 68, max: 9000 }, "that of the other NIC, or 1500", "Bytes."),
+    ],
+};
+
+/// The wire between two zcsim devices.
+pub(crate) static WIRE: Section = Section {
+    title: "Wire",
+    intro: "`machine.wire`, with `nic: zcsim`: what is between the two, the same in both directions.",
+    keys: &[
+        optional(
+            "rate",
+            Kind::Rate { min: 1_000_000, max: 1_000_000_000_000 },
+            "no limit",
+            "Bits in a second.",
+        ),
+        optional(
+            "delay",
+            Kind::Delay { min: 1, max: 10_000_000_000 },
+            "none",
+            "From the end of a frame's transmission to its arrival.",
+        ),
+        optional(
+            "loss",
+            Kind::Percent { max: 50.0 },
+            "none",
+            "Frames that are lost, at random from a fixed seed.",
+        ),
     ],
 };
 

@@ -153,3 +153,11 @@ fn what_is_shared_is_read_only_unless_it_was_asked_for_and_a_debugger_keeps_a_cr
     let machine = machine(Topology::Loopback);
     insta::assert_snapshot!(listed_with(&machine, Role::Only, Execution::Tcg, &files(), &attachments));
 }
+
+#[test]
+fn qemu_plugs_in_no_zcsim() {
+    let zcsim = || nic(NicModel::Zcsim, IommuMode::None, false);
+    let machine = machine(Topology::TwoNamespaces { server: zcsim(), client: zcsim() });
+    let lines = listed(&machine, Role::Only, Execution::Tcg, &files());
+    assert!(!lines.contains("netdev") && !lines.contains("intel-iommu"), "{lines}");
+}

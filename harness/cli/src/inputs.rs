@@ -35,7 +35,10 @@ pub(crate) fn keep(run: &Path, plan: &Plan, scenario: Option<&[u8]>) -> Result<(
     let patches = series.flat_map(|series| &series.patches).map(|patch| (&patch.path, &patch.sha256));
     let commands = plan.workloads.iter().filter_map(|workload| match &workload.kind {
         WorkloadKind::Command(command) => Some(command),
-        WorkloadKind::Iperf3(_) | WorkloadKind::Sockperf(_) | WorkloadKind::Ktap(_) => None,
+        WorkloadKind::Iperf3(_)
+        | WorkloadKind::Sockperf(_)
+        | WorkloadKind::Ktap(_)
+        | WorkloadKind::Stream(_) => None,
     });
     let files = commands.flat_map(|command| &command.files).map(|file| (&file.path, &file.sha256));
     for (path, sha256) in patches.chain(files) {

@@ -166,22 +166,27 @@ impl Lab {
         Ok(plugin)
     }
 
+    /// What carries streams in guests: beside our own program, where the build puts it.
+    pub(crate) fn stream_program(&self) -> Result<PathBuf> {
+        self.guest_program("assay-bench", "the guest program that carries streams")
+    }
+
     /// The guest agent: beside our own program, where the build puts it.
     fn agent(&self) -> Result<PathBuf> {
-        let agent = self.us.with_file_name("assay-agent");
-        ensure!(
-            agent.is_file(),
-            "the guest agent is not at {}: `cargo xtask setup` builds both",
-            agent.display()
-        );
-        let program = std::fs::read(&agent).with_context(|| format!("reading {}", agent.display()))?;
+        self.guest_program("assay-agent", "the guest agent")
+    }
+
+    fn guest_program(&self, name: &str, what: &str) -> Result<PathBuf> {
+        let path = self.us.with_file_name(name);
+        ensure!(path.is_file(), "{what} is not at {}: `cargo xtask setup` builds both", path.display());
+        let program = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
         ensure!(
             is_static(&program),
-            "the guest agent at {} is no static program, and guests have no libraries before their root is mounted: \
+            "{what} at {} is no static program, and guests have no libraries before their root is mounted: \
              `cargo xtask setup` builds it right",
-            agent.display()
+            path.display()
         );
-        Ok(agent)
+        Ok(path)
     }
 }
 

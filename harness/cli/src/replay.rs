@@ -426,6 +426,7 @@ fn workload_in_words(workload: &plan::Workload) -> String {
     match &workload.kind {
         WorkloadKind::Iperf3(_) => format!("{}: iperf3", workload.name),
         WorkloadKind::Sockperf(_) => format!("{}: sockperf", workload.name),
+        WorkloadKind::Stream(_) => format!("{}: stream", workload.name),
         WorkloadKind::Ktap(ktap) => {
             format!("{}: the kernel's tests {}", workload.name, ktap.collections.join(", "))
         }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use kernel::Kernels;
 use machine::BootFiles;
 use measure::{BuildEnd, KernelImage, SampleTable};
-use plan::{Evidence, Plan};
+use plan::{Evidence, Machine, Plan, WorkloadKind};
 use report::Calibration;
 use runner::{Finish, Setup, execute, perturbation, schedule};
 use scenario::Overrides;
@@ -315,12 +315,16 @@ fn trials(
         _ => None,
     });
     let images: BTreeMap<String, KernelImage> = built.collect();
+    let streams = plan.workloads.iter().any(|workload| matches!(workload.kind, WorkloadKind::Stream(_)));
+    let guests = plan.arms.iter().any(|arm| matches!(arm.machine, Machine::Qemu(_)));
+    let program = if streams && guests { Some(lab.stream_program()?) } else { None };
     let counting = match plan.evidence() {
         Evidence::Exact => Some(lab.counting_plugin()?),
         Evidence::Timed => None,
     };
     let setup = Setup {
         counting: counting.as_deref(),
+        bench: program.as_deref(),
         plan,
         boot_files,
         images: &images,

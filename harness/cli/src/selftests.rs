@@ -30,7 +30,10 @@ pub(crate) fn obtain(
         .iter()
         .filter_map(|workload| match &workload.kind {
             WorkloadKind::Ktap(ktap) => Some(ktap),
-            WorkloadKind::Iperf3(_) | WorkloadKind::Sockperf(_) | WorkloadKind::Command(_) => None,
+            WorkloadKind::Iperf3(_)
+            | WorkloadKind::Sockperf(_)
+            | WorkloadKind::Command(_)
+            | WorkloadKind::Stream(_) => None,
         })
         .collect();
     let mut folders = BTreeMap::new();

@@ -141,6 +141,6 @@ pub enum Around {
     Anything,
     /// Those over TCP.
     Tcp,
-    /// Those that move bulk payload (iperf3).
+    /// Those that move bulk payload (iperf3, streams).
     Bulk,
 }

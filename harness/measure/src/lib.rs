@@ -25,7 +25,7 @@ pub use perturbation::Perturbation;
 pub use sample::{Dims, Provenance, RawFile, Sample};
 pub use table::{Entry, SampleKind, SampleTable};
 pub use test::{TestOutcome, TestResult};
-pub use trial::TrialRecord;
+pub use trial::{TrialRecord, Void};
 pub use window::{
     Files, GuestTrace, InstructionCounts, KvmCounts, KvmWindow, Payload, SideFiles, Sides, TraceCounts,
     Traffic, Window,

@@ -23,6 +23,8 @@ pub enum Unit {
     PerPage,
     /// Things for each KiB of payload.
     PerKib,
+    /// Things for each MiB of payload.
+    PerMib,
     /// Things in a second.
     PerSecond,
     /// Seconds.
@@ -53,6 +55,7 @@ impl Unit {
             Self::Count => "",
             Self::PerPage => "/page",
             Self::PerKib => "/KiB",
+            Self::PerMib => "/MiB",
             Self::PerSecond => "/s",
             Self::Seconds => "s",
             Self::Milliseconds => "ms",
@@ -80,8 +83,12 @@ pub enum Better {
 /// What has to be in a plan for a metric to be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum YieldedBy {
+    /// A workload that moves bulk payload: iperf3 or a stream.
+    Bulk,
     /// An iperf3 workload.
     Iperf3,
+    /// A stream with or without copies.
+    Stream,
     /// A sockperf workload.
     Sockperf,
     /// A command of the scenario.
@@ -147,6 +154,12 @@ pub const EVENTS: &[&str] = &[
 
 /// A workload's tool, every boot, or a collector: around anything, or as in `Net around Tcp`.
 macro_rules! yielded_by {
+    (Bulk) => {
+        YieldedBy::Bulk
+    };
+    (Stream) => {
+        YieldedBy::Stream
+    };
     (Iperf3) => {
         YieldedBy::Iperf3
     };
@@ -187,11 +200,35 @@ macro_rules! metrics {
 
 metrics! {
     /// Payload received by the receiving side, over all flows.
-    THROUGHPUT = "throughput", BitsPerSecond, Higher, Iperf3, "direction";
+    THROUGHPUT = "throughput", BitsPerSecond, Higher, Bulk, "direction";
     /// Payload received of one flow, when there are several.
     FLOW_THROUGHPUT = "flow-throughput", BitsPerSecond, Higher, Iperf3, "direction", "flow";
     /// Segments that the sender sent again, over all flows (iperf3).
     RETRANSMITS = "retransmits", Count, Lower, Iperf3, "direction";
+    /// Payload of a stream that went without a copy between the application and the NIC's buffers, of all, as the interface itself
+    /// told each side: by fragments in bound memory, pages mapped, completions that do not say `copied`.
+    ZERO_COPY_SHARE = "zero-copy-share", Percent, Higher, Stream, "side";
+    /// Payload of a stream that was copied: the rest.
+    COPIED_BYTES = "copied-bytes", Bytes, Lower, Stream, "side";
+    /// Fragments or completions of payload that one receive of a stream brought, the mean over all receives.
+    FRAGMENTS_PER_RECEIVE = "fragments-per-receive", Count, Neither, Stream;
+    /// Receives of a stream that brought so many fragments, of all receives; `range` is between two powers of two.
+    RECEIVES_BY_FRAGMENTS = "receives-by-fragments", Percent, Neither, Stream, "range";
+    /// Buffers that were given back at a time, by one `SO_DEVMEM_DONTNEED` or one publication of the refill ring; the mean.
+    TOKENS_PER_RETURN = "tokens-per-return", Count, Neither, Stream;
+    /// Completions that an io_uring had no room for.
+    CQE_OVERFLOWS = "cqe-overflows", Count, Lower, Stream, "side";
+    /// Part of the window in which a side of a stream waited in the kernel for payload, room or completions.
+    BLOCKED_TIME = "blocked-time", Percent, Neither, Stream, "side";
+    /// Time of a side's process in its own code, of the window (`getrusage`); 100 % is one CPU.
+    APPLICATION_TIME = "application-time", Percent, Lower, Stream, "side";
+    /// Time of a side's process in the kernel, of the window (`getrusage`); softirqs are in `cpu-softirq`.
+    SYSTEM_TIME = "system-time", Percent, Lower, Stream, "side";
+    /// System calls that a side of a stream made for each MiB of payload, by name.
+    SYSCALLS_PER_MIB = "syscalls-per-mib", PerMib, Neither, Stream, "side", "syscall";
+    /// Return on investment: throughput in Gbit/s to the power n, over the busy time of all cores in percent (100 is one core);
+    /// n is the workload's `roi-throughput`.
+    ROI_CPU = "roi-cpu", Ratio, Higher, Stream;
     /// sockperf's latency, half the round trip; dimension `percentile` (25 to 99.999, `min`, `max`).
     LATENCY = "latency", Microseconds, Lower, Sockperf, "percentile";
     /// sockperf's mean latency.

@@ -39,6 +39,8 @@ pub enum Provenance {
     Iperf3,
     /// sockperf's own report.
     Sockperf,
+    /// `assay-bench`'s own report.
+    Bench,
     /// What a command of the scenario wrote, read as the scenario says.
     Command,
     /// A file in the guest's `/proc`.
@@ -66,6 +68,7 @@ impl std::fmt::Display for Provenance {
         f.write_str(match self {
             Self::Iperf3 => "iperf3",
             Self::Sockperf => "sockperf",
+            Self::Bench => "assay-bench",
             Self::Command => "command",
             Self::Procfs => "procfs",
             Self::Sysfs => "sysfs",

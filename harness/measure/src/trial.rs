@@ -39,4 +39,17 @@ pub struct TrialRecord {
     /// What each test of the kernel's own said, in the order in which they ran.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tests: Vec<TestOutcome>,
+    /// Workloads that ran to their end on another path than the one that was asked for: none of their numbers count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub voids: Vec<Void>,
+}
+
+/// A workload whose numbers say nothing about what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Void {
+    /// Its name in the plan.
+    pub workload: String,
+    /// Why: one sentence, without a full stop.
+    pub reason: String,
 }

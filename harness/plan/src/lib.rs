@@ -14,6 +14,7 @@ mod ktap;
 mod machine;
 mod matrix;
 mod pattern;
+mod stream;
 mod workload;
 
 pub use command::{
@@ -33,6 +34,7 @@ pub use machine::{
 };
 pub use matrix::{Cell, Dimension, DimensionValues, Scope};
 pub use pattern::{Patterns, SUBTEST, VALUE, value_regex};
+pub use stream::{BigTcp, Cores, Receive, Roi, Send, Stream, StreamNic, Zcrx};
 pub use workload::{
     Amount, Iperf3, Iperf3Direction, Sockperf, SockperfMode, Transport, Workload, WorkloadKind,
 };
@@ -42,8 +44,9 @@ pub use measure::Collector;
 use measure::{Definition, metric};
 use serde::{Deserialize, Serialize};
 
-/// The version of [`Plan`]'s serialised form. A reader refuses a newer one. 2 added matrices, 3 flavours, 4 replicates.
-pub const FORMAT: u32 = 4;
+/// The version of [`Plan`]'s serialised form. A reader refuses a newer one. 2 added matrices, 3 flavours, 4 replicates,
+/// 5 zcsim and streams.
+pub const FORMAT: u32 = 5;
 
 /// Everything that a run will do, with nothing left optional.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use measure::Definition;
 use serde::{Deserialize, Serialize};
 
-use crate::{Cell, Command, CommandMetric, Ktap};
+use crate::{Cell, Command, CommandMetric, Ktap, Stream};
 
 /// A workload by its name in the plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,8 @@ pub enum WorkloadKind {
     Command(Command),
     /// The kernel's own tests.
     Ktap(Ktap),
+    /// Bulk throughput with and without copies.
+    Stream(Stream),
 }
 
 impl Workload {
@@ -37,7 +39,10 @@ impl Workload {
     pub fn own_metrics(&self) -> impl Iterator<Item = Definition<'_>> {
         let metrics: &[CommandMetric] = match &self.kind {
             WorkloadKind::Command(command) => &command.metrics,
-            WorkloadKind::Iperf3(_) | WorkloadKind::Sockperf(_) | WorkloadKind::Ktap(_) => &[],
+            WorkloadKind::Iperf3(_)
+            | WorkloadKind::Sockperf(_)
+            | WorkloadKind::Ktap(_)
+            | WorkloadKind::Stream(_) => &[],
         };
         metrics.iter().map(CommandMetric::definition)
     }

@@ -51,7 +51,11 @@ fn is_primary(curve: &Curve) -> bool {
     let around = |by: YieldedBy| match by {
         YieldedBy::Collector(collector, _) => !collector.is_tracing(),
         YieldedBy::Boot => true,
-        YieldedBy::Iperf3 | YieldedBy::Sockperf | YieldedBy::Command => false,
+        YieldedBy::Bulk
+        | YieldedBy::Iperf3
+        | YieldedBy::Stream
+        | YieldedBy::Sockperf
+        | YieldedBy::Command => false,
     };
     let percentile = curve.series.dims.get("percentile");
     !metric::find(&curve.series.metric).is_some_and(|metric| around(metric.yielded_by))

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use measure::{CrashKind, Dims, Unit};
 use plan::{
-    Accel, Amount, Command, CpuModel, Expectation, Iommu, IommuMode, Iperf3Direction, Ktap, Machine, Nic,
-    NicModel, QemuMachine, Side, SockperfMode, TestsFrom, Topology, Transport, Wire, WorkloadKind,
+    Accel, Amount, Command, Cores, CpuModel, Expectation, Iommu, IommuMode, Iperf3Direction, Ktap, Machine,
+    Nic, NicModel, QemuMachine, Receive, Side, SockperfMode, Stream, TestsFrom, Topology, Transport, Wire,
+    WorkloadKind,
 };
 
 use crate::{Arm, SeriesKey, number};
@@ -101,6 +102,7 @@ pub(crate) fn workload(kind: &WorkloadKind) -> String {
             )
         }
         WorkloadKind::Command(params) => command(params),
+        WorkloadKind::Stream(params) => stream(params),
         WorkloadKind::Ktap(params) => ktap(params),
     }
 }
@@ -128,6 +130,55 @@ fn argv(argv: &[String]) -> String {
     }
     let start: String = line.chars().take(LONGEST - 3).collect();
     format!("{start}...")
+}
+
+fn stream(params: &Stream) -> String {
+    let amount = match params.amount {
+        Amount::Seconds(seconds) => format!("{seconds} s"),
+        Amount::Bytes(bytes) => number::bytes(bytes),
+    };
+    let mut words = vec![
+        number::counted(params.flows, "flow"),
+        amount,
+        format!("reads of {}", number::bytes(params.read_bytes.into())),
+        format!("messages of {}", number::bytes(params.message_bytes.into())),
+    ];
+    match params.receive {
+        Receive::Plain | Receive::TcpZerocopyReceive => {}
+        Receive::Devmem { udmabuf_bytes, token_batch, accumulate } => {
+            words.push(format!("udmabuf of {}", number::bytes(udmabuf_bytes)));
+            words.push(format!("tokens back by {token_batch}"));
+            words.extend((accumulate > 0).then(|| format!("after {accumulate} of them")));
+        }
+        Receive::Zcrx(zcrx) | Receive::ZcrxNodev(zcrx) => {
+            words.push(format!("area of {}", number::bytes(zcrx.area_bytes)));
+            words.push(format!("refill ring of {}", zcrx.refill_entries));
+        }
+    }
+    let flags = [
+        (params.nic.hardware_gro, "hardware GRO", "software GRO"),
+        (params.nic.header_split, "header split", "no header split"),
+        (params.verify.then_some(true), "verified", ""),
+        ((!params.nic.steer).then_some(true), "not steered to the bound queue", ""),
+    ];
+    words.extend(flags.into_iter().filter_map(|(is, yes, no)| Some((if is? { yes } else { no }).to_owned())));
+    let sizes = [("GRO", params.big_tcp.gro_max_bytes), ("GSO", params.big_tcp.gso_max_bytes)];
+    words.extend(
+        sizes
+            .into_iter()
+            .filter_map(|(what, size)| Some(format!("{what} up to {}", number::bytes(size?.into())))),
+    );
+    words.extend(match params.cores {
+        Cores::Any => None,
+        Cores::One => Some("receiver on one core".to_owned()),
+        Cores::Two => Some("receiver on two cores".to_owned()),
+    });
+    format!(
+        "stream over TCP, {} sent and {} received, {}",
+        params.send.word(),
+        params.receive.word(),
+        words.join(", ")
+    )
 }
 
 fn ktap(params: &Ktap) -> String {

@@ -72,6 +72,7 @@ pub(crate) fn scale(value: f64, unit: Unit) -> (f64, String) {
         | Unit::Count
         | Unit::PerPage
         | Unit::PerKib
+        | Unit::PerMib
         | Unit::PerSecond
         | Unit::Ratio
         | Unit::Seconds => &[],

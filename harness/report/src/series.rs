@@ -334,6 +334,7 @@ mod tests {
             warnings: vec![],
             complaints: vec![],
             tests: vec![],
+            voids: vec![],
         }
     }
 

@@ -33,6 +33,8 @@ pub struct Setup<'a> {
     pub budget: Option<&'a Budget>,
     /// `libinsncount.so`, where the plan's evidence is exact.
     pub counting: Option<&'a Path>,
+    /// `assay-bench`, where the plan has streams and guests to run them in.
+    pub bench: Option<&'a Path>,
 }
 
 /// Why the caller could not keep something: the run stops.
@@ -252,6 +254,7 @@ mod tests {
             warnings: vec![],
             complaints: vec![],
             tests: vec![],
+            voids: vec![],
         }
     }
 

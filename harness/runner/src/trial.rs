@@ -10,7 +10,7 @@ use std::{
 use machine::{Boot, BootEnd, BootFiles, Running, World};
 use measure::{
     CrashReport, Dims, GuestFacts, Provenance, RawFile, Sample, TestOutcome, TestResult, TrialEnd,
-    TrialRecord, metric,
+    TrialRecord, Void, metric,
 };
 use plan::{Collector, Evidence, Machine, Plan, Workload, WorkloadKind};
 use workload::{WorkloadError, ktap::Tests};
@@ -52,6 +52,7 @@ pub(crate) async fn run_trial(
         warnings: vec![],
         complaints: vec![],
         tests: vec![],
+        voids: vec![],
     };
     let (end, consoles) = match exact::world(setup, trial, files, &folder, rehearsals).await? {
         Ok(world) => (booted(setup, trial, (files, &world), &folder, &mut record, keeper).await?, folder),
@@ -114,6 +115,7 @@ struct Seen {
     samples: Vec<Sample>,
     unavailable: Vec<String>,
     tests: Vec<TestOutcome>,
+    voids: Vec<Void>,
     /// What tests wrote.
     raw: Vec<RawFile>,
     /// The workload and the program of a test that has not ended.
@@ -170,10 +172,11 @@ async fn measured(
     // A machine that has crashed is not asked to power off, but its processes must be gone before the next trial.
     let off = running.power_off(POWER_OFF_DEADLINE).await.map_err(|source| machine_error(trial, source))?;
 
-    let Seen { mut samples, mut unavailable, tests, raw, running } =
+    let Seen { mut samples, mut unavailable, tests, voids, raw, running } =
         seen.into_inner().unwrap_or_else(PoisonError::into_inner);
     keep_raw(folder, &raw).map_err(RunError::keep(trial))?;
     record.tests = tests;
+    record.voids = voids;
     if let (Stop::Crashed(report), Some((workload, test))) = (&stop, running) {
         let (result, message) = (TestResult::Crash, report.title.clone());
         record.tests.push(TestOutcome { workload, test, result, seconds: None, message });
@@ -225,6 +228,10 @@ async fn workloads(
         Evidence::Exact => Some(exact::Counts::read(setup, trial, running, folder)?),
         Evidence::Timed => None,
     };
+    let vcpus = vcpus(setup, trial);
+    if let Err(error) = furnish(setup, running).await {
+        return not_furnished(trial, running, error).await;
+    }
     for (workload, number) in setup.plan.workloads.iter().zip(1..) {
         // Tests say nothing that a trace could explain, and take long.
         if trial.traced && matches!(workload.kind, WorkloadKind::Ktap(_)) {
@@ -241,7 +248,7 @@ async fn workloads(
             &running.server(),
             &running.client(),
             running.sides(),
-            &workload::Around { snapshots: &snapshots, window: counts.as_ref().map(|_| number) },
+            &workload::Around { snapshots: &snapshots, window: counts.as_ref().map(|_| number), vcpus },
             &witness,
         )
         .await;
@@ -262,6 +269,10 @@ async fn workloads(
         if trial.traced {
             let counts = running.trace_window_stop().await.map_err(|source| machine_error(trial, source))?;
             outcome.window.trace = Some(counts);
+        }
+        if let Some(reason) = outcome.void {
+            locked(seen).voids.push(Void { workload: workload.name.clone(), reason });
+            continue;
         }
         outcome.window.kvm = exits;
         if let Some(counts) = &counts {
@@ -304,11 +315,37 @@ fn tests_disk(plan: &Plan, workload: &Workload) -> String {
     format!("/dev/vd{letter}")
 }
 
+/// Cores of each guest of a trial; what a fake machine has does not matter.
+fn vcpus(setup: &Setup<'_>, trial: &Trial) -> u32 {
+    match setup.plan.arm(&trial.arm).map(|arm| &arm.machine) {
+        Some(Machine::Qemu(machine)) => machine.vcpus,
+        Some(Machine::Fake(_)) | None => 1,
+    }
+}
+
+/// Puts into each guest what its streams are carried by.
+async fn furnish(setup: &Setup<'_>, running: &Running) -> Result<(), WorkloadError> {
+    let Some(program) = setup.bench else { return Ok(()) };
+    workload::stream::furnish(&running.server(), program).await?;
+    if !running.shared_guest() {
+        workload::stream::furnish(&running.client(), program).await?;
+    }
+    Ok(())
+}
+
+async fn not_furnished(trial: &Trial, running: &Running, error: WorkloadError) -> Result<Stop, RunError> {
+    match error {
+        source @ WorkloadError::HostFile { .. } => Err(RunError::workload(trial, source)),
+        error => silent(trial, running, error).await,
+    }
+}
+
 /// All that is asked while the workloads run, for a rehearsal.
 pub(crate) async fn rehearse(setup: &Setup<'_>, running: &Running) -> Result<(), WorkloadError> {
+    furnish(setup, running).await?;
     for (workload, number) in setup.plan.workloads.iter().zip(1..) {
         let witness = Witness { seen: &Mutex::default(), workload: &workload.name, device: String::new() };
-        let around = workload::Around { snapshots: &[], window: Some(number) };
+        let around = workload::Around { snapshots: &[], window: Some(number), vcpus: 1 };
         workload::run(workload, &running.server(), &running.client(), running.sides(), &around, &witness)
             .await?;
     }

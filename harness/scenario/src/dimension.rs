@@ -4,7 +4,8 @@
 
 use measure::{Around, Definition, YieldedBy, metric};
 use plan::{
-    Arm, Collector, IommuMode, Iperf3Direction, Machine, QemuMachine, Topology, Workload, WorkloadKind,
+    Arm, Collector, IommuMode, Iperf3Direction, Machine, QemuMachine, Receive, Send, Topology, Workload,
+    WorkloadKind,
 };
 
 /// The values that the dimension `key` of `metric` has in every arm's samples around `workload`; `None` if they are not
@@ -44,7 +45,10 @@ fn vcpus(machine: &Machine) -> Option<u32> {
 fn flows(kind: &WorkloadKind) -> u32 {
     match kind {
         WorkloadKind::Iperf3(iperf3) => iperf3.flows,
-        WorkloadKind::Sockperf(_) | WorkloadKind::Command(_) | WorkloadKind::Ktap(_) => 1,
+        WorkloadKind::Stream(_)
+        | WorkloadKind::Sockperf(_)
+        | WorkloadKind::Command(_)
+        | WorkloadKind::Ktap(_) => 1,
     }
 }
 
@@ -55,6 +59,7 @@ fn directions(kind: &WorkloadKind) -> &'static [&'static str] {
             Iperf3Direction::ServerToClient => &["server-to-client"],
             Iperf3Direction::Both => metric::DIRECTIONS,
         },
+        WorkloadKind::Stream(_) => &["client-to-server"],
         WorkloadKind::Sockperf(_) | WorkloadKind::Command(_) | WorkloadKind::Ktap(_) => &[],
     }
 }
@@ -95,9 +100,13 @@ fn sides_of(metric: &Definition<'_>, kind: &WorkloadKind, machine: &Machine) -> 
             Iperf3Direction::ServerToClient => &["server"],
             Iperf3Direction::Both => BOTH,
         },
+        WorkloadKind::Stream(_) => &["client"],
         WorkloadKind::Sockperf(_) | WorkloadKind::Command(_) => BOTH,
         WorkloadKind::Ktap(_) => &[],
     };
+    if metric.yielded_by == YieldedBy::Stream && metric.dims.contains(&"side") {
+        return stream_sides(metric, kind);
+    }
     let YieldedBy::Collector(collector, around) = metric.yielded_by else { return Vec::new() };
     let chosen = match (collector, around) {
         (Collector::Iotlb, _) => return translating_sides(machine),
@@ -123,6 +132,17 @@ fn sides_of(metric: &Definition<'_>, kind: &WorkloadKind, machine: &Machine) -> 
         (Collector::Net, Around::Bulk) => &[],
     };
     chosen.to_vec()
+}
+
+/// The sides of a stream whose application tells of `metric`.
+fn stream_sides(metric: &Definition<'_>, kind: &WorkloadKind) -> Vec<&'static str> {
+    let WorkloadKind::Stream(stream) = kind else { return Vec::new() };
+    let zcrx = matches!(stream.receive, Receive::Zcrx(_) | Receive::ZcrxNodev(_));
+    let with_ring = [("server", zcrx), ("client", matches!(stream.send, Send::SendZc { .. }))];
+    if metric.name == metric::CQE_OVERFLOWS.name {
+        return with_ring.into_iter().filter(|(_, has)| *has).map(|(side, _)| side).collect();
+    }
+    BOTH.to_vec()
 }
 
 /// The guests that have an IOMMU.

@@ -177,6 +177,11 @@ fn workload_seconds(kind: &WorkloadKind) -> f64 {
             };
             seconds + f64::from(iperf3.warmup_s)
         }
+        WorkloadKind::Stream(stream) => match stream.amount {
+            Amount::Seconds(seconds) => f64::from(seconds),
+            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+            Amount::Bytes(bytes) => bytes as f64 / BYTES_PER_SECOND,
+        },
         WorkloadKind::Sockperf(sockperf) => f64::from(sockperf.seconds),
         // Nobody knows how long a program takes; it is at most its deadline.
         WorkloadKind::Command(command) => {

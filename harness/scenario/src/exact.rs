@@ -103,6 +103,13 @@ pub(crate) fn check(
                     "bytes: 16M",
                 )),
             },
+            WorkloadKind::Stream(stream) => match stream.amount {
+                Amount::Bytes(_) => None,
+                Amount::Seconds(_) => Some((
+                    "it runs for a time, and how much is done in it is what a patch changes",
+                    "bytes: 16M",
+                )),
+            },
             WorkloadKind::Sockperf(_) => Some((
                 "sockperf runs for a time, and how much is done in it is what a patch changes",
                 "tool: iperf3 with bytes, or command",

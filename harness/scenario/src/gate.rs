@@ -298,14 +298,23 @@ fn yields(workload: &Workload, metric: &Definition<'_>) -> bool {
         }
         // Exit statuses are not gateable, and the rest is the time and what the scenario defines.
         (YieldedBy::Command, WorkloadKind::Command(_)) => true,
-        (YieldedBy::Iperf3 | YieldedBy::Sockperf | YieldedBy::Command, _) => false,
+        (YieldedBy::Bulk, WorkloadKind::Iperf3(_) | WorkloadKind::Stream(_)) => true,
+        (YieldedBy::Stream, WorkloadKind::Stream(_)) => true,
+        (
+            YieldedBy::Iperf3
+            | YieldedBy::Sockperf
+            | YieldedBy::Command
+            | YieldedBy::Bulk
+            | YieldedBy::Stream,
+            _,
+        ) => false,
         // Nothing is collected around tests.
         (_, WorkloadKind::Ktap(_)) => false,
         (YieldedBy::Collector(_, around), kind) => match (around, kind) {
             (Around::Anything, _) => true,
             (Around::Tcp, WorkloadKind::Sockperf(sockperf)) => sockperf.transport == Transport::Tcp,
             (Around::Tcp, _) => true,
-            (Around::Bulk, kind) => matches!(kind, WorkloadKind::Iperf3(_)),
+            (Around::Bulk, kind) => matches!(kind, WorkloadKind::Iperf3(_) | WorkloadKind::Stream(_)),
         },
         (YieldedBy::Boot, _) => false,
     }

@@ -8,18 +8,23 @@ use serde_json::{Map, Value, json};
 use crate::{
     schema::{
         ARM, Absent, COMMAND, FAKE, GATE, IOMMU, IPERF3, KTAP, Key, Kind, MACHINE, METRIC, NIC, SCENARIO,
-        SOCKPERF, Section, TEST_GATE, VERSION, WIRE,
+        SOCKPERF, STREAM, Section, TEST_GATE, VERSION, WIRE,
     },
     workload::COLLECTORS,
 };
 
 /// The tools of workloads, with their sections.
-const TOOLS: &[(&str, &Section)] =
-    &[("iperf3", &IPERF3), ("sockperf", &SOCKPERF), ("command", &COMMAND), ("ktap", &KTAP)];
+const TOOLS: &[(&str, &Section)] = &[
+    ("iperf3", &IPERF3),
+    ("sockperf", &SOCKPERF),
+    ("command", &COMMAND),
+    ("ktap", &KTAP),
+    ("stream", &STREAM),
+];
 
 /// Sections that others refer to.
 const DEFINITIONS: &[&Section] = &[
-    &ARM, &MACHINE, &FAKE, &NIC, &IOMMU, &WIRE, &IPERF3, &SOCKPERF, &COMMAND, &METRIC, &KTAP, &GATE,
+    &ARM, &MACHINE, &FAKE, &NIC, &IOMMU, &WIRE, &IPERF3, &SOCKPERF, &COMMAND, &METRIC, &KTAP, &STREAM, &GATE,
     &TEST_GATE,
 ];
 

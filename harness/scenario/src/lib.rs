@@ -29,6 +29,7 @@ mod remark;
 mod render;
 mod schema;
 mod series;
+mod stream;
 mod tree;
 mod value;
 mod vet;

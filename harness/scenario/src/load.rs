@@ -16,6 +16,7 @@ use crate::{
     problem::{Findings, Place, Problems},
     project::{Project, read_yaml},
     schema::{self, COMPLAINT, KNOWN_COMPLAINTS, NAME},
+    stream,
     workload::workloads,
     zcsim,
 };
@@ -77,6 +78,7 @@ fn read(path: &Path, project: &Project, overrides: &Overrides, findings: &mut Fi
     if evidence == Some(Evidence::Exact) {
         exact::check(&fields, &mut arms, &mut workloads, findings);
     }
+    stream::check(&fields.place_of("workloads"), &arms, &workloads, findings);
     let surroundings = Surroundings {
         arms: &arms,
         sides: side_count,

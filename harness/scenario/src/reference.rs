@@ -6,7 +6,7 @@ use measure::{Around, Better, Collector, YieldedBy, metric};
 
 use crate::schema::{
     ARM, Absent, COMMAND, CONFIG, DEBIAN_IMAGE, DEBIAN_SOURCE, FAKE, GATE, GIT, IOMMU, IPERF3, KERNEL, KTAP,
-    Key, MACHINE, METRIC, NIC, PREBUILT_IMAGE, SCENARIO, SERIES, SOCKPERF, SOURCE, Section, TARBALL,
+    Key, MACHINE, METRIC, NIC, PREBUILT_IMAGE, SCENARIO, SERIES, SOCKPERF, SOURCE, STREAM, Section, TARBALL,
     TEST_GATE, WIRE, WORKLOAD,
 };
 
@@ -71,7 +71,7 @@ pub fn reference() -> String {
     let mut page = INTRODUCTION.to_owned();
     for section in [
         &SCENARIO, &ARM, &MACHINE, &NIC, &IOMMU, &WIRE, &FAKE, &WORKLOAD, &IPERF3, &SOCKPERF, &COMMAND,
-        &METRIC, &KTAP, &GATE, &TEST_GATE,
+        &METRIC, &KTAP, &STREAM, &GATE, &TEST_GATE,
     ] {
         append(&mut page, section);
     }
@@ -126,13 +126,15 @@ fn append_metrics(page: &mut String) {
             Better::Neither => "-",
         };
         let from = match metric.yielded_by {
+            YieldedBy::Bulk => "iperf3, stream",
             YieldedBy::Iperf3 => "iperf3",
+            YieldedBy::Stream => "stream",
             YieldedBy::Sockperf => "sockperf",
             YieldedBy::Command => "command",
             YieldedBy::Collector(collector, around) => match around {
                 Around::Anything => &format!("`{collector}`"),
                 Around::Tcp => &format!("`{collector}`, TCP"),
-                Around::Bulk => &format!("`{collector}`, iperf3"),
+                Around::Bulk => &format!("`{collector}`, iperf3, stream"),
             },
             YieldedBy::Boot => "every boot",
         };
@@ -178,6 +180,7 @@ mod tests {
         &COMMAND,
         &METRIC,
         &KTAP,
+        &STREAM,
         &GATE,
         &TEST_GATE,
         &KERNEL,
@@ -255,6 +258,7 @@ mod tests {
         assert_eq!(words(&MACHINE, "accel"), variants::<plan::Accel>());
         assert_eq!(words(&MACHINE, "cpu"), variants::<plan::CpuModel>());
         assert_eq!(words(&NIC, "nic"), variants::<plan::NicModel>());
+        assert_eq!(words(&STREAM, "cores"), variants::<plan::Cores>());
         assert_eq!(words(&IOMMU, "mode"), variants::<plan::IommuMode>());
         assert_eq!(words(&IPERF3, "direction"), variants::<plan::Iperf3Direction>());
         assert_eq!(words(&SOCKPERF, "transport"), variants::<plan::Transport>());

@@ -239,6 +239,7 @@ impl Vet {
                 self.within(&format!("{place}: message"), sockperf.message_bytes.into(), 14..=65_507);
                 self.within(&format!("{place}: duration"), sockperf.seconds.into(), 1..=3600);
             }
+            WorkloadKind::Stream(stream) => self.stream(&place, stream),
             WorkloadKind::Command(command) => self.command(&place, command),
             WorkloadKind::Ktap(ktap) => self.ktap(&place, ktap),
         }
@@ -280,6 +281,28 @@ impl Vet {
             if !metric.scale.is_finite() {
                 self.says(place, "has a scale that is no number");
             }
+        }
+    }
+
+    fn stream(&mut self, place: &str, stream: &plan::Stream) {
+        self.within(&format!("{place}: flows"), stream.flows.into(), 1..=64);
+        self.within(&format!("{place}: read"), stream.read_bytes.into(), 4096..=64 << 20);
+        self.within(&format!("{place}: message"), stream.message_bytes.into(), 1..=64 << 20);
+        match stream.receive {
+            plan::Receive::Devmem { token_batch, .. } => {
+                self.within(&format!("{place}: token-batch"), token_batch.into(), 1..=1024);
+            }
+            plan::Receive::Zcrx(zcrx) | plan::Receive::ZcrxNodev(zcrx) => {
+                self.within(&format!("{place}: refill-ring"), zcrx.refill_entries.into(), 1..=32_768);
+            }
+            plan::Receive::Plain | plan::Receive::TcpZerocopyReceive => {}
+        }
+        if let Amount::Seconds(seconds) = stream.amount {
+            self.within(&format!("{place}: duration"), seconds.into(), 1..=3600);
+        }
+        let numbers = [stream.least_zero_copy, stream.roi.throughput, stream.roi.power];
+        if !numbers.iter().all(|number| (0.0..=10.0).contains(number)) {
+            self.says(place, "has a share or a power that is none");
         }
     }
 

@@ -13,6 +13,7 @@ use crate::{
     matrix::{Expanded, multiply, of_workload},
     problem::Findings,
     schema::{self, Kind, NAME, Section},
+    stream::stream,
     tree::Node,
     value::printable,
 };
@@ -94,6 +95,9 @@ fn tool(node: &Node, findings: &mut Findings) -> Option<Tool> {
         Ok("ktap") => {
             Some(Tool { section: &schema::KTAP, read: |fields, _, findings| ktap(fields, findings) })
         }
+        Ok("stream") => {
+            Some(Tool { section: &schema::STREAM, read: |fields, _, findings| stream(fields, findings) })
+        }
         Ok(_) => {
             Some(Tool { section: &schema::SOCKPERF, read: |fields, _, findings| sockperf(fields, findings) })
         }
@@ -107,20 +111,10 @@ fn tool(node: &Node, findings: &mut Findings) -> Option<Tool> {
 fn iperf3(fields: &Fields<'_>, findings: &mut Findings) -> Option<WorkloadKind> {
     let flows = fields.count("flows", findings);
     let direction = fields.choice::<Iperf3Direction>("direction", findings);
-    let seconds = fields.seconds_u32("duration", findings);
-    let bytes = fields.bytes("bytes", findings);
     let warmup_s = fields.seconds_u32("warmup", findings);
     let message_bytes = fields.bytes_u32("message", findings);
     let congestion = fields.optional_text("congestion", findings);
-    let amount = match (fields.given("duration"), fields.given("bytes")) {
-        (Some(_), Some(node)) => {
-            findings.add(&node.place, "given beside `duration`", "either duration or bytes");
-            None
-        }
-        (None, None) => Some(Amount::Seconds(DEFAULT_SECONDS)),
-        (Some(_), None) => seconds.map(Amount::Seconds),
-        (None, Some(_)) => bytes.map(Amount::Bytes),
-    };
+    let amount = amount(fields, findings);
     Some(WorkloadKind::Iperf3(Iperf3 {
         flows: flows?,
         direction: direction?,
@@ -129,6 +123,21 @@ fn iperf3(fields: &Fields<'_>, findings: &mut Findings) -> Option<WorkloadKind> 
         message_bytes: message_bytes?,
         congestion: congestion?,
     }))
+}
+
+/// What `duration` or `bytes` says.
+pub(crate) fn amount(fields: &Fields<'_>, findings: &mut Findings) -> Option<Amount> {
+    let seconds = fields.seconds_u32("duration", findings);
+    let bytes = fields.bytes("bytes", findings);
+    match (fields.given("duration"), fields.given("bytes")) {
+        (Some(_), Some(node)) => {
+            findings.add(&node.place, "given beside `duration`", "either duration or bytes");
+            None
+        }
+        (None, None) => Some(Amount::Seconds(DEFAULT_SECONDS)),
+        (Some(_), None) => seconds.map(Amount::Seconds),
+        (None, Some(_)) => bytes.map(Amount::Bytes),
+    }
 }
 
 fn sockperf(fields: &Fields<'_>, findings: &mut Findings) -> Option<WorkloadKind> {

@@ -59,6 +59,11 @@ fn a_wire_between_zcsim_devices_has_knobs_that_multiply() {
 }
 
 #[test]
+fn a_stream_has_every_default_of_its_modes() {
+    insta::assert_snapshot!(portable(&plan_of("stream").workloads));
+}
+
+#[test]
 fn a_fake_machine_is_all_that_it_is() {
     insta::assert_snapshot!(portable(&plan_of("fake")));
 }

@@ -194,6 +194,7 @@ mod tests {
             warnings: vec![],
             complaints: vec![],
             tests: vec![],
+            voids: vec![],
         }
     }
 

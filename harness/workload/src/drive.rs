@@ -11,6 +11,7 @@ use crate::{
     ParseError, WorkloadError, command,
     ktap::{self, Tests},
     recipe::{Pair, Recipe, window_files},
+    stream,
 };
 
 /// How long a server may take until it listens.
@@ -27,6 +28,9 @@ pub struct Outcome {
     pub raw: Vec<RawFile>,
     /// What `collect` reduces.
     pub window: Window,
+    /// Why its numbers say nothing about what was asked: the path was not taken. There are then no samples, and nothing is to be
+    /// made of the window.
+    pub void: Option<String>,
 }
 
 /// What happens around a workload's client.
@@ -36,6 +40,8 @@ pub struct Around<'a> {
     pub snapshots: &'a [String],
     /// The number of the window in which its instructions are counted, if they are.
     pub window: Option<u32>,
+    /// Cores of each guest.
+    pub vcpus: u32,
 }
 
 impl Around<'_> {
@@ -74,6 +80,9 @@ pub async fn run(
         }
         WorkloadKind::Command(params) => {
             command::run(workload, params, &Ends { server, client, sides }, around).await
+        }
+        WorkloadKind::Stream(params) => {
+            stream::run(workload, params, &Ends { server, client, sides }, around).await
         }
         WorkloadKind::Ktap(params) => {
             ktap::run(workload, params, &Ends { server, client, sides }, tests).await
@@ -154,7 +163,7 @@ async fn run_pair(
         instructions: None,
     };
     raw.extend(window_files(&workload.name, &window));
-    Ok(Outcome { samples: findings.samples, unavailable: findings.unavailable, raw, window })
+    Ok(Outcome { samples: findings.samples, unavailable: findings.unavailable, raw, window, void: None })
 }
 
 /// Waits until the server listens. The inner error is the guest's: nothing listened in time.

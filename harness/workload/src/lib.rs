@@ -2,7 +2,7 @@
 //!
 //! A [`plan::Workload`] and two [`machine::Endpoint`]s go in, an [`Outcome`] comes out: samples, the tools' own output,
 //! and the [`measure::Window`] that `collect` reduces. Which arguments run on which side, and what their output means,
-//! are pure functions in [`iperf3`], [`sockperf`], [`command`] and [`ktap`]; only [`run`] talks to guests.
+//! are pure functions in [`iperf3`], [`sockperf`], [`command`], [`ktap`] and [`stream`]; only [`run`] talks to guests.
 //!
 //! Samples carry neither the workload's name nor anything about the machine: the runner adds those dimensions.
 //!
@@ -18,6 +18,7 @@ pub mod iperf3;
 pub mod ktap;
 mod recipe;
 pub mod sockperf;
+pub mod stream;
 
 pub use drive::{Around, Outcome, run};
 pub use error::{Failure, ParseError, WorkloadError};

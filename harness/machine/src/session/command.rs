@@ -196,6 +196,12 @@ impl RunningCommand {
         }
     }
 
+    /// Resolves when it has ended or cannot be heard of any more. May be awaited and given up any number of times.
+    pub async fn ended(&self) {
+        // What came of it is told by `wait`.
+        drop(self.request.end(self.bound()).await);
+    }
+
     /// Waits for its end.
     ///
     /// # Errors

@@ -54,7 +54,10 @@ pub(crate) fn gather(plan: &Plan, trials: &[TrialRecord]) -> Vec<Suite> {
         .iter()
         .filter_map(|workload| match &workload.kind {
             WorkloadKind::Ktap(params) => Some(suite(plan, workload, params, trials)),
-            WorkloadKind::Iperf3(_) | WorkloadKind::Sockperf(_) | WorkloadKind::Command(_) => None,
+            WorkloadKind::Iperf3(_)
+            | WorkloadKind::Sockperf(_)
+            | WorkloadKind::Command(_)
+            | WorkloadKind::Stream(_) => None,
         })
         .collect()
 }

@@ -133,6 +133,7 @@ impl Lab {
             warnings: vec![],
             complaints: vec![],
             tests: vec![],
+            voids: vec![],
         });
     }
 

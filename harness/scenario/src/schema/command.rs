@@ -102,6 +102,7 @@ pub(crate) static METRIC: Section = Section {
                 "count",
                 "per-page",
                 "per-kib",
+                "per-mib",
                 "per-second",
                 "ratio",
             ]),

@@ -5,6 +5,7 @@
 mod command;
 mod files;
 mod scenario;
+mod stream;
 mod syntax;
 
 pub(crate) use command::{COMMAND, KTAP, METRIC, TEST_GATE};
@@ -12,6 +13,7 @@ pub(crate) use files::{
     CONFIG, DEBIAN_IMAGE, DEBIAN_SOURCE, GIT, KERNEL, PREBUILT_IMAGE, SERIES, SOURCE, TARBALL,
 };
 pub(crate) use scenario::{ARM, FAKE, GATE, IOMMU, IPERF3, MACHINE, NIC, SCENARIO, SOCKPERF, WIRE, WORKLOAD};
+pub(crate) use stream::STREAM;
 pub(crate) use syntax::{
     ARGUMENT, BASE_NAME, COLLECTION, COMPLAINT, CONFIG_OPTION, CONGESTION, ENV_NAME, FRAGMENT_NAME,
     GIT_REFERENCE, JSON_POINTER, KERNEL_PARAMETER, KNOWN_COMPLAINTS, LOCATION, METRIC_NAME, NAME, OUTPUT,

@@ -245,7 +245,7 @@ pub(crate) static IOMMU: Section = Section {
     ],
 };
 
-pub(super) const TOOL: Kind = Kind::Choice(&["iperf3", "sockperf", "command", "ktap"]);
+pub(super) const TOOL: Kind = Kind::Choice(&["iperf3", "sockperf", "command", "ktap", "stream"]);
 
 /// What all workloads have.
 pub(crate) static WORKLOAD: Section = Section {

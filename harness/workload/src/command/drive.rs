@@ -71,7 +71,7 @@ pub(crate) async fn run(
         instructions: None,
     };
     raw.extend(window_files(&workload.name, &window));
-    Ok(Outcome { samples: findings.samples, unavailable: findings.unavailable, raw, window })
+    Ok(Outcome { samples: findings.samples, unavailable: findings.unavailable, raw, window, void: None })
 }
 
 struct Job<'a> {

@@ -66,7 +66,7 @@ pub(crate) async fn run(
         kvm: None,
         instructions: None,
     };
-    Ok(Outcome { samples: vec![], unavailable: vec![], raw: vec![], window })
+    Ok(Outcome { samples: vec![], unavailable: vec![], raw: vec![], window, void: None })
 }
 
 struct Suite<'a> {

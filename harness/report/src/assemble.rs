@@ -16,6 +16,7 @@ use crate::{
     describe, number,
     series::{SeriesSet, Values, definition},
     suite::gather,
+    void::voids,
 };
 
 /// All that a report is made from.
@@ -116,6 +117,7 @@ pub fn assemble(evidence: Evidence<'_>) -> Result<Model, AssembleError> {
         explored,
         profiles: Vec::new(),
         suites: gather(plan, trials),
+        voids: voids(plan, trials),
         unavailable: unavailable(trials),
         warnings: evidence.warnings,
         calibration: evidence.calibration.map(CalibrationSummary::from),

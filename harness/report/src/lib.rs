@@ -36,6 +36,7 @@ mod suite;
 mod table;
 mod terminal;
 mod verdict;
+mod void;
 
 pub use agreement::{Agreement, AgreementClaim, Agrees, agreement, agreement_text};
 pub use assemble::{AssembleError, Evidence, assemble};
@@ -67,3 +68,4 @@ pub use remarks::remarks;
 pub use series::{ArmSeries, arm_series};
 pub use suite::{Suite, SuiteComparison, SuiteCounts, SuiteGate, TestRow};
 pub use terminal::{Detail, Terminal, terminal};
+pub use void::VoidCell;

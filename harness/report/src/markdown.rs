@@ -3,7 +3,7 @@
 use stats::Summary;
 
 use crate::{
-    Colour, Gate, Model, Suite, along, describe, explored,
+    Colour, Gate, Model, Suite, VoidCell, along, describe, explored,
     facts::facts,
     findings::findings,
     number,
@@ -28,6 +28,10 @@ pub fn markdown(model: &Model) -> String {
     sections.extend(profile::markdown_section(model));
     sections.extend(model.suites.iter().map(suite));
     sections.extend(failures(model));
+    sections.extend(list(
+        "### Void: not on the path that was asked for",
+        model.voids.iter().map(VoidCell::sentence).collect(),
+    ));
     sections.extend(list("### To be read with it", remarks(model)));
     sections.extend(curves(model));
     sections.extend(notable(model));

@@ -7,7 +7,7 @@ use plan::{Dimension, Expectation, Flavour, Machine};
 use serde::{Deserialize, Serialize};
 use stats::{Exploration, Judgement, Summary};
 
-use crate::{Calibration, Curve, Profiled, Suite};
+use crate::{Calibration, Curve, Profiled, Suite, VoidCell};
 
 /// Everything that a report says, as data. Built by [`crate::assemble`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,9 @@ pub struct Model {
     /// Which functions differ, of a run that counted instructions: the first rows of each candidate's profile.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub profiles: Vec<Profiled>,
+    /// Cells whose path was not taken: none of their numbers are anywhere else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub voids: Vec<VoidCell>,
     /// What could not be measured, and why.
     pub unavailable: Vec<Unavailable>,
     /// What the caller wants to be read beside the result.

@@ -11,6 +11,7 @@ use crate::{
     Arm, End, Gate, Model, Suite, SuiteComparison, Trial, describe, number,
     places::{self, asked},
     suite::words,
+    void,
 };
 
 /// The run's result.
@@ -76,6 +77,7 @@ pub fn conclude(model: &Model) -> Conclusion {
     found.extend(gates_without_values(model, &without));
     found.extend(reasons_of_gates(model));
     found.extend(reasons_of_tests(model, &without));
+    found.extend(void::reasons(model));
     // A build that fails does so at every place.
     let mut told = BTreeSet::new();
     found.retain(|(_, reason)| told.insert(reason.clone()));

@@ -49,6 +49,7 @@ pub fn terminal(model: &Model, terminal: Terminal) -> String {
         Page { text: String::new(), colour: terminal.colour, columns: terminal.columns.clamp(60, 100) };
     page.head(model);
     page.findings(model);
+    page.voids(model);
     page.gates(model);
     page.profiles(model);
     page.suites(model);
@@ -272,6 +273,16 @@ impl Page {
         }
         for row in comparison.differing.iter().take(most) {
             self.hang("  ", &words::sentence(comparison, row));
+        }
+    }
+
+    fn voids(&mut self, model: &Model) {
+        if model.voids.is_empty() {
+            return;
+        }
+        self.heading("Void: not on the path that was asked for, and compared with nothing");
+        for cell in &model.voids {
+            self.hang("  - ", &format!("{}, {}: {}", cell.name(), cell.share(), cell.why()));
         }
     }
 

@@ -1,11 +1,16 @@
 //! What tools in a guest print: iperf3, sockperf, commands, the kernel's own tests.
 
-use measure::Sample;
+use measure::{Files, Sample, SideFiles};
 use plan::{
-    Amount, Find, Iperf3, Iperf3Direction, Ktap, Sockperf, SockperfMode, Transport, Which, Workload,
+    Amount, Find, Iperf3, Iperf3Direction, Ktap, Sockperf, SockperfMode, Stream, Transport, Which, Workload,
     WorkloadKind,
 };
-use workload::{Findings, command::Ran, iperf3, ktap, sockperf};
+use workload::{
+    Findings,
+    command::Ran,
+    iperf3, ktap, sockperf,
+    stream::{Reports, not_taken},
+};
 
 use crate::sections::{Section, get, split, text};
 
@@ -48,6 +53,7 @@ pub fn run(input: &[u8]) {
             check(Ok(findings));
         }
         WorkloadKind::Ktap(params) => tests(params, &sections),
+        WorkloadKind::Stream(params) => streams(params, &sections),
     }
 }
 
@@ -79,6 +85,18 @@ fn ran((_, stdout): &Section<'_>, sections: &[Section<'_>]) -> Ran {
         status: 0,
         seconds: 1.0,
     }
+}
+
+/// A stream is void, or its numbers are taken.
+fn streams(params: &Stream, sections: &[Section<'_>]) {
+    let reports = Reports::read(get(sections, "server"), get(sections, "client"));
+    let read = |name| Files::from([("/proc/stat".to_owned(), Ok(get(sections, name).to_vec()))]);
+    let files = SideFiles { before: read("before"), after: read("after") };
+    check(reports.map_err(|error| error.to_string()).map(|reports| {
+        let void = not_taken(params, &reports.receiver, &reports.sender);
+        assert!(void.is_none_or(|why| !why.is_empty() && why.len() < 4096), "a sentence");
+        workload::stream::parse(params, &reports, &[&files])
+    }));
 }
 
 fn tests(params: &Ktap, sections: &[Section<'_>]) {

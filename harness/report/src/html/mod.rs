@@ -19,6 +19,7 @@ mod suites;
 pub(crate) mod text;
 mod unavailable;
 mod verdicts;
+mod voids;
 mod words;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -37,6 +38,7 @@ pub fn html(model: &Model) -> String {
     let sections = [
         verdicts::section(model),
         failures::section(model),
+        voids::section(model),
         unavailable::remarks_section(model),
         curves::section(model),
         gates::section(model),

@@ -144,6 +144,17 @@ impl Lab {
         self
     }
 
+    /// Makes `workload` void in those boots of an arm, and takes its numbers away.
+    pub(crate) fn void(mut self, arm: &str, boots: Range<usize>, workload: &str, reason: &str) -> Self {
+        let of_arm = self.trials.iter_mut().filter(|trial| trial.arm == arm);
+        for trial in of_arm.skip(boots.start).take(boots.len()) {
+            trial.voids.push(measure::Void { workload: workload.into(), reason: reason.into() });
+            let samples = trial.end.samples_mut().expect("the boot was measured");
+            samples.retain(|sample| sample.dims.get("workload").is_none_or(|name| name != workload));
+        }
+        self
+    }
+
     pub(crate) fn model(self) -> Model {
         let evidence = Evidence {
             plan: &self.plan,

@@ -9,6 +9,7 @@ mod pages;
 mod profiles;
 mod read_with_it;
 mod suites;
+mod voids;
 
 use std::path::PathBuf;
 

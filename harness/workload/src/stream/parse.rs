@@ -17,6 +17,9 @@ pub struct Reports {
 
 const TOOL: &str = flow::PROGRAM;
 
+/// Zero, and each power of two that a count can reach.
+const RANGES: usize = 1 + u64::BITS as usize;
+
 impl Reports {
     /// Reads both sides' standard output: a report is its last line.
     ///
@@ -84,7 +87,12 @@ fn of_side(side: &str, report: &Report, collected: &mut Collected) {
         collected.add(&metric::CQE_OVERFLOWS, overflows as f64, &dims);
     }
     let mebibytes = report.bytes as f64 / f64::from(1 << 20);
-    for (name, calls) in &report.system_calls {
+    // Names come from the guest, and become dimensions.
+    let is_name = |name: &str| {
+        (1..=32).contains(&name.len())
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    for (name, calls) in report.system_calls.iter().filter(|(name, _)| is_name(name)) {
         let dims = [("side", side), ("syscall", name.as_str())];
         collected.add(&metric::SYSCALLS_PER_MIB, *calls as f64 / mebibytes, &dims);
     }
@@ -96,7 +104,8 @@ fn of_receives(receiver: &Report, collected: &mut Collected) {
         && let Some(mean) = fragments.mean()
     {
         collected.add(&metric::FRAGMENTS_PER_RECEIVE, mean, &[]);
-        for (index, count) in fragments.powers_of_two.iter().enumerate().filter(|(_, count)| **count > 0) {
+        let ranges = fragments.powers_of_two.iter().take(RANGES).enumerate();
+        for (index, count) in ranges.filter(|(_, count)| **count > 0) {
             let share = 100.0 * *count as f64 / fragments.count as f64;
             collected.add(&metric::RECEIVES_BY_FRAGMENTS, share, &[("range", &range(index))]);
         }
@@ -157,8 +166,12 @@ fn times(text: &str) -> Result<Times, String> {
         line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
     };
     let cores = u32::try_from(text.lines().filter(is_core).count()).unwrap_or(u32::MAX);
-    let all: u64 = fields.iter().sum();
-    Ok(Times { busy: all - fields[3] - fields[4] - fields[7], all, cores })
+    let sum = |fields: &[u64]| fields.iter().fold(0_u64, |sum, field| sum.saturating_add(*field));
+    Ok(Times {
+        busy: sum(&[fields[0], fields[1], fields[2], fields[5], fields[6]]),
+        all: sum(&fields),
+        cores,
+    })
 }
 
 #[cfg(test)]

@@ -133,7 +133,7 @@ fn queue_counter(before: &Counters, after: &Counters, name: &str) -> Option<u64>
     let of = |counters: &Counters| {
         let queues = counters.queues.as_ref()?.iter().filter(|queue| queue.kind == QueueKind::Receive);
         let found: Vec<u64> = queues.filter_map(|queue| queue.statistics.get(name).copied()).collect();
-        (!found.is_empty()).then(|| found.iter().sum::<u64>())
+        (!found.is_empty()).then(|| found.iter().fold(0_u64, |sum, count| sum.saturating_add(*count)))
     };
     Some(of(after)?.saturating_sub(of(before)?))
 }

@@ -121,6 +121,8 @@ pub(super) const TARGETS: &[(&str, &[Parser])] = &[
             whole("harness/workload/src/command/extract.rs"),
             part("harness/workload/src/command/mod.rs", &["read", "over_runs", "median"]),
             whole("harness/workload/src/ktap/parse.rs"),
+            whole("harness/workload/src/stream/parse.rs"),
+            whole("harness/workload/src/stream/path.rs"),
             part("harness/workload/src/ktap/mod.rs", &["select", "outcomes"]),
         ],
     ),

@@ -8,6 +8,7 @@ mod history;
 mod kernel;
 mod profile;
 mod series;
+mod size;
 mod tree;
 mod tune;
 
@@ -23,6 +24,7 @@ pub(crate) use history::{Compare, CompareFormat, Runs, Trend};
 pub(crate) use kernel::{Kernel, KernelChoice};
 pub(crate) use profile::Profile;
 pub(crate) use series::{Series, SeriesChoice, SeriesFlags};
+pub(crate) use size::Size;
 pub(crate) use tree::{TreeConfig, TreeFlags};
 pub(crate) use tune::{Partition, Smt, Tune};
 
@@ -183,6 +185,12 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say how large rings, device memory, socket buffers and batches must be for a stream, and why.
+    ///
+    /// Each size has its rule, the reason, and the source; commands that set them come last. Nothing is changed and nothing of this
+    /// machine is looked at.
+    #[command(after_long_help = help::SIZE)]
+    Size(Size),
     /// Make this machine a quiet bench: show what would be set and why, set it, put it back.
     ///
     /// Without --apply nothing is changed. With it, how everything was is written down first, so that --restore can put it
@@ -239,6 +247,7 @@ impl Command {
             Self::Calibrate(calibrate) => calibrate.json,
             Self::Trend(trend) => trend.json,
             Self::Tune(tune) => tune.json,
+            Self::Size(size) => size.json,
             Self::Exec(_)
             | Self::Shell(_)
             | Self::Gdb { .. }

@@ -42,6 +42,7 @@ mod run;
 mod selftests;
 mod series;
 mod shell;
+mod sizes;
 mod talk;
 mod terminal;
 mod tree_build;
@@ -94,6 +95,7 @@ fn main() -> ExitCode {
         Command::Calibrate(flags) => exact::calibrate(&places, &flags),
         Command::Trend(flags) => history::trend(&places, &flags),
         Command::Tune(arguments) => tune::tune(&arguments),
+        Command::Size(flags) => sizes::size(&flags),
         Command::Doctor { json } => doctor::doctor(&places, json),
         Command::Completions { shell } => complete::print(shell),
         Command::Manual { folder } => manual::manual(folder.as_deref()),

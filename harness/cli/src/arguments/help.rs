@@ -364,6 +364,19 @@ Environment:
 Files:
   /var/lib/assay/tune.json    how everything was, written before anything is changed";
 
+/// Of `assay size`.
+pub(super) const SIZE: &str = "\
+Examples:
+  assay size --rate 200G --rtt 0.1ms --mtu 4148
+      What a zero-copy receiver of one flow at 200 Gbit/s needs.
+  assay size --rate 25G --rtt 40us --mtu 9000 --ring 2048
+      With a NIC whose ring has no more descriptors.
+  assay size --rate 200G --rtt 0.1ms --mtu 4148 --json
+
+Exit status:
+  0    told
+  2    the input is wrong";
+
 /// Of `assay completions`.
 pub(super) const COMPLETIONS: &str = "\
 Examples:

@@ -31,7 +31,14 @@ pub(crate) struct Flow {
 impl Flow {
     /// A call on it failed.
     pub(crate) fn failure(&self, doing: &str, error: impl Into<io::Error>) -> Failure {
-        Failure::call(&format!("flow {}: {doing}", self.number), error)
+        let error = error.into();
+        match error.kind() {
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Failure::Failed(format!(
+                "flow {}: {doing}: the other side has ended the connection ({error})",
+                self.number
+            )),
+            _ => Failure::call(&format!("flow {}: {doing}", self.number), error),
+        }
     }
 }
 

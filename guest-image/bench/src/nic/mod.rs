@@ -11,6 +11,7 @@ use std::{
 
 use flow::{Nic, NicState, Receive};
 use nix::{
+    errno::Errno,
     net::if_::if_nametoindex,
     sched::{CpuSet, sched_setaffinity},
     unistd::Pid,
@@ -77,6 +78,7 @@ impl Setup {
             setup.set_feature(HARDWARE_GRO, on)?;
         }
         if let Some(queue) = nic.queue {
+            setup.check_queue(queue)?;
             setup.keep_others_off(queue)?;
             if nic.steer {
                 setup.steer(receive.address, receive.port, receive.flows, queue)?;
@@ -146,7 +148,12 @@ impl Setup {
         if wanted == Rings::default() {
             return Ok(());
         }
-        let before = self.ethtool.rings().map_err(|refusal| refused("reading its rings", refusal))?;
+        let before = self.ethtool.rings().map_err(|refusal| match refusal.errno {
+            Errno::EOPNOTSUPP => {
+                Failure::Unavailable(format!("{}: its driver has no rings to set up", nic.interface))
+            }
+            _ => refused("reading its rings", refusal),
+        })?;
         if wanted.header_split.is_some() && before.header_split.is_none() {
             return Err(Failure::Unavailable(format!("{}: its driver cannot split headers", nic.interface)));
         }
@@ -160,6 +167,22 @@ impl Setup {
             threshold: wanted.threshold.and(before.threshold),
         }));
         Ok(())
+    }
+
+    fn check_queue(&self, queue: u32) -> Result<(), Failure> {
+        let doing = || format!("{}: asking for its queues", self.interface);
+        let netdev = Netdev::open(self.index).map_err(|refusal| Failure::refused(&doing(), &refusal))?;
+        match netdev.has_provider(queue) {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(Failure::Unavailable(format!(
+                "{}: queue {queue} has memory that somebody else has bound",
+                self.interface
+            ))),
+            Err(refusal) if matches!(refusal.errno, Errno::ENOENT | Errno::EINVAL | Errno::ERANGE) => {
+                Err(Failure::Misuse(format!("{} has no receive queue {queue}", self.interface)))
+            }
+            Err(refusal) => Err(Failure::refused(&doing(), &refusal)),
+        }
     }
 
     fn set_feature(&mut self, name: &'static str, on: bool) -> Result<(), Failure> {

@@ -67,6 +67,8 @@ pub(super) fn receive(flow: &Flow, receive: &Receive) -> Result<Tally, Failure> 
     let mut skipped = memory(Mapping::populated(size))?;
     let mut check = Check::new(flow, receive);
     let mut tally = Tally { fragments: Some(Distribution::default()), ..Tally::default() };
+    // Woken, and then nothing is there: of an end that is not the sender's, only a read tells.
+    let mut woken = false;
     loop {
         let mut exchange = Exchange::request(&window, &remains);
         tally.call(Call::Getsockopt);
@@ -90,13 +92,16 @@ pub(super) fn receive(flow: &Flow, receive: &Receive) -> Result<Tally, Failure> 
         check.next(copied)?;
         let taken = came.mapped + came.copied;
         if taken > 0 {
+            woken = false;
             tally.call_bytes.add(taken as u64);
             let ranges = u64::from(came.mapped > 0) + u64::from(came.copied > 0);
             tally.fragments.get_or_insert_default().add(ranges);
         }
-        if came.skip > 0 {
+        if came.skip > 0 || taken == 0 && woken {
             tally.call(Call::Recv);
-            let room = skipped.get_mut(0, came.skip.min(size)).expect("no more than its size");
+            let room = if came.skip > 0 { came.skip.min(size) } else { size };
+            woken = false;
+            let room = skipped.get_mut(0, room).expect("no more than its size");
             let length = match (&flow.socket).read(room) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 length => length.map_err(|error| flow.failure("receiving", error))?,
@@ -113,6 +118,7 @@ pub(super) fn receive(flow: &Flow, receive: &Receive) -> Result<Tally, Failure> 
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(flow.failure("waiting for payload", errno)),
             }
+            woken = true;
         }
     }
     check.finish(&mut tally);

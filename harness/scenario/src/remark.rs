@@ -1,5 +1,7 @@
 //! What a reader of a plan should know that is no problem.
 
+mod provision;
+
 use plan::{Accel, Arm, Collector, IommuMode, Machine, Plan};
 
 use crate::machine::iommus;
@@ -69,6 +71,7 @@ pub fn remarks(plan: &Plan) -> Vec<String> {
     if plan.collectors.contains(&Collector::Iotlb) && !idle.is_empty() {
         remarks.push(format!("{idle}: no IOMMU in use, so `iotlb` is unavailable there."));
     }
+    remarks.extend(provision::remarks(plan));
     remarks
 }
 

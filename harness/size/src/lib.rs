@@ -13,6 +13,7 @@ mod need;
 mod quantity;
 mod rule;
 mod setting;
+mod shortage;
 mod sizes;
 mod text;
 
@@ -20,6 +21,7 @@ pub use need::{Ip, Need};
 pub use quantity::{bytes, bytes_of, duration, duration_of, rate, rate_of};
 pub use rule::{Rule, Unit};
 pub use setting::{Setting, Side};
+pub use shortage::Provision;
 pub use sizes::{MOST_BYTES_PER_READ, MOST_DESCRIPTORS, MOST_REFILL_ENTRIES, MOST_TOKENS, Sizes};
 pub use text::text;
 

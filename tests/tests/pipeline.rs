@@ -342,3 +342,43 @@ fn a_budget_makes_whole_blocks_and_every_form_of_the_report_says_what_it_left_ou
     assert!(report["model"]["run"]["boots_made"].as_u64().unwrap() > made, "it went on");
     assert!(report["model"]["run"]["left_out"][0].as_str().unwrap().starts_with("The budget of 3 s"));
 }
+
+#[test]
+fn numbers_of_a_path_that_was_not_taken_are_compared_with_nothing() {
+    let room = Room::new();
+    let output = run(&room, "streams").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let report = room.report();
+    let voids = report["model"]["voids"].as_array().unwrap();
+    let cells: Vec<(&str, &str, u64)> = voids
+        .iter()
+        .map(|void| {
+            let (arm, receive) = (void["arm"].as_str().unwrap(), void["at"]["receive"].as_str().unwrap());
+            (arm, receive, void["boots"].as_u64().unwrap())
+        })
+        .collect();
+    assert_eq!(cells, [("candidate", "devmem", 7), ("candidate", "zcrx", 7)]);
+    let of = |receive: &str| {
+        let gates = report["model"]["gates"].as_array().unwrap();
+        gates.iter().find(|gate| gate["series"]["at"]["receive"] == receive).unwrap()
+    };
+    assert_eq!(of("plain")["judgement"]["verdict"], "same");
+    for receive in ["devmem", "zcrx"] {
+        assert!(of(receive)["candidate"].is_null() && !of(receive)["baseline"].is_null(), "{receive}");
+    }
+    // Nothing of a void cell is anywhere, what was collected around it included.
+    let rows = report["model"]["explored"].as_array().unwrap();
+    let void = rows.iter().filter(|row| row["series"]["at"]["receive"] == "zcrx");
+    assert!(void.flat_map(|row| row["candidates"].as_array().unwrap()).all(|one| one["values"].is_null()));
+    let reasons = report["conclusion"]["reasons"].to_string();
+    assert!(
+        reasons.contains("tcp-data-split is disabled") && reasons.contains("0 of 8388608 bytes"),
+        "{reasons}"
+    );
+    for file in ["report.txt", "report.md", "report.html"] {
+        let text = std::fs::read_to_string(room.run().join(file)).unwrap();
+        assert!(text.contains("tcp-data-split is"), "{file}");
+    }
+    let raw = room.run().join("trials/0/raw");
+    assert!(raw.join("rx@receive=devmem.assay-bench-server.json").is_file(), "what it wrote is kept");
+}

@@ -106,7 +106,7 @@ async fn rehearsal(
             let report = report.map_err(|source| machine_error(trial, source))?;
             Some(TrialEnd::Crashed { report, samples: vec![] })
         }
-        rehearsed = rehearse(setup, &running) => match rehearsed {
+        rehearsed = rehearse(setup, trial, &running) => match rehearsed {
             Ok(()) => None,
             Err(WorkloadError::Failed(failure)) => Some(TrialEnd::WorkloadFailed {
                 workload: failure.workload.clone(),

@@ -228,7 +228,7 @@ async fn workloads(
         Evidence::Exact => Some(exact::Counts::read(setup, trial, running, folder)?),
         Evidence::Timed => None,
     };
-    let vcpus = vcpus(setup, trial);
+    let (vcpus, steers) = shape(setup, trial);
     if let Err(error) = furnish(setup, running).await {
         return not_furnished(trial, running, error).await;
     }
@@ -248,7 +248,12 @@ async fn workloads(
             &running.server(),
             &running.client(),
             running.sides(),
-            &workload::Around { snapshots: &snapshots, window: counts.as_ref().map(|_| number), vcpus },
+            &workload::Around {
+                snapshots: &snapshots,
+                window: counts.as_ref().map(|_| number),
+                vcpus,
+                steers,
+            },
             &witness,
         )
         .await;
@@ -315,11 +320,11 @@ fn tests_disk(plan: &Plan, workload: &Workload) -> String {
     format!("/dev/vd{letter}")
 }
 
-/// Cores of each guest of a trial; what a fake machine has does not matter.
-fn vcpus(setup: &Setup<'_>, trial: &Trial) -> u32 {
+/// Cores of each guest of a trial, and whether its NICs can lead flows to a queue.
+fn shape(setup: &Setup<'_>, trial: &Trial) -> (u32, bool) {
     match setup.plan.arm(&trial.arm).map(|arm| &arm.machine) {
-        Some(Machine::Qemu(machine)) => machine.vcpus,
-        Some(Machine::Fake(_)) | None => 1,
+        Some(machine @ Machine::Qemu(qemu)) => (qemu.vcpus, machine.has_zcsim()),
+        Some(Machine::Fake(_)) | None => (1, false),
     }
 }
 
@@ -341,11 +346,16 @@ async fn not_furnished(trial: &Trial, running: &Running, error: WorkloadError) -
 }
 
 /// All that is asked while the workloads run, for a rehearsal.
-pub(crate) async fn rehearse(setup: &Setup<'_>, running: &Running) -> Result<(), WorkloadError> {
+pub(crate) async fn rehearse(
+    setup: &Setup<'_>,
+    trial: &Trial,
+    running: &Running,
+) -> Result<(), WorkloadError> {
     furnish(setup, running).await?;
+    let (vcpus, steers) = shape(setup, trial);
     for (workload, number) in setup.plan.workloads.iter().zip(1..) {
         let witness = Witness { seen: &Mutex::default(), workload: &workload.name, device: String::new() };
-        let around = workload::Around { snapshots: &[], window: Some(number), vcpus: 1 };
+        let around = workload::Around { snapshots: &[], window: Some(number), vcpus, steers };
         workload::run(workload, &running.server(), &running.client(), running.sides(), &around, &witness)
             .await?;
     }

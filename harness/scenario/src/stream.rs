@@ -211,6 +211,10 @@ fn unfit(stream: &Stream, machine: &Machine, qemu: &QemuMachine) -> Vec<(String,
             found.push((message.to_owned(), "topology: two-namespaces or two-guests"));
         }
     }
+    if stream.cores != Cores::Any && !machine.has_zcsim() {
+        let message = "`cores`, but the softirqs of its NICs go where their driver has them";
+        found.push((message.to_owned(), "nic: zcsim for both sides, or cores: any"));
+    }
     if stream.cores == Cores::Two && qemu.vcpus < 2 {
         found.push(("`cores: two` on one vCPU".to_owned(), "vcpus: 2 or more"));
     }

@@ -42,6 +42,8 @@ pub struct Around<'a> {
     pub window: Option<u32>,
     /// Cores of each guest.
     pub vcpus: u32,
+    /// Whether its NICs can lead flows to a queue.
+    pub steers: bool,
 }
 
 impl Around<'_> {

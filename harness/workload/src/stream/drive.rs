@@ -146,7 +146,8 @@ impl Job<'_> {
 
     async fn run(&self) -> Result<Outcome, WorkloadError> {
         let (server, client) = (self.ends.server, self.ends.client);
-        let placement = Placement { vcpus: self.around.vcpus, window: self.around.window };
+        let Around { vcpus, steers, window, .. } = *self.around;
+        let placement = Placement { vcpus, steers, window };
         let receive = self.command(server, &receiver(self.params, server, placement));
         let receive = receive.deadline(deadline(self.params) + LISTEN_DEADLINE + 2 * SLACK);
         let serving = match server.session.start(receive).await {
@@ -279,5 +280,9 @@ fn unavailable(executed: &Executed) -> bool {
 fn sentence(executed: &Executed) -> String {
     let text = String::from_utf8_lossy(&executed.stderr);
     let last = text.lines().rev().find(|line| !line.trim().is_empty());
-    last.map_or_else(|| last_words(executed), |line| line.trim().to_owned())
+    let said = |line: &str| {
+        let line = line.trim();
+        line.strip_prefix(flow::PROGRAM).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(line).to_owned()
+    };
+    last.map_or_else(|| last_words(executed), said)
 }

@@ -4,6 +4,8 @@
 mod drive;
 mod parse;
 mod path;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -32,6 +34,8 @@ const SLOWEST: u64 = 256 * 1024;
 pub struct Placement {
     /// Cores of the receiver's guest and of the sender's.
     pub vcpus: u32,
+    /// Whether the receiver's NIC can lead flows to a queue: then all modes have the same one.
+    pub steers: bool,
     /// The number of the window that the receiver's marks begin and end, if instructions are counted.
     pub window: Option<u32>,
 }
@@ -53,7 +57,7 @@ pub fn receiver(params: &Stream, server: &Endpoint<'_>, placement: Placement) ->
         Receive::Zcrx(zcrx) => ReceiveMode::Zcrx(ring(zcrx)),
         Receive::ZcrxNodev(zcrx) => ReceiveMode::ZcrxNodev(ring(zcrx)),
     };
-    let queue = params.receive.needs_queue();
+    let queue = placement.steers || params.receive.needs_queue();
     let wired = !server.address.is_loopback();
     let (cpu, softirq_cpu) = match params.cores {
         Cores::Any => (None, None),
@@ -77,7 +81,7 @@ pub fn receiver(params: &Stream, server: &Endpoint<'_>, placement: Placement) ->
             receive_ring: params.nic.receive_ring,
         }),
         cpu,
-        softirq_cpu: if wired { softirq_cpu } else { None },
+        softirq_cpu: if wired && queue { softirq_cpu } else { None },
         mark: placement.window,
         // It outlives the sender.
         deadline: deadline(params) + SLACK,

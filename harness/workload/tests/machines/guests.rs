@@ -49,7 +49,7 @@ fn ping_pong(transport: Transport) -> Workload {
 
 async fn run(running: &Running, workload: &Workload, collectors: &[Collector]) -> Outcome {
     let patterns = collect::patterns(collectors);
-    let around = workload::Around { snapshots: &patterns, window: None, vcpus: 1 };
+    let around = workload::Around { snapshots: &patterns, window: None, vcpus: 1, steers: false };
     let outcome =
         workload::run(workload, &running.server(), &running.client(), running.sides(), &around, &Nobody)
             .await;

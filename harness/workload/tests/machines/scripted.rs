@@ -56,7 +56,7 @@ fn ping_pong() -> Workload {
 
 async fn run(running: &Running, workload: &Workload) -> Result<Outcome, WorkloadError> {
     let patterns = collect::patterns(&[Collector::Cpu]);
-    let around = workload::Around { snapshots: &patterns, window: None, vcpus: 1 };
+    let around = workload::Around { snapshots: &patterns, window: None, vcpus: 1, steers: false };
     let (server, client) = (running.server(), running.client());
     let run = workload::run(workload, &server, &client, Sides::OneNamespace, &around, &Nobody);
     // Far below the deadlines of the commands: nothing here may wait for one of them.

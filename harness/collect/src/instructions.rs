@@ -16,7 +16,9 @@ const IDLE: &str = "idle";
 const KIB: f64 = 1024.0;
 
 pub(crate) fn reduce(window: &Window, reduced: &mut Reduced) {
-    let Some(InstructionCounts { kernel, string_bytes, user, events }) = &window.instructions else {
+    let Some(InstructionCounts { kernel, string_bytes, string_executions, device, user, events }) =
+        &window.instructions
+    else {
         let all = [
             metric::KERNEL_INSTRUCTIONS,
             metric::USER_INSTRUCTIONS,
@@ -57,5 +59,13 @@ pub(crate) fn reduce(window: &Window, reduced: &mut Reduced) {
     let payload = pages.map(|pages| pages * PAGE);
     let per_kib = payload.clone().map(|payload| instructions / (payload / KIB));
     reduced.put(&metric::KERNEL_INSTRUCTIONS_PER_KIB, per_kib, FROM, &[]);
+    let executions = payload.clone().map(|payload| float(*string_executions) / (payload / KIB));
+    reduced.put(&metric::STRING_EXECUTIONS_PER_KIB, executions, FROM, &[]);
+    if let Some(device) = device.map(float) {
+        let of_device = payload.clone().map(|payload| device / (payload / KIB));
+        reduced.put(&metric::DEVICE_INSTRUCTIONS_PER_KIB, of_device, FROM, &[]);
+        let of_stack = payload.clone().map(|payload| (instructions - device) / (payload / KIB));
+        reduced.put(&metric::STACK_INSTRUCTIONS_PER_KIB, of_stack, FROM, &[]);
+    }
     reduced.put(&metric::STRING_BYTES_PER_BYTE, payload.map(|payload| bytes / payload), FROM, &[]);
 }

@@ -350,6 +350,12 @@ metrics! {
     /// The same for each KiB of payload. The start and the end of the workload's programs are in it, so it falls with more
     /// payload.
     KERNEL_INSTRUCTIONS_PER_KIB = "kernel-instructions-per-kib", PerKib, Lower, Instructions around Bulk;
+    /// Of these, those that stand for a NIC's hardware, the copy that stands for its DMA among them: what the thread of a zcsim device
+    /// executes (drivers/net/zcsim/zcsim_hw.c, and the copy that it calls). No hardware costs a processor any of it.
+    DEVICE_INSTRUCTIONS_PER_KIB = "device-instructions-per-kib", PerKib, Neither, Instructions around Bulk;
+    /// The kernel's for each KiB of payload without those that stand for hardware: what is left to drivers and the stack. Both
+    /// sides of a stream are in it, so that of two ways of receiving the difference is the receiver's.
+    STACK_INSTRUCTIONS_PER_KIB = "stack-instructions-per-kib", PerKib, Lower, Instructions around Bulk;
     /// The same by context: `task`, `softirq`, `hardirq`, `nmi`, and `idle`, which is no part of the sum.
     KERNEL_INSTRUCTIONS_BY_CONTEXT = "kernel-instructions-by-context", Count, Neither, Instructions, "context";
     /// Instructions of programs while the workload ran, the agent's among them, string instructions apart.
@@ -357,7 +363,9 @@ metrics! {
     /// Bytes that the kernel's string instructions (`rep movsb` and the like) copied, set or compared, idle tasks apart: TCG
     /// counts such an instruction once for each byte, and no processor does.
     STRING_BYTES = "string-bytes", Count, Lower, Instructions;
-    /// The same for each byte of payload.
+    /// How often the kernel executed a repeated string instruction for each KiB of payload, once each, whatever it handled.
+    STRING_EXECUTIONS_PER_KIB = "string-executions-per-kib", PerKib, Neither, Instructions around Bulk;
+    /// Bytes that the kernel's string instructions handled for each byte of payload.
     STRING_BYTES_PER_BYTE = "string-bytes-per-byte", Ratio, Lower, Instructions around Bulk;
     /// What the kernel did while the workload ran, idle tasks apart, by `event`. `memory-accesses`, `atomics` (locked
     /// instructions; a kernel with one processor takes the lock off most) and `indirect-calls` (retpolines' too) are kinds of

@@ -78,6 +78,10 @@ pub struct InstructionCounts {
     pub kernel: BTreeMap<String, u64>,
     /// Bytes that the kernel's string instructions handled, by context.
     pub string_bytes: BTreeMap<String, u64>,
+    /// How often the kernel's repeated string instructions were executed, idle tasks apart: once each, whatever they handled.
+    pub string_executions: u64,
+    /// Of the kernel's, those that stand for a NIC's hardware, idle tasks apart; none without such a NIC.
+    pub device: Option<u64>,
     /// Instructions of programs, without string instructions.
     pub user: u64,
     /// How often each of [`crate::metric::EVENTS`] occurred, idle tasks apart; or why that cannot be told.

@@ -14,6 +14,7 @@
 
 mod class;
 mod counts;
+mod device;
 mod difference;
 mod differential;
 mod events;

@@ -1,6 +1,6 @@
 //! Curves as tables: a dimension's values are the columns.
 
-use measure::{YieldedBy, metric};
+use measure::{Around, Collector, YieldedBy, metric};
 use stats::Scale;
 
 use crate::{
@@ -49,6 +49,10 @@ fn is_shown(curve: &Curve) -> bool {
 
 fn is_primary(curve: &Curve) -> bool {
     let around = |by: YieldedBy| match by {
+        // Where instructions are counted, they are what the run is there for.
+        YieldedBy::Collector(Collector::Instructions, Around::Bulk) => {
+            curve.series.dims.contains_key("event") || curve.series.dims.contains_key("context")
+        }
         YieldedBy::Collector(collector, _) => !collector.is_tracing(),
         YieldedBy::Boot => true,
         YieldedBy::Bulk

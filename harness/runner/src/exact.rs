@@ -175,6 +175,12 @@ impl Counts {
                 let row = profile.in_context(context);
                 *sum.kernel.entry(context.name().to_owned()).or_default() += row.instructions;
                 *sum.string_bytes.entry(context.name().to_owned()).or_default() += row.strings.bytes;
+                if context != Context::Idle {
+                    sum.string_executions += row.strings.executions();
+                }
+            }
+            if let Some(device) = profile.device() {
+                *sum.device.get_or_insert_default() += device.instructions;
             }
             for event in profile::events(&profile, &self.symbols) {
                 let so_far = sum.events.entry(event.name.to_owned()).or_insert(Ok(0));

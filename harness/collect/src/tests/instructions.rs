@@ -19,6 +19,8 @@ fn counted(traffic: Traffic) -> Reduced {
     let instructions = InstructionCounts {
         kernel: by_context(8192, 1000),
         string_bytes: by_context(4096, 4096),
+        string_executions: 32,
+        device: Some(2048),
         user: 10,
         events,
     };
@@ -34,6 +36,10 @@ fn idle_tasks_are_no_work_and_what_has_no_function_is_not_zero() {
     let reduced = counted(bulk());
     assert_eq!(values(&reduced, "kernel-instructions-per-kib"), [(vec![], 1024.0)]);
     assert_eq!(values(&reduced, "string-bytes-per-byte"), [(vec![], 0.5)]);
+    assert_eq!(values(&reduced, "string-executions-per-kib"), [(vec![], 4.0)]);
+    let of = |metric| values(&reduced, metric);
+    assert_eq!(of("device-instructions-per-kib"), [(vec![], 256.0)]);
+    assert_eq!(of("stack-instructions-per-kib"), [(vec![], 768.0)], "what stands for hardware is apart");
     let events = values(&reduced, "kernel-events-per-page");
     assert_eq!(events.len(), metric::EVENTS.len() - 2);
     assert!(events.contains(&(vec!["iommu-maps".to_owned()], 3.0)));

@@ -253,9 +253,10 @@ impl Job<'_> {
         let last = PORT + super::flows(self.params).saturating_sub(1);
         let listening = server.session.wait_listening(server.netns, Transport::Tcp, last, LISTEN_DEADLINE);
         let waited = tokio::select! {
+            // A closed world has answered both by now, and the receiver's end came later.
             biased;
-            () = serving.ended() => return Ok(Err("the receiver ended before it listened".to_owned())),
             waited = listening => waited,
+            () = serving.ended() => return Ok(Err("the receiver ended before it listened".to_owned())),
         };
         match waited {
             Ok(()) => Ok(Ok(())),

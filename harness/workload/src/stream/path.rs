@@ -45,7 +45,7 @@ fn of_nic(params: &Stream, receiver: &Report, sender: &Report) -> Option<String>
             return Some(format!("{what} was asked to be {asked}, and is {is}"));
         }
     }
-    if params.nic.hardware_gro == Some(true) && params.receive.needs_queue() {
+    if params.nic.hardware_gro == Some(true) {
         let packets = queue_counter(&receiver.before, &receiver.after, HARDWARE_GRO);
         if packets == Some(0) {
             return Some("hardware GRO made no packet (`rx-hw-gro-packets` of the queues)".to_owned());

@@ -79,13 +79,13 @@ pub(crate) fn run(receive: &Receive, stop: &Stop) -> Result<Report, Failure> {
     // What still lies in the sockets is in the memory that goes.
     stop.forget();
     drop(source);
-    if let Some(nic) = &nic
-        && receive.mode.needs_queue()
-    {
-        nic.wait_unbound()?;
-    }
+    let unbound = match &nic {
+        Some(nic) if receive.mode.needs_queue() => nic.wait_unbound(),
+        _ => Ok(()),
+    };
     drop(nic);
-    report
+    // A NIC that is gone has ended the stream, too: that is what is told.
+    report.and_then(|report| unbound.map(|()| report))
 }
 
 fn serve(

@@ -342,6 +342,10 @@ impl Setup {
 
 impl Drop for Setup {
     fn drop(&mut self) {
+        if !self.undo.is_empty() && if_nametoindex(self.interface.as_str()) != Ok(self.index) {
+            eprintln!("assay-bench: {} is gone: nothing of it is put back", self.interface);
+            return;
+        }
         while let Some(undo) = self.undo.pop() {
             if let Err(reason) = self.undo(&undo) {
                 eprintln!("assay-bench: {}: could not be put back: {reason}", self.interface);

@@ -15,6 +15,7 @@ mod gates;
 mod head;
 mod latency;
 mod profiles;
+mod streams;
 mod suites;
 pub(crate) mod text;
 mod unavailable;
@@ -40,6 +41,7 @@ pub fn html(model: &Model) -> String {
         failures::section(model),
         voids::section(model),
         unavailable::remarks_section(model),
+        streams::section(model),
         curves::section(model),
         gates::section(model),
         profiles::section(model),

@@ -4,6 +4,7 @@
 //! letters have the same size everywhere. Colours are classes (`a0` is the baseline, `a1` the first candidate, ...), so that the page's
 //! style decides what they are in the dark.
 
+mod bars;
 mod change;
 mod curve;
 mod dots;
@@ -20,6 +21,7 @@ use measure::Unit;
 
 use crate::number;
 
+pub(crate) use bars::{ValueBar, bars};
 pub(crate) use change::{Change, change};
 pub(crate) use curve::{CurveLine, CurveSpot, curve};
 pub(crate) use dots::{dots, shared_axis};

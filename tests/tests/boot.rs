@@ -21,6 +21,8 @@ mod forge;
 mod streams;
 #[path = "boot/terminal.rs"]
 mod terminal;
+#[path = "boot/void_cells.rs"]
+mod void_cells;
 
 #[path = "boot/kernel_tree.rs"]
 mod kernel_tree;

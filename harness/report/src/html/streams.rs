@@ -36,7 +36,9 @@ const MOST: usize = 16;
 pub(super) fn section(model: &Model) -> Option<Section> {
     let all = data::all(model);
     let of_streams = |name: &str| -> Vec<&Series<'_>> {
-        all.iter().filter(|series| series.key.metric == name && series.key.at.contains_key(MODE)).collect()
+        all.iter()
+            .filter(|series| series.key.metric == name && value_of(&series.key.at, MODE).is_some())
+            .collect()
     };
     let drawn: Vec<Markup> =
         DRAWN.iter().filter_map(|(name, title)| charts(model, &of_streams(name), title)).collect();
@@ -82,7 +84,7 @@ fn charts(model: &Model, series: &[&Series<'_>], title: &str) -> Option<Markup> 
         });
         bars.extend(void.filter(|void| void.boots == void.of).filter_map(|void| {
             let name = bar_name(&void.at);
-            void.at.contains_key(MODE).then(|| ValueBar {
+            value_of(&void.at, MODE).is_some().then(|| ValueBar {
                 name,
                 class: class(model, &void.at),
                 value: Err("void"),
@@ -115,14 +117,27 @@ fn heading(workload: Option<&str>, place: &Dims) -> String {
     if place.is_empty() { workload.to_owned() } else { format!("{workload} at {}", describe::place(place)) }
 }
 
+/// Whether a dimension is the one of this key: where several workloads list it, its name begins with the workload's.
+fn is_of(name: &str, key: &str) -> bool {
+    name == key || name.strip_suffix(key).is_some_and(|path| path.ends_with('.'))
+}
+
+/// The value of the dimension of this key.
+fn value_of<'a>(at: &'a Dims, key: &str) -> Option<&'a str> {
+    at.iter().find(|(name, _)| is_of(name, key)).map(|(_, value)| value.as_str())
+}
+
 /// A place without what the bars of one chart differ in.
 fn elsewhere(at: &Dims) -> Dims {
-    at.iter().filter(|(name, _)| *name != MODE && *name != GRO).map(|(k, v)| (k.clone(), v.clone())).collect()
+    at.iter()
+        .filter(|(name, _)| !is_of(name, MODE) && !is_of(name, GRO))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect()
 }
 
 fn bar_name(at: &Dims) -> String {
-    let mode = at.get(MODE).map_or("", String::as_str);
-    match at.get(GRO).map(String::as_str) {
+    let mode = value_of(at, MODE).unwrap_or_default();
+    match value_of(at, GRO) {
         Some("true") => format!("{mode}, HW GRO"),
         _ => mode.to_owned(),
     }
@@ -130,9 +145,9 @@ fn bar_name(at: &Dims) -> String {
 
 /// A colour for each mode, in the order in which the scenario lists them.
 fn class(model: &Model, at: &Dims) -> &'static str {
-    let modes = model.plan.dimensions.iter().filter(|dimension| dimension.name == MODE);
-    let mode = at.get(MODE);
-    let position = modes.flat_map(|dimension| &dimension.values).position(|value| Some(value) == mode);
+    let modes = model.plan.dimensions.iter().filter(|dimension| is_of(&dimension.name, MODE));
+    let mode = value_of(at, MODE);
+    let position = modes.flat_map(|dimension| &dimension.values).position(|value| Some(&**value) == mode);
     chart::class(position.unwrap_or(0))
 }
 
@@ -180,7 +195,7 @@ fn ratios(throughput: &[&Series<'_>]) -> Option<Markup> {
     let ours = |slide: &Slide| -> Vec<f64> {
         let of = |gro: &'static str| {
             throughput.iter().filter(move |one| {
-                let is = |name: &str, value: &str| one.key.at.get(name).is_some_and(|known| known == value);
+                let is = |name: &str, value: &str| value_of(&one.key.at, name) == Some(value);
                 is(MODE, slide.mode) && is(GRO, gro) && is("cores", slide.cores)
             })
         };
@@ -189,7 +204,7 @@ fn ratios(throughput: &[&Series<'_>]) -> Option<Markup> {
             let software = of("false").find(|one| elsewhere(&one.key.at) == elsewhere(&hardware.key.at))?;
             Some(value(hardware)? / value(software)?)
         };
-        if slide.gro { of("true").filter_map(|one| pair(one)).collect() } else { Vec::new() }
+        if slide.gro { of("true").filter_map(pair).collect() } else { Vec::new() }
     };
     let found: Vec<(&Slide, Vec<f64>)> = SLIDES.iter().map(|slide| (slide, ours(slide))).collect();
     if found.iter().all(|(_, ours)| ours.is_empty()) {
@@ -244,5 +259,6 @@ mod tests {
             .into();
         assert_eq!(bar_name(&at), "devmem, HW GRO");
         assert_eq!(elsewhere(&at).keys().collect::<Vec<_>>(), ["cores"]);
+        assert!(is_of("rx.receive", MODE) && is_of(MODE, MODE) && !is_of("unreceive", MODE));
     }
 }

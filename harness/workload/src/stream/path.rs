@@ -12,6 +12,9 @@ const HARDWARE_GRO: &str = "rx-hw-gro-packets";
 /// None if the path was taken, as both applications, the driver, the page pools and the NIC's own state tell.
 #[must_use]
 pub fn not_taken(params: &Stream, receiver: &Report, sender: &Report) -> Option<String> {
+    if receiver.bytes == 0 || receiver.nanoseconds == 0 {
+        return Some("nothing arrived in the time that was given".to_owned());
+    }
     of_nic(params, receiver, sender)
         .or_else(|| of_receiver(params, receiver))
         .or_else(|| of_sender(params, sender))

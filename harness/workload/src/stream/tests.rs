@@ -97,6 +97,8 @@ fn each_witness_of_a_path_that_was_not_taken_is_heard() {
         "receive: zcrx: 0 of 8388608 bytes went without a copy",
         "flows that no rule leads to the queue"
     );
+    let starved = why("plain", &stream(Receive::Plain, Send::Plain), &|receiver, _| receiver.bytes = 0);
+    assert_eq!(starved, "nothing arrived in the time that was given");
     let devmem = stream(DEVMEM, Send::Plain);
     // The application believes what the driver does not.
     let driver =

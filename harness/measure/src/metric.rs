@@ -229,6 +229,9 @@ metrics! {
     /// Return on investment: throughput in Gbit/s to the power n, over the busy time of all cores in percent (100 is one core);
     /// n is the workload's `roi-throughput`.
     ROI_CPU = "roi-cpu", Ratio, Higher, Stream;
+    /// Return on investment: throughput in Gbit/s to the power n, over the power in watts to the power m; these are the
+    /// workload's `roi-throughput` and `roi-power`. What a guest takes no meter tells.
+    ROI_POWER = "roi-power", Ratio, Higher, Stream;
     /// sockperf's latency, half the round trip; dimension `percentile` (25 to 99.999, `min`, `max`).
     LATENCY = "latency", Microseconds, Lower, Sockperf, "percentile";
     /// sockperf's mean latency.

@@ -89,4 +89,6 @@ pub struct TestGate {
 pub enum TestExpectation {
     /// No test fails in the candidate that does not fail in the baseline.
     NoNewFailures,
+    /// A test that fails in the baseline, or kills its kernel, passes in the candidate, and none fails newly.
+    Fixed,
 }

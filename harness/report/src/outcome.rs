@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use measure::{BuildEnd, CrashKind, Dims};
-use plan::Expectation;
+use plan::{Expectation, TestExpectation};
 use serde::{Deserialize, Serialize};
 use stats::Verdict;
 
@@ -277,11 +277,26 @@ fn baseline_failure(model: &Model, arm: &Arm, alone: bool) -> Option<(Outcome, S
     if signs.is_empty() || (arm.measured() > 0 && !alone) {
         return None;
     }
+    let of_kernel = |sign: &Sign| matches!(sign, Sign::Crash(..) | Sign::Complaint(..));
+    if !alone && signs.iter().all(of_kernel) && is_to_be_fixed(model, arm) {
+        return None;
+    }
     // What cannot be tested says nothing about the kernel.
     let testable = signs.iter().any(|sign| *sign != Sign::NotTestable);
     let outcome = if testable { Outcome::Fails } else { Outcome::Unclear };
     let phrases: Vec<_> = signs.iter().map(|sign| in_boots(arm, sign)).collect();
     Some((outcome, format!("{}: {}{so}", whose(&arm.name, alone), phrases.join(", "))))
+}
+
+/// Whether a gate asks for a fix of what the baseline does: then that gate decides what its crashes mean.
+fn is_to_be_fixed(model: &Model, baseline: &Arm) -> bool {
+    model
+        .suites
+        .iter()
+        .flat_map(|suite| &suite.comparisons)
+        .filter(|comparison| comparison.baseline == baseline.name)
+        .filter_map(|comparison| comparison.gate.as_ref())
+        .any(|gate| gate.expect == TestExpectation::Fixed)
 }
 
 /// What an arm is called where its build is meant: the side, if all its arms have the same build.

@@ -9,12 +9,42 @@ use crate::{Outcome, number};
 /// Boots of each arm from which on a test that always passed and now always fails is a new failure, whatever Fisher's test
 /// says: with three, a test that fails by chance every other time looks so once in sixty-four runs.
 const BOOTS_THAT_CONVINCE: u32 = 3;
+/// Boots of both arms together from which on a test that always failed and now always passes is fixed. One boot less than
+/// for failures on both sides: a baseline that dies in its first two boots gets no third.
+const BOOTS_THAT_FIX: u32 = 2 * BOOTS_THAT_CONVINCE - 1;
 /// Tests that are named in a reason; more are counted.
 const NAMED: usize = 3;
 
 /// Judges the tests that are no known flakes.
 pub(super) fn judge(expect: TestExpectation, rows: &[TestRow], boots: [u32; 2], alpha: f64) -> SuiteGate {
-    let TestExpectation::NoNewFailures = expect;
+    let gate = no_new_failures(expect, rows, boots, alpha);
+    match (expect, gate.outcome) {
+        (TestExpectation::Fixed, Outcome::Holds) => fixed(rows, alpha),
+        (TestExpectation::Fixed | TestExpectation::NoNewFailures, _) => gate,
+    }
+}
+
+/// Whether any test is fixed, where none fails newly.
+fn fixed(rows: &[TestRow], alpha: f64) -> SuiteGate {
+    let counted = rows.iter().filter(|row| !row.known_flake && row.class == Class::Fixed);
+    let (sure, open): (Vec<&TestRow>, Vec<&TestRow>) = counted.partition(|row| {
+        let (failed, passed) = (row.baseline.counts.failed, row.candidate.counts.passed);
+        row.q.is_some_and(|q| q <= alpha) || (failed.min(passed) > 1 && failed + passed >= BOOTS_THAT_FIX)
+    });
+    let (outcome, reason) = match (sure.is_empty(), open.is_empty()) {
+        (false, _) => {
+            (Outcome::Holds, format!("{} fixed: {}", number::counted(sure.len(), "test"), names(&sure)))
+        }
+        (true, false) => {
+            let count = number::counted(open.len(), "test");
+            (Outcome::Unclear, format!("{count} may be fixed, too few boots to tell: {}", names(&open)))
+        }
+        (true, true) => (Outcome::Fails, "no test that fails in the baseline passes here".to_owned()),
+    };
+    SuiteGate { expect: TestExpectation::Fixed, outcome, reasons: vec![reason] }
+}
+
+fn no_new_failures(expect: TestExpectation, rows: &[TestRow], boots: [u32; 2], alpha: f64) -> SuiteGate {
     if boots.contains(&0) {
         let reasons = vec!["no test ran in both arms".to_owned()];
         return SuiteGate { expect, outcome: Outcome::Unclear, reasons };
@@ -162,6 +192,38 @@ mod tests {
         );
         assert_eq!(verdict(&[("a", (2, 1), (0, 3))], 3).0, Outcome::Holds, "it failed before as well");
         assert_eq!(verdict(&[("a", (4, 16), (18, 2))], 20).0, Outcome::Holds, "better is no failure");
+    }
+
+    #[test]
+    fn a_fix_is_one_test_that_failed_always_and_passes_always_and_no_new_failure() {
+        let verdict = |tests: &[Test<'_>], boots: [u32; 2]| {
+            let gate = judge(TestExpectation::Fixed, &rows(tests), boots, 0.05);
+            (gate.outcome, gate.reasons.join("; "))
+        };
+        let same = ("same", (3, 0), (3, 0));
+        let broken = ("broken", (0, 3), (0, 3));
+        assert_eq!(
+            verdict(&[same, broken, ("net:a", (0, 2), (3, 0))], [2, 3]),
+            (Outcome::Holds, "1 test fixed: net:a".into())
+        );
+        assert_eq!(
+            verdict(&[same, ("net:a", (0, 1), (3, 0))], [1, 3]),
+            (Outcome::Unclear, "1 test may be fixed, too few boots to tell: net:a".into())
+        );
+        assert_eq!(
+            verdict(&[same, broken], [3, 3]),
+            (Outcome::Fails, "no test that fails in the baseline passes here".into())
+        );
+        assert_eq!(
+            verdict(&[("net:b", (3, 0), (0, 3)), ("net:a", (0, 3), (3, 0))], [3, 3]),
+            (Outcome::Fails, "1 test fails newly: net:b".into()),
+            "what it breaks weighs more"
+        );
+        assert_eq!(
+            verdict(&[("flake", (0, 3), (3, 0)), same], [3, 3]).0,
+            Outcome::Fails,
+            "a flake is no proof"
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::number;
 pub(crate) fn expectation(expect: TestExpectation) -> &'static str {
     match expect {
         TestExpectation::NoNewFailures => "no new failures",
+        TestExpectation::Fixed => "fixed",
     }
 }
 

@@ -89,3 +89,62 @@ fn tests_that_say_the_same() {
 fn tests_of_a_single_arm() {
     check("tests-alone", &boots(&[], |test, _| as_before(test)), Outcome::Holds);
 }
+
+/// A baseline that dies in a test, and a candidate in which that test ends so.
+fn with_a_fix(candidate: TestResult) -> Model {
+    const TEST: &str = "net:killer.sh";
+    let mut lab = Lab::new(&["fix"]).without_gates();
+    let ktap = Ktap {
+        collections: vec!["net".into()],
+        tests: vec![],
+        skip: vec![],
+        flakes: vec![],
+        timeout_s: 45,
+        deadline_s: 1800,
+        from: TestsFrom::Base,
+        nic: TestNic::None,
+    };
+    lab.plan.workloads =
+        vec![Workload { name: "selftests".into(), cell: None, kind: WorkloadKind::Ktap(ktap) }];
+    lab.plan.design.boots = BOOTS;
+    lab.plan.test_gates = vec![TestGate { workload: "selftests".into(), expect: TestExpectation::Fixed }];
+    for block in 0..BOOTS {
+        let measured = TrialEnd::Measured { samples: vec![] };
+        for (arm, end, result) in
+            [("baseline", crate::lab::panic(), TestResult::Fail), ("fix", measured, candidate)]
+        {
+            // One that dies in its first two boots gets no third.
+            if arm == "baseline" && block == 2 {
+                continue;
+            }
+            lab.push(arm, block, end);
+            lab.trials.last_mut().expect("one was pushed").tests = vec![TestOutcome {
+                workload: "selftests".into(),
+                test: TEST.into(),
+                result,
+                seconds: None,
+                message: String::new(),
+            }];
+        }
+    }
+    lab.model()
+}
+
+#[test]
+fn a_baseline_that_dies_of_what_is_fixed_fails_nothing() {
+    let conclusion = report::conclude(&with_a_fix(TestResult::Pass));
+    assert_eq!(conclusion.outcome, Outcome::Holds, "{:?}", conclusion.reasons);
+    assert!(
+        conclusion.reasons.iter().any(|reason| reason.contains("1 test fixed")),
+        "{:?}",
+        conclusion.reasons
+    );
+}
+
+#[test]
+fn a_fix_that_is_none_fails() {
+    let conclusion = report::conclude(&with_a_fix(TestResult::Fail));
+    assert_eq!(conclusion.outcome, Outcome::Fails);
+    let words = conclusion.reasons.join("\n");
+    assert!(words.contains("no test that fails in the baseline passes here"), "{words}");
+}

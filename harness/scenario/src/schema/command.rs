@@ -194,6 +194,11 @@ pub(crate) static TEST_GATE: Section = Section {
             or if arms differ and have one boot each.",
     keys: &[
         required("workload", Kind::Text(WORKLOAD_NAME), "Which workload."),
-        required("expect", Kind::Choice(&["no-new-failures"]), "What must hold."),
+        required(
+            "expect",
+            Kind::Choice(&["no-new-failures", "fixed"]),
+            "What must hold. `fixed`: none fails newly, and at least one that fails in every boot of the baseline, or crashes it, \
+             passes in every boot of the candidate; a crash of the baseline by itself then fails nothing.",
+        ),
     ],
 };

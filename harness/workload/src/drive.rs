@@ -8,7 +8,7 @@ use plan::{Workload, WorkloadKind};
 use protocol::HowEnded;
 
 use crate::{
-    ParseError, WorkloadError, command,
+    Failure, ParseError, WorkloadError, command,
     ktap::{self, Tests},
     recipe::{Pair, Recipe, window_files},
     stream,
@@ -229,4 +229,19 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         cause = source.source();
     }
     text
+}
+
+/// The session with a guest has ended while something was done there.
+pub(crate) fn lost(
+    workload: &Workload,
+    endpoint: &Endpoint<'_>,
+    doing: &'static str,
+) -> impl FnOnce(SessionError) -> WorkloadError + use<> {
+    let (workload, guest) = (workload.name.clone(), endpoint.guest.to_owned());
+    move |source| WorkloadError::Session { workload, guest, doing, source }
+}
+
+/// A workload came to no result, in its own words.
+pub(crate) fn failure(workload: &Workload, message: String, raw: Vec<RawFile>) -> WorkloadError {
+    WorkloadError::Failed(Box::new(Failure { workload: workload.name.clone(), message, raw }))
 }

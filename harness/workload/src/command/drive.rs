@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Ran, argv, folder, read};
 use crate::{
-    Failure, Outcome, WorkloadError,
-    drive::{Around, Ends, LISTEN_DEADLINE, chain, last_words, observe},
+    Outcome, WorkloadError,
+    drive::{self, Around, Ends, LISTEN_DEADLINE, chain, last_words, observe},
     recipe::{MAX_OUTPUT, SIGTERM, SLACK, window_files},
 };
 
@@ -100,12 +100,11 @@ impl Job<'_> {
         endpoint: &Endpoint<'_>,
         doing: &'static str,
     ) -> impl FnOnce(SessionError) -> WorkloadError {
-        let (workload, guest) = (self.workload.name.clone(), endpoint.guest.to_owned());
-        move |source| WorkloadError::Session { workload, guest, doing, source }
+        drive::lost(self.workload, endpoint, doing)
     }
 
     fn failure(&self, message: String, raw: Vec<RawFile>) -> WorkloadError {
-        WorkloadError::Failed(Box::new(Failure { workload: self.workload.name.clone(), message, raw }))
+        drive::failure(self.workload, message, raw)
     }
 
     /// Puts the files into every guest.

@@ -9,8 +9,8 @@ use protocol::HowEnded;
 
 use super::{Ended, Tests, nic, outcomes, select};
 use crate::{
-    Failure, Outcome, WorkloadError,
-    drive::{Ends, last_words},
+    Outcome, WorkloadError,
+    drive::{self, Ends, last_words},
 };
 
 /// Where the tests' disk and the writable layer over it are. A tmpfs: no overlay may lie over the root's own.
@@ -78,12 +78,11 @@ struct Suite<'a> {
 
 impl Suite<'_> {
     fn lost(&self, doing: &'static str) -> impl FnOnce(SessionError) -> WorkloadError {
-        let (workload, guest) = (self.workload.name.clone(), self.end.guest.to_owned());
-        move |source| WorkloadError::Session { workload, guest, doing, source }
+        drive::lost(self.workload, self.end, doing)
     }
 
     fn failure(&self, message: String, raw: Vec<RawFile>) -> WorkloadError {
-        WorkloadError::Failed(Box::new(Failure { workload: self.workload.name.clone(), message, raw }))
+        drive::failure(self.workload, message, raw)
     }
 
     fn outcome(&self, program: &str, result: TestResult, message: String) -> TestOutcome {

@@ -9,8 +9,8 @@ use protocol::{HowEnded, Transport};
 
 use super::{PORT, Placement, Reports, deadline, not_taken, parse, parse::STAT, receiver, sender};
 use crate::{
-    Failure, Findings, Outcome, WorkloadError,
-    drive::{Around, Ends, LISTEN_DEADLINE, chain, last_words, observe},
+    Findings, Outcome, WorkloadError,
+    drive::{self, Around, Ends, LISTEN_DEADLINE, chain, last_words, observe},
     recipe::{MAX_OUTPUT, SIGTERM, SLACK, window_files},
 };
 
@@ -81,12 +81,11 @@ impl Job<'_> {
         endpoint: &Endpoint<'_>,
         doing: &'static str,
     ) -> impl FnOnce(SessionError) -> WorkloadError {
-        let (workload, guest) = (self.workload.name.clone(), endpoint.guest.to_owned());
-        move |source| WorkloadError::Session { workload, guest, doing, source }
+        drive::lost(self.workload, endpoint, doing)
     }
 
     fn failure(&self, message: String, raw: Vec<RawFile>) -> WorkloadError {
-        WorkloadError::Failed(Box::new(Failure { workload: self.workload.name.clone(), message, raw }))
+        drive::failure(self.workload, message, raw)
     }
 
     /// An outcome without numbers.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Block, Differences, Effect, NotComparable, StatsError, benjamini_hochberg, signed_rank::Ranker};
+use crate::{Block, Differences, Effect, NotComparable, SignedRanks, StatsError, benjamini_hochberg};
 
 /// Exploratory intervals have 95 % confidence, each for itself.
 const LEVEL: f64 = 0.025;
@@ -44,10 +44,7 @@ pub fn explore(comparisons: &[Vec<Block>]) -> Result<Vec<Exploration>, StatsErro
 
 /// Each comparison by itself, on all processors where there are many: a large run has thousands of series.
 fn look_at_all(comparisons: &[Vec<Block>]) -> Result<Vec<Exploration>, StatsError> {
-    let look_at = |some: &[Vec<Block>]| {
-        let mut ranker = Ranker::default();
-        some.iter().map(|blocks| look(blocks, &mut ranker)).collect::<Result<Vec<_>, _>>()
-    };
+    let look_at = |some: &[Vec<Block>]| some.iter().map(|blocks| look(blocks)).collect::<Result<Vec<_>, _>>();
     let threads = if comparisons.len() < MANY {
         1
     } else {
@@ -71,10 +68,10 @@ fn look_at_all(comparisons: &[Vec<Block>]) -> Result<Vec<Exploration>, StatsErro
     Ok(all)
 }
 
-fn look(blocks: &[Block], ranker: &mut Ranker) -> Result<Exploration, StatsError> {
+fn look(blocks: &[Block]) -> Result<Exploration, StatsError> {
     let differences = Differences::relative_or_absolute(blocks)?;
     let tested = differences.map(|differences| {
-        let ranks = ranker.rank(&differences.values);
+        let ranks = SignedRanks::new(&differences.values);
         (Effect::new(&differences, &ranks, LEVEL), ranks.p_equal(0.0))
     });
     let left_out = blocks.iter().filter(|block| !block.is_complete()).count();

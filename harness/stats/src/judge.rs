@@ -99,7 +99,7 @@ impl Tested {
     fn p(&self, claim: Claim) -> f64 {
         let Ok((_, ranks)) = &self.data else { return 1.0 };
         match (claim, self.better) {
-            (Claim::Same, _) => ranks.p_above(self.margin.low).max(ranks.p_below(self.margin.high)),
+            (Claim::Same, _) => ranks.p_within(self.margin),
             (Claim::Worse, Better::Higher) | (Claim::Better, Better::Lower) => ranks.p_below(self.margin.low),
             (Claim::Better, Better::Higher) | (Claim::Worse, Better::Lower) => {
                 ranks.p_above(self.margin.high)

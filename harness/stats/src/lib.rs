@@ -20,34 +20,51 @@
 //!
 //! *Tests that pass or fail.* [`contrast`] compares how often each of many tests fails in two arms.
 //!
-//! Nothing is drawn: the same input gives the same output on every machine. Values that are not finite are an error, values for
+//! *Before a run.* [`components`] says where values vary, [`PowerCurve`] and [`blocks_for`] what a number of boots can show.
+//!
+//! *Before its end.* [`Looks`] makes p-values and intervals that hold for looks after every block.
+//!
+//! What is drawn is drawn from seeds that stand in the code: the same input gives the same output on every machine. Values that are not finite are an error, values for
 //! which a method is undefined give a reason instead of a number.
 //!
 //! Invariant: no I/O, no clock, no knowledge of metrics, kernels or files.
 
 #![deny(missing_docs)]
 
+mod arms;
 mod block;
+mod components;
 mod contrast;
+mod draws;
 mod explore;
 mod fisher;
 mod gate;
 mod judge;
+mod looks;
 mod median;
 mod multiplicity;
+mod null;
+mod power;
+mod quantile;
 mod resolution;
 mod signed_rank;
 mod summary;
 mod unpaired;
 
+pub use arms::{Pair, arms_differ, pairs};
 pub use block::{Block, Differences, NotComparable, Scale, Side};
+pub use components::{Component, Components, Nested, components};
 pub use contrast::{Class, Contrast, Tally, contrast};
+pub use draws::Draws;
 pub use explore::{Exploration, explore};
 pub use fisher::{PassFail, fisher_exact};
 pub use gate::{Better, Claim, Comparison, Effect, Judgement, Note, Verdict};
 pub use judge::judge;
+pub use looks::{Looks, LooksOfShape};
 pub use median::median_interval;
 pub use multiplicity::{HolmStep, benjamini_hochberg, holm};
+pub use power::{PowerCurve, blocks_for};
+pub use quantile::{Quantile, quantile};
 pub use resolution::{boots_needed, smallest_p};
 pub use signed_rank::{Interval, SignedRanks, attainable_level};
 pub use summary::{Summary, summarise};

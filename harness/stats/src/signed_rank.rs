@@ -6,22 +6,23 @@
 //! most of its power from a mean. On normal noise ranks lose 5 % of the data's worth at most (Hodges and Lehmann 1956,
 //! Ann. Math. Statist. 27:324).
 //!
-//! With the Walsh averages `(d_i + d_j) / 2`, `i <= j`, the rank sum of the blocks at or below `s` is the number of averages
-//! that are at most `s` (Tukey 1949), so the one-sided p-value of "the shift is at most s" is
+//! With few blocks the sum of ranks has few values, and levels between two of them are lost: eight blocks held to 0.05 would be
+//! held to 10 / 256 = 0.039. So sums that are equal are ordered by the sum of the squared ranks ([`Null`]), which holds eight blocks to
+//! 12 / 256 = 0.047; the scores are then `r + e * r^2` with a vanishing `e`, and grow with the rank as Wilcoxon's do.
 //!
-//! ```text
-//! p(s) = P(W <= number of Walsh averages that are at most s)
-//! ```
-//!
-//! with W the sum of the ranks 1 to n that `n` fair coins choose, whose distribution is computed and not approximated. It grows
-//! in steps with `s`; the shifts that are not rejected at level `a` reach from the k-th smallest to the k-th largest average,
-//! k being the number of values w with `P(W <= w) <= a`. That interval covers the shift with probability at least `1 - 2a`, whatever
-//! the noise, as long as it is symmetric within blocks, which the randomised order makes it; its centre, the median of the
+//! With the Walsh averages `(d_i + d_j) / 2`, `i <= j`, the rank of a block at or below `s` is the number of its averages with
+//! blocks at or above it that are at most `s`, and the rank sum that of all averages that are at most `s` (Tukey 1949). So the
+//! one-sided p-value of "the shift is at most s" is the probability that fair coins, one for each block, choose ranks whose score
+//! is no larger. Its distribution is computed and not approximated. It grows in steps with `s`, at Walsh averages only; the shifts that are not
+//! rejected at level `a` by either side are an interval, which covers the shift with probability at least `1 - 2a`, whatever
+//! the noise, as long as it is symmetric within blocks, which the randomised order makes it. Its centre, the median of the
 //! averages, is the estimate (Hodges and Lehmann 1963, Ann. Math. Statist. 34:598). Equal averages count against the claim.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use crate::null::{Null, Score};
 
 /// A closed interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,9 +38,10 @@ pub struct Interval {
 #[derive(Clone, Debug)]
 pub struct SignedRanks {
     /// Sorted.
+    differences: Vec<f64>,
+    /// Sorted.
     walsh: Vec<f64>,
-    /// `P(W <= w)` for each w that can be.
-    cumulative: Arc<[f64]>,
+    null: Arc<Null>,
     /// Averages closer than this are ties, and ties count against the claim: rounding must not make evidence.
     tie: f64,
 }
@@ -48,19 +50,15 @@ impl SignedRanks {
     /// The signed ranks of these differences, which must be finite.
     #[must_use]
     pub fn new(differences: &[f64]) -> Self {
-        Self::under(differences, cumulative(differences.len()).into())
-    }
-
-    /// With the distribution for this number of differences.
-    fn under(differences: &[f64], cumulative: Arc<[f64]>) -> Self {
+        let mut differences = differences.to_vec();
+        differences.sort_unstable_by(f64::total_cmp);
         let mut walsh = Vec::with_capacity(differences.len() * (differences.len() + 1) / 2);
         for (i, first) in differences.iter().enumerate() {
-            // Halves, so that no sum overflows.
-            walsh.extend(differences[i..].iter().map(|second| first / 2.0 + second / 2.0));
+            walsh.extend(differences[i..].iter().map(|second| average(*first, *second)));
         }
         walsh.sort_unstable_by(f64::total_cmp);
         let largest = differences.iter().fold(0.0_f64, |largest, d| largest.max(d.abs()));
-        Self { walsh, cumulative, tie: largest * 1e-12 }
+        Self { null: Null::of(differences.len()), differences, walsh, tie: largest * 1e-12 }
     }
 
     /// The Hodges-Lehmann estimate of the shift, which lies in the interval at every level; none without differences.
@@ -73,13 +71,30 @@ impl SignedRanks {
     /// One-sided p-value of "the shift is at most `shift`"; a small one says that the shift is larger.
     #[must_use]
     pub fn p_above(&self, shift: f64) -> f64 {
-        self.cumulative[self.walsh.partition_point(|average| *average - self.tie <= shift)]
+        let is_below = |average: f64| average - self.tie <= shift;
+        if !self.null.counts_squares() {
+            return self.null.p(Score::of_sum(self.walsh.partition_point(|average| is_below(*average))));
+        }
+        // The rank of a block is the number of its averages, with itself and those above it, that are no larger than the shift.
+        let ranks = self.differences.iter().enumerate().map(|(block, first)| {
+            self.differences[block..].iter().take_while(|second| is_below(average(*first, **second))).count()
+        });
+        self.null.p(ranks.sum())
     }
 
     /// One-sided p-value of "the shift is at least `shift`"; a small one says that the shift is smaller.
     #[must_use]
     pub fn p_below(&self, shift: f64) -> f64 {
-        self.cumulative[self.walsh.len() - self.walsh.partition_point(|average| *average + self.tie < shift)]
+        let is_above = |average: f64| average + self.tie >= shift;
+        if !self.null.counts_squares() {
+            let below = self.walsh.partition_point(|average| !is_above(*average));
+            return self.null.p(Score::of_sum(self.walsh.len() - below));
+        }
+        let ranks = self.differences.iter().enumerate().map(|(block, first)| {
+            let upwards = self.differences[..=block].iter().rev();
+            upwards.take_while(|second| is_above(average(*first, **second))).count()
+        });
+        self.null.p(ranks.sum())
     }
 
     /// Two-sided p-value of "the shift is `shift`": twice the smaller one-sided one.
@@ -88,85 +103,65 @@ impl SignedRanks {
         (2.0 * self.p_above(shift).min(self.p_below(shift))).min(1.0)
     }
 
+    /// The p-value of "the shift is at `within.low` or below it, or at `within.high` or above it"; a small one says that it lies
+    /// between them: two one-sided tests, the larger of which counts (Schuirmann 1987, J. Pharmacokinet. Biopharm. 15:657).
+    #[must_use]
+    pub fn p_within(&self, within: Interval) -> f64 {
+        self.p_above(within.low).max(self.p_below(within.high))
+    }
+
     /// The shifts that neither one-sided test rejects at `level`: an interval of confidence `1 - 2 * level`. None if there
     /// are too few blocks for that level, so that no shift at all could be rejected.
     #[must_use]
     pub fn interval(&self, level: f64) -> Option<Interval> {
-        let k = rejected_at(&self.cumulative, level).checked_sub(1)?;
-        let mirrored = self.walsh.len().checked_sub(k + 1)?;
-        Some(Interval { low: self.walsh[k] - self.tie, high: self.walsh[mirrored] + self.tie })
+        let is_kept = |p: f64| p > level * (1.0 + LEVEL_TIE);
+        if is_kept(self.null.p(Score::default())) {
+            return None;
+        }
+        let low = self.walsh.partition_point(|average| !is_kept(self.p_above(average - self.tie)));
+        let above = self.walsh.partition_point(|average| is_kept(self.p_below(average + self.tie)));
+        let high = above.checked_sub(1).filter(|high| *high >= low)?;
+        Some(Interval { low: self.walsh[low] - self.tie, high: self.walsh[high] + self.tie })
     }
 }
 
-/// Makes signed ranks of many comparisons. The distribution depends on the number of blocks only, and takes longer to compute
-/// than all the rest.
-#[derive(Debug, Default)]
-pub(crate) struct Ranker {
-    cumulative: HashMap<usize, Arc<[f64]>>,
+/// Halves, so that no sum overflows.
+fn average(first: f64, second: f64) -> f64 {
+    first / 2.0 + second / 2.0
 }
 
-impl Ranker {
-    pub(crate) fn rank(&mut self, differences: &[f64]) -> SignedRanks {
-        let n = differences.len();
-        let cumulative = self.cumulative.entry(n).or_insert_with(|| cumulative(n).into());
-        SignedRanks::under(differences, Arc::clone(cumulative))
-    }
-}
+/// Keeps levels such as 0.15 / 3 from losing a step to the last bit of a division.
+const LEVEL_TIE: f64 = 1e-12;
 
 /// The largest one-sided level, at most `level`, that a test on `blocks` blocks can really have: p-values come in steps.
 /// Zero if there is none.
 #[must_use]
 pub fn attainable_level(blocks: usize, level: f64) -> f64 {
-    let cumulative = cumulative(blocks);
-    rejected_at(&cumulative, level).checked_sub(1).map_or(0.0, |last| cumulative[last])
+    Null::of(blocks).attainable(level)
 }
 
 /// How many values of a statistic have a p-value of at most `level`, given its distribution function.
 pub(crate) fn rejected_at(cumulative: &[f64], level: f64) -> usize {
-    // The tolerance keeps levels such as 0.15 / 3 from losing a step to the last bit of a division.
-    cumulative.partition_point(|p| *p <= level * (1.0 + 1e-12))
-}
-
-/// The distribution function of the sum of those of the ranks 1 to `n` that fair coins choose.
-fn cumulative(n: usize) -> Vec<f64> {
-    let mut probability = vec![0.0; n * (n + 1) / 2 + 1];
-    probability[0] = 1.0;
-    let mut reached = 0;
-    for rank in 1..=n {
-        reached += rank;
-        for sum in (0..=reached).rev() {
-            let without = probability[sum];
-            let with = if sum >= rank { probability[sum - rank] } else { 0.0 };
-            probability[sum] = without / 2.0 + with / 2.0;
-        }
-    }
-    let mut total = 0.0;
-    for value in &mut probability {
-        total += *value;
-        // Rounding must not make the whole more or less than one.
-        *value = if total > 1.0 - 1e-12 { 1.0 } else { total };
-    }
-    probability
+    cumulative.partition_point(|p| *p <= level * (1.0 + LEVEL_TIE))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The p-value from its definition: flip every combination of signs and compare sums of ranks.
+    /// The p-value from its definition: flip every combination of signs and compare scores.
     fn p_above_by_definition(differences: &[f64], shift: f64) -> f64 {
         let shifted: Vec<f64> = differences.iter().map(|d| d - shift).collect();
         let rank = |d: &f64| shifted.iter().filter(|other| other.abs() <= d.abs()).count();
         let ranks: Vec<usize> = shifted.iter().map(rank).collect();
-        let observed: usize =
-            shifted.iter().zip(&ranks).filter(|(d, _)| **d > 0.0).map(|(_, rank)| rank).sum();
+        let score = |chosen: &dyn Fn(usize) -> bool| {
+            let chosen = ranks.iter().enumerate().filter(|(block, _)| chosen(*block));
+            chosen.fold((0, 0), |(sum, squares), (_, rank)| (sum + rank, squares + rank * rank))
+        };
+        let observed = score(&|block| shifted[block] <= 0.0);
         let flips = 1_u32 << shifted.len();
-        let as_large = (0..flips).filter(|flip| {
-            let sum: usize =
-                ranks.iter().enumerate().filter(|(b, _)| flip >> b & 1 == 1).map(|(_, rank)| rank).sum();
-            sum >= observed
-        });
-        f64::from(u32::try_from(as_large.count()).unwrap()) / f64::from(flips)
+        let as_small = (0..flips).filter(|flip| score(&|block| flip >> block & 1 == 1) <= observed);
+        f64::from(u32::try_from(as_small.count()).unwrap()) / f64::from(flips)
     }
 
     const DIFFERENCES: [f64; 7] = [0.031, -0.012, 0.044, 0.018, 0.002, 0.027, -0.005];
@@ -184,13 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn critical_values_are_those_of_the_tables() {
-        // One-sided 5 %: n = 5: 0, 6: 2, 10: 10, 12: 17, 20: 60, 50: 466.
-        for (n, largest) in [(5, 0), (6, 2), (10, 10), (12, 17), (20, 60), (50, 466)] {
-            assert_eq!(rejected_at(&cumulative(n), 0.05), largest + 1, "n = {n}");
-        }
+    fn levels_between_two_sums_of_ranks_are_used() {
         assert!((attainable_level(6, 0.05) - 3.0 / 64.0).abs() < 1e-15);
         assert_eq!(attainable_level(4, 0.05), 0.0);
+        // By the sum of ranks alone: 5 / 128, 10 / 256 and 43 / 1024.
+        assert_eq!(attainable_level(7, 0.05), 6.0 / 128.0);
+        assert_eq!(attainable_level(8, 0.05), 12.0 / 256.0);
+        assert_eq!(attainable_level(10, 0.05), 51.0 / 1024.0);
     }
 
     #[test]
@@ -247,10 +242,11 @@ mod tests {
     }
 
     #[test]
-    fn hundreds_of_blocks_are_no_approximation_either() {
-        let cumulative = cumulative(400);
-        // By symmetry, with mean n(n+1)/4.
-        assert!((cumulative[40_100 - 1] - 0.5).abs() < 1e-4);
-        assert_eq!(cumulative.last(), Some(&1.0));
+    fn the_shift_lies_between_two_others_where_both_are_refuted() {
+        let ranks = SignedRanks::new(&DIFFERENCES);
+        let within = Interval { low: -0.02, high: 0.05 };
+        assert_eq!(ranks.p_within(within), ranks.p_above(-0.02).max(ranks.p_below(0.05)));
+        assert!(ranks.p_within(within) <= 0.05);
+        assert!(ranks.p_within(Interval { low: -0.02, high: 0.02 }) > 0.05);
     }
 }

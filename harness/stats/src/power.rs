@@ -1,0 +1,132 @@
+//! What a number of boots can show, before they are made.
+
+use crate::{Interval, SignedRanks, draws::Draws};
+
+/// Simulated sets of differences.
+const DRAWS: usize = 2_000;
+/// Seed of the simulation.
+const SEED: u64 = 0x0090_3e12;
+/// Beyond so many blocks nobody boots for one question.
+const MOST: u32 = 100;
+
+/// How often a design finds a change, by its size: from seeded simulation of the very test that judges, on normal noise.
+///
+/// With differences `noise + shift` the test refutes "no shift" at a level exactly where the shift is larger than what the noise alone would
+/// have as the lower end of its interval, negated. So one simulation of the noise answers for every shift.
+#[derive(Clone, Debug)]
+pub struct PowerCurve {
+    /// The smallest shift that each set of differences would have shown, in standard deviations of a difference; sorted.
+    needed: Vec<f64>,
+}
+
+impl PowerCurve {
+    /// Of `blocks` blocks at a one-sided `level`; none if so few cannot refute anything at that level.
+    #[must_use]
+    pub fn new(blocks: u32, level: f64) -> Option<Self> {
+        let mut draws = Draws::new(SEED ^ u64::from(blocks));
+        let mut needed = Vec::with_capacity(DRAWS);
+        for _ in 0..DRAWS {
+            let noise: Vec<f64> = (0..blocks).map(|_| draws.normal()).collect();
+            let Interval { low, .. } = SignedRanks::new(&noise).interval(level)?;
+            needed.push(-low);
+        }
+        needed.sort_unstable_by(f64::total_cmp);
+        Some(Self { needed })
+    }
+
+    /// The probability that a shift is found which lies so far beyond what is tested, in standard deviations of a block's difference.
+    #[must_use]
+    pub fn power(&self, shift: f64) -> f64 {
+        share(self.needed.partition_point(|needed| *needed < shift), self.needed.len())
+    }
+
+    /// The shift that is found with this probability, in standard deviations of a block's difference.
+    #[must_use]
+    pub fn detectable(&self, power: f64) -> f64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a position among a few thousand"
+        )]
+        let position = (power.clamp(0.0, 1.0) * self.needed.len() as f64).ceil() as usize;
+        self.needed[position.clamp(1, self.needed.len()) - 1]
+    }
+}
+
+/// The fewest blocks that find a shift of `shift` standard deviations of a block's difference, beyond what is tested, with
+/// probability `power` at a one-sided `level`; none if a hundred do not.
+#[must_use]
+pub fn blocks_for(shift: f64, level: f64, power: f64) -> Option<u32> {
+    if shift <= 0.0 || shift.is_nan() {
+        return None;
+    }
+    let finds = |blocks: u32| PowerCurve::new(blocks, level).is_some_and(|curve| curve.power(shift) >= power);
+    // Power grows with the blocks but for steps of p: doubling first, then the smallest in between.
+    let mut enough = 4_u32;
+    while !finds(enough) {
+        if enough >= MOST {
+            return None;
+        }
+        enough = (enough * 2).min(MOST);
+    }
+    let (mut few, mut many) = (enough / 2, enough);
+    while few + 1 < many {
+        let middle = u32::midpoint(few, many);
+        if finds(middle) { many = middle } else { few = middle }
+    }
+    Some(many)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a number of draws")]
+fn share(counted: usize, of: usize) -> f64 {
+    counted as f64 / of as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn power_is_what_a_simulation_of_the_test_finds() {
+        let curve = PowerCurve::new(9, 0.05).unwrap();
+        let mut draws = Draws::new(4);
+        for shift in [0.0, 0.5, 1.0, 1.5] {
+            let found = (0..4000)
+                .filter(|_| {
+                    let differences: Vec<f64> = (0..9).map(|_| shift + draws.normal()).collect();
+                    SignedRanks::new(&differences).p_above(0.0) <= 0.05
+                })
+                .count();
+            let found = share(found, 4000);
+            assert!((curve.power(shift) - found).abs() < 0.04, "{shift}: {} {found}", curve.power(shift));
+        }
+        // Without a shift the power is the level.
+        assert!((curve.power(0.0) - 0.05).abs() < 0.015);
+    }
+
+    #[test]
+    fn what_is_detectable_is_found_with_that_power() {
+        let curve = PowerCurve::new(12, 0.05).unwrap();
+        for power in [0.5, 0.8, 0.9] {
+            assert!((curve.power(curve.detectable(power) + 1e-9) - power).abs() < 0.001);
+        }
+        assert!(curve.detectable(0.9) > curve.detectable(0.5));
+    }
+
+    #[test]
+    fn too_few_blocks_have_no_power_at_all() {
+        assert!(PowerCurve::new(4, 0.05).is_none());
+        assert!(PowerCurve::new(8, 0.0025).is_none());
+    }
+
+    #[test]
+    fn smaller_shifts_take_more_blocks() {
+        // A test that knew the variance would need (1.645 + 1.282)^2 / shift^2 blocks; ranks need at least as many.
+        let needed = [2.0, 1.0, 0.5].map(|shift| blocks_for(shift, 0.05, 0.9).unwrap());
+        assert!((5..=7).contains(&needed[0]), "{needed:?}");
+        assert!((9..=13).contains(&needed[1]), "{needed:?}");
+        assert!((34..=41).contains(&needed[2]), "{needed:?}");
+        assert_eq!((blocks_for(0.01, 0.05, 0.9), blocks_for(0.0, 0.05, 0.9)), (None, None));
+    }
+}

@@ -20,6 +20,7 @@ use crate::{
     pump::{Pump, Streams},
     read::{self, Net},
     session::Session,
+    trace::{self, Trace},
 };
 
 /// Runs a command to its end on the calling thread, which is used for nothing else afterwards: it may have changed
@@ -37,9 +38,12 @@ pub(crate) fn run(session: &Arc<Session>, id: Id, exec: &Exec) -> Result<(), Str
         None => Net::OfProcess,
     };
     let (mut command, streams) = prepare(exec)?;
+    let (follows, snapshot): (Vec<_>, Vec<_>) =
+        exec.snapshot.iter().cloned().partition(|pattern| pattern == trace::SYSCALLS);
+    let trace = (!follows.is_empty()).then(|| Trace::follow(id, &mut command));
     let everywhere = narrow(&exec.cpus)?;
 
-    let before = read::snapshot(&exec.snapshot, net)?;
+    let before = read::snapshot(&snapshot, net)?;
     let start = Instant::now();
     if let Some(window) = exec.window {
         mark::begin(window);
@@ -65,8 +69,9 @@ pub(crate) fn run(session: &Arc<Session>, id: Id, exec: &Exec) -> Result<(), Str
         mark::end(window);
     }
     let elapsed = start.elapsed();
-    let after = read::snapshot(&exec.snapshot, net)?;
+    let mut after = read::snapshot(&snapshot, net)?;
     leader.kill_group();
+    after.extend(trace.map(trace::reading));
     pump.finish()?;
     let status = leader.reap().map_err(|error| format!("waiting for `{}`: {error}", exec.argv[0]))?;
 

@@ -28,6 +28,7 @@ mod session;
 mod share;
 mod source;
 mod terminal;
+mod trace;
 
 use std::{io, process::ExitCode};
 

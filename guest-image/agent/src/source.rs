@@ -35,6 +35,7 @@ pub(crate) fn read(asked: &str) -> Option<Vec<Reading>> {
             Err(error) => one(Err(format!("listing interfaces: {error}"))),
         },
         "ethtool-stats" => one(ethtool::statistics(name)),
+        "trace" => one(Err(format!("`{asked}` is of a command, and this is none"))),
         _ => one(Err(format!("there is no source `{kind}`"))),
     })
 }

@@ -49,7 +49,10 @@ pub enum ToAgent {
     /// - `netlink:FAMILY/COMMAND`: the dump of a generic netlink family by a command's number, as the kernel sends it, the
     ///   NLMSG_DONE at its end included;
     /// - `ethtool-stats:INTERFACE`: a driver's own counters as `ethtool -S` shows them, a line `NAME: VALUE` for each;
-    ///   `ethtool-stats:*` is answered for each interface but the loopback device.
+    ///   `ethtool-stats:*` is answered for each interface but the loopback device;
+    /// - `trace:syscalls`: only in an [`Exec::snapshot`], and answered only after the command: a line `lost COUNT`, then one for
+    ///   each system call that the command and its children made, seven decimal numbers: the call's number, calls, those that
+    ///   returned an error, nanoseconds in all, of the shortest, of the longest, and the sum of their squares.
     ///
     /// Answered by one `File` after another, then `Done`.
     Read {

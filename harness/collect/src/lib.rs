@@ -23,12 +23,14 @@ mod page_pool;
 mod per;
 mod softirqs;
 mod softnet;
+mod syscalls;
 mod table;
 
 use measure::{Dims, MetricDef, Provenance, Sample, Window};
 use plan::Collector;
 
 pub use iotlb::EVENTS;
+pub use syscalls::SOURCE as SYSCALLS;
 
 /// What these collectors need to have read, as patterns and sources for the agent's snapshots. Paths below `/proc/net` are
 /// read within the endpoint's network namespace.
@@ -51,6 +53,7 @@ pub fn patterns(collectors: &[Collector]) -> Vec<String> {
                 patterns.extend(kvm::sources());
                 &[]
             }
+            Collector::Syscalls => &[syscalls::SOURCE],
             Collector::Iotlb | Collector::Instructions => &[],
         };
         patterns.extend(files.iter().map(|&file| file.to_owned()));
@@ -100,6 +103,7 @@ pub fn reduce(collectors: &[Collector], window: &Window) -> Reduced {
             Collector::Ethtool => ethtool::reduce(window, &mut reduced),
             Collector::KvmExits => kvm::reduce(window, &mut reduced),
             Collector::Iotlb => iotlb::reduce(window, &mut reduced),
+            Collector::Syscalls => syscalls::reduce(window, &mut reduced),
             Collector::Instructions => instructions::reduce(window, &mut reduced),
         }
     }

@@ -32,13 +32,15 @@ pub enum Collector {
     KvmExits,
     /// IOTLB hits, fills and invalidations per 4 KiB page, from QEMU's trace; runs in traced boots only.
     Iotlb,
+    /// Calls, errors and times of each system call, from the guest's tracepoints; runs in traced boots only.
+    Syscalls,
     /// Executed instructions, counted in a closed world: exact evidence, in which nothing else is collected.
     Instructions,
 }
 
 impl Collector {
     /// Every collector, in the order of reports.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Cpu,
         Self::Net,
         Self::Interrupts,
@@ -51,6 +53,7 @@ impl Collector {
         Self::Ethtool,
         Self::KvmExits,
         Self::Iotlb,
+        Self::Syscalls,
         Self::Instructions,
     ];
 
@@ -58,7 +61,7 @@ impl Collector {
     /// and do nothing while it runs.
     #[must_use]
     pub fn is_tracing(self) -> bool {
-        matches!(self, Self::Iotlb)
+        matches!(self, Self::Iotlb | Self::Syscalls)
     }
 
     /// Its name in scenarios.
@@ -77,6 +80,7 @@ impl Collector {
             Self::Ethtool => "ethtool",
             Self::KvmExits => "kvm-exits",
             Self::Iotlb => "iotlb",
+            Self::Syscalls => "syscalls",
             Self::Instructions => "instructions",
         }
     }
@@ -119,6 +123,10 @@ impl Collector {
             Self::Iotlb => {
                 "What an emulated IOMMU's translation cache did: QEMU's trace events. It slows guests down, so it gets boots \
                  of its own."
+            }
+            Self::Syscalls => {
+                "What each system call of a workload's programs cost, as `perf trace -s` tells it: the guest's tracepoints \
+                 `raw_syscalls`, from a program's start to its end. They slow each call down, so it gets boots of its own."
             }
             Self::Instructions => {
                 "Instructions that the guest executed, by kernel function and context, to the last one: QEMU's TCG with an \

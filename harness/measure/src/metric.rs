@@ -347,6 +347,22 @@ metrics! {
     IOTLB_PAGE_INVALIDATIONS = "iotlb-page-invalidations-per-page", PerPage, Lower, Iotlb around Bulk, "side";
     /// Invalidations of a domain or of everything for each page.
     IOTLB_WIDE_INVALIDATIONS = "iotlb-wide-invalidations-per-page", PerPage, Lower, Iotlb around Bulk, "side";
+    /// How often a side's program made a system call, from the program's start to its end; of a command that is repeated, its last
+    /// run. A call that did not return is none.
+    SYSCALL_CALLS = "syscall-calls", Count, Neither, Syscalls, "side", "syscall";
+    /// Calls of these that returned an error.
+    SYSCALL_ERRORS = "syscall-errors", Count, Neither, Syscalls, "side", "syscall";
+    /// Time within a system call, all calls together, waiting included; several threads' add up.
+    SYSCALL_TIME = "syscall-time", Milliseconds, Lower, Syscalls, "side", "syscall";
+    /// The shortest call.
+    SYSCALL_SHORTEST = "syscall-shortest", Milliseconds, Lower, Syscalls, "side", "syscall";
+    /// The mean over the calls.
+    SYSCALL_MEAN = "syscall-mean", Milliseconds, Lower, Syscalls, "side", "syscall";
+    /// The longest call.
+    SYSCALL_LONGEST = "syscall-longest", Milliseconds, Lower, Syscalls, "side", "syscall";
+    /// The standard error of the mean, of the mean, as `perf trace -s` has it in its column `stddev`. Absent where there was one
+    /// call.
+    SYSCALL_DEVIATION = "syscall-deviation", Percent, Neither, Syscalls, "side", "syscall";
     /// Instructions that the kernel executed while the workload ran, both ends together, idle tasks and string instructions
     /// apart. Exact: the same on any host. Says nothing about caches, other processors, or time.
     KERNEL_INSTRUCTIONS = "kernel-instructions", Count, Lower, Instructions;

@@ -53,6 +53,8 @@ pub enum Provenance {
     Netlink,
     /// A NIC driver's own counters.
     Ethtool,
+    /// The guest kernel's tracepoints, through tracefs.
+    Tracefs,
     /// QEMU's trace events: an emulated device, not a hardware counter.
     QemuTrace,
     /// Instructions as QEMU's TCG executed them, counted by the plugin `insncount`: no processor's counter.
@@ -75,6 +77,7 @@ impl std::fmt::Display for Provenance {
             Self::Debugfs => "debugfs",
             Self::Netlink => "netlink",
             Self::Ethtool => "ethtool",
+            Self::Tracefs => "tracefs",
             Self::QemuTrace => "qemu-trace",
             Self::TcgInsn => "tcg-insn",
             Self::Clock => "clock",

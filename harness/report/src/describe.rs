@@ -60,7 +60,7 @@ fn dims(dims: &Dims) -> String {
 /// sources of interrupts and counters of NICs.
 pub(crate) fn is_part(key: &SeriesKey) -> bool {
     key.dims.get("core").is_some_and(|core| core != "all")
-        || ["flow", "source", "counter"].iter().any(|part| key.dims.contains_key(*part))
+        || ["flow", "source", "counter", "syscall"].iter().any(|part| key.dims.contains_key(*part))
 }
 
 /// A workload's tool and its parameters.

@@ -33,6 +33,7 @@ mod reachable;
 mod remarks;
 mod series;
 mod suite;
+mod syscalls;
 mod table;
 mod terminal;
 mod verdict;

@@ -11,6 +11,7 @@ use crate::{
     plot, profile,
     remarks::remarks,
     suite::words,
+    syscalls,
     table::{self, Align, hang, literal as plain, wrap},
     verdict,
 };
@@ -27,6 +28,7 @@ pub fn markdown(model: &Model) -> String {
     sections.extend(gates(model));
     sections.extend(profile::markdown_section(model));
     sections.extend(model.suites.iter().map(suite));
+    sections.extend(system_calls(model));
     sections.extend(failures(model));
     sections.extend(list(
         "### Void: not on the path that was asked for",
@@ -288,6 +290,29 @@ fn notable(model: &Model) -> Option<String> {
 
 fn other(count: usize) -> String {
     format!("{count} other {}", if count == 1 { "series" } else { "series of numbers" })
+}
+
+fn system_calls(model: &Model) -> Option<String> {
+    const MOST: usize = 8;
+    const CALLS: usize = 10;
+    let tables = syscalls::tables(model);
+    if tables.is_empty() {
+        return None;
+    }
+    let mut lines = vec![format!("### {}", syscalls::HEADING), String::new()];
+    lines.extend(wrap(syscalls::LEGEND, COLUMNS));
+    for shown in tables.iter().take(MOST) {
+        lines.extend([String::new(), plain(&shown.title), String::new()]);
+        lines.extend(table::markdown(&shown.rows(CALLS), &shown.align()));
+        if let Some(more) = shown.left_out(CALLS) {
+            lines.extend([String::new(), more]);
+        }
+    }
+    let more = tables.len().saturating_sub(MOST);
+    if more > 0 {
+        lines.extend([String::new(), format!("{}: report.html", number::counted(more, "more table"))]);
+    }
+    Some(lines.join("\n"))
 }
 
 fn facts_section(model: &Model) -> String {

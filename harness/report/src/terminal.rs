@@ -15,6 +15,7 @@ use crate::{
     places, plot, profile,
     remarks::remarks,
     suite::words,
+    syscalls,
     table::{Align, hang, plain},
     verdict,
 };
@@ -53,6 +54,7 @@ pub fn terminal(model: &Model, terminal: Terminal) -> String {
     page.gates(model);
     page.profiles(model);
     page.suites(model);
+    page.syscalls(model, terminal.detail);
     page.remarks(model);
     page.curves(model);
     page.explored(model, terminal.detail);
@@ -283,6 +285,29 @@ impl Page {
         self.heading("Void: not on the path that was asked for, and compared with nothing");
         for cell in &model.voids {
             self.hang("  - ", &format!("{}, {}: {}", cell.name(), cell.share(), cell.why()));
+        }
+    }
+
+    fn syscalls(&mut self, model: &Model, detail: Detail) {
+        let tables = syscalls::tables(model);
+        if tables.is_empty() {
+            return;
+        }
+        self.heading(syscalls::HEADING);
+        self.hang("  ", syscalls::LEGEND);
+        let (most, calls) = match detail {
+            Detail::Short => (6, 8),
+            Detail::Full => (usize::MAX, usize::MAX),
+        };
+        for table in tables.iter().take(most) {
+            self.hang("  ", &table.title);
+            let lines = plain(&table.rows(calls), &table.align());
+            self.lines(lines.into_iter().map(|line| format!("    {line}")));
+            self.lines(table.left_out(calls).map(|more| format!("    {more}")));
+        }
+        let more = tables.len().saturating_sub(most);
+        if more > 0 {
+            self.hang("  ", &format!("{}: report.html", number::counted(more, "more table")));
         }
     }
 

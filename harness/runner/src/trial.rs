@@ -238,7 +238,8 @@ async fn workloads(
             continue;
         }
         keeper.event(Event::Workload { trial, name: &workload.name }).map_err(RunError::keep(trial))?;
-        if trial.traced {
+        let translations = collectors.contains(&Collector::Iotlb);
+        if translations {
             running.trace_window_start().await.map_err(|source| machine_error(trial, source))?;
         }
         let witness = Witness { seen, workload: &workload.name, device: tests_disk(setup.plan, workload) };
@@ -271,7 +272,7 @@ async fn workloads(
             Err(error) => return silent(trial, running, error).await,
         };
         keep_raw(folder, &outcome.raw).map_err(RunError::keep(trial))?;
-        if trial.traced {
+        if translations {
             let counts = running.trace_window_stop().await.map_err(|source| machine_error(trial, source))?;
             outcome.window.trace = Some(counts);
         }

@@ -122,6 +122,7 @@ fn sides_of(metric: &Definition<'_>, kind: &WorkloadKind, machine: &Machine) -> 
             | Collector::Instructions,
             _,
         ) => by_kernel,
+        (Collector::Syscalls, _) => BOTH,
         (Collector::PagePool | Collector::Ethtool, _) => by_namespace,
         (Collector::Net, Around::Anything) if metric.dims.contains(&"interface") => by_namespace,
         (Collector::Net, Around::Anything) => by_kernel,

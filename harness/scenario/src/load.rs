@@ -164,7 +164,7 @@ fn traced_boots(
         (0, true) => {
             findings.add(
                 &node.place,
-                "no traced boots, but `collect` has `iotlb`, which traces",
+                "no traced boots, but `collect` has a collector that traces",
                 "at least 1",
             );
             None
@@ -173,7 +173,7 @@ fn traced_boots(
             findings.add(
                 &node.place,
                 "traced boots, but nothing in `collect` traces",
-                "0, or iotlb in `collect`",
+                "0, or iotlb or syscalls in `collect`",
             );
             None
         }
@@ -206,6 +206,12 @@ fn check_machines(
                 "a base that is built from source, with `tool: ktap`",
             );
         }
+    }
+    let tracing: Vec<Collector> =
+        collectors.into_iter().flatten().copied().filter(|collector| collector.is_tracing()).collect();
+    if let [one, other, ..] = tracing[..] {
+        let message = format!("`{one}` and `{other}` trace, and either would slow what the other times");
+        findings.add(&fields.place_of("collect"), message, "one of them; the other in a scenario of its own");
     }
     let traces_iotlb = collectors.is_some_and(|collectors| collectors.contains(&Collector::Iotlb));
     let translates = |arm: &&Arm| {

@@ -116,7 +116,7 @@ async fn run_pair(
 
     let serving = server
         .session
-        .start(recipe.server_command(server))
+        .start(recipe.server_command(server).snapshot(of_program(snapshots).0))
         .await
         .map_err(lost(server, "starting the server"))?;
     let listening =
@@ -153,7 +153,7 @@ async fn run_pair(
         }
         Err(error) => return Err(recipe.failure(chain(&error), raw)),
     };
-    let window = Window {
+    let mut window = Window {
         sides,
         // Of each observation the reading that lies on the window's side: the command in between is outside.
         server: SideFiles { before: idle.after, after: done.before },
@@ -164,6 +164,7 @@ async fn run_pair(
         kvm: None,
         instructions: None,
     };
+    window.server.after.extend(of_server(&served));
     raw.extend(window_files(&workload.name, &window));
     Ok(Outcome { samples: findings.samples, unavailable: findings.unavailable, raw, window, void: None })
 }
@@ -182,6 +183,17 @@ async fn await_listener(
     }
 }
 
+/// Which of the patterns are of a command itself: they go with each side's program, and with nothing that is done beside it.
+pub(crate) fn of_program(snapshots: &[String]) -> (Vec<String>, Vec<String>) {
+    snapshots.iter().cloned().partition(|pattern| pattern.starts_with("trace:"))
+}
+
+/// What was said of a server's own program.
+pub(crate) fn of_server(served: &Executed) -> impl Iterator<Item = (String, Result<Vec<u8>, String>)> {
+    let followed = served.after.iter().filter(|(pattern, _)| pattern.starts_with("trace:"));
+    followed.map(|(pattern, content)| (pattern.clone(), content.clone()))
+}
+
 /// Reads the server's files in its namespace, twice, around a command that does nothing: a plain read of the protocol is
 /// not done within a namespace.
 pub(crate) async fn observe(
@@ -189,6 +201,7 @@ pub(crate) async fn observe(
     sides: Sides,
     snapshots: &[String],
 ) -> Result<SideFiles, SessionError> {
+    let (_, snapshots) = of_program(snapshots);
     if sides == Sides::OneNamespace || snapshots.is_empty() {
         return Ok(SideFiles::default());
     }

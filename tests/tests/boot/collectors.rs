@@ -76,3 +76,36 @@ fn every_collector_yields_what_it_should_or_says_why_not() {
         assert!(unavailable.contains(reason), "{reason}: {unavailable}");
     }
 }
+
+#[test]
+fn every_system_call_of_a_program_and_its_children_is_counted() {
+    if !can_boot() {
+        return;
+    }
+    let room = Room::new();
+    let scenario = top().join("tests/fixtures/scenarios/syscalls.yaml");
+    let output = room.sharing_command().arg("run").arg(scenario).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let report = room.report();
+    let one = |workload: &str, metric: &str, syscall: &str| {
+        let all = values(&report, workload, metric, "client");
+        all.iter().find(|(own, _)| own == syscall).unwrap_or_else(|| panic!("{syscall} in {all:?}")).1
+    };
+
+    // 500 that copy, and one for each line of what dd says at its end. Those of the agent, which talks meanwhile, are not there.
+    let writes = one("copy", "syscall-calls", "write");
+    assert!((501.0..=505.0).contains(&writes), "{writes}");
+    assert!((500.0..520.0).contains(&one("copy", "syscall-calls", "read")));
+    assert_eq!(one("copy", "syscall-errors", "write"), 0.0);
+    assert_eq!(one("copy", "syscall-calls", "execve"), 1.0);
+    let of_writes = |metric| one("copy", metric, "write");
+    assert!(of_writes("syscall-shortest") <= of_writes("syscall-mean"));
+    assert!(of_writes("syscall-mean") <= of_writes("syscall-longest"));
+    let product = of_writes("syscall-mean") * writes;
+    assert!((product / of_writes("syscall-time") - 1.0).abs() < 1e-9);
+
+    // The shell's children are followed, too: three times dd, and cat, which does not find its file.
+    let writes = one("children", "syscall-calls", "write");
+    assert!((303.0..=320.0).contains(&writes), "{writes}");
+    assert!(one("children", "syscall-errors", "openat") >= 1.0);
+}

@@ -7,7 +7,7 @@ use super::{
     chart::{self, Lane},
     data, text,
 };
-use crate::{Model, Row, RowCandidate, describe, explored, number};
+use crate::{Model, Row, RowCandidate, describe, explored, number, syscalls};
 
 /// Rows on the page. A row is about 700 bytes, so that the whole stays below two megabytes.
 const MOST: usize = 2000;
@@ -21,7 +21,7 @@ type Line<'a> = (&'a Row, Option<&'a RowCandidate>);
 
 pub(super) fn section(model: &Model) -> Option<Section> {
     let compared = model.explored.iter().any(explored::is_compared);
-    let groups = explored::groups(model, |_| true);
+    let groups = explored::groups(model, |row| !syscalls::is_here(row));
     if groups.is_empty() {
         return None;
     }

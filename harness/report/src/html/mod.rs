@@ -17,6 +17,7 @@ mod latency;
 mod profiles;
 mod streams;
 mod suites;
+mod syscalls;
 pub(crate) mod text;
 mod unavailable;
 mod verdicts;
@@ -48,6 +49,7 @@ pub fn html(model: &Model) -> String {
         suites::section(model),
         latency::section(model),
         cpu::section(model),
+        syscalls::section(model),
         explored::section(model),
         unavailable::section(model),
         environment::section(model),

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{Ran, argv, folder, read};
 use crate::{
     Outcome, WorkloadError,
-    drive::{self, Around, Ends, LISTEN_DEADLINE, chain, last_words, observe},
+    drive::{self, Around, Ends, LISTEN_DEADLINE, chain, last_words, observe, of_program, of_server},
     recipe::{MAX_OUTPUT, SIGTERM, SLACK, window_files},
 };
 
@@ -32,7 +32,7 @@ pub(crate) async fn run(
     let job = Job { workload, params, ends };
     job.furnish().await?;
     let serving = match &params.server {
-        Some(server) => Some(job.serve(server).await?),
+        Some(server) => Some(job.serve(server, of_program(snapshots).0).await?),
         None => None,
     };
     let (own, other) = match params.side {
@@ -44,10 +44,12 @@ pub(crate) async fn run(
     let done = observe(other, ends.sides, snapshots).await.map_err(job.lost(other, "reading files"))?;
 
     let mut raw = ended.raw;
+    let mut followed = Vec::new();
     if let Some(serving) = serving {
         let stopping = serving.stop(SIGTERM, GRACE).await;
         let served = stopping.map_err(job.lost(ends.server, "stopping the server"))?;
         raw.extend(output(&format!("{}.server", workload.name), &served));
+        followed.extend(of_server(&served));
     }
     if let Some(message) = ended.failure {
         return Err(job.failure(message, raw));
@@ -60,7 +62,7 @@ pub(crate) async fn run(
         (Side::Client, _) | (Side::Server, Sides::OneNamespace) => (beside, around),
         (Side::Server, _) => (around, beside),
     };
-    let window = Window {
+    let mut window = Window {
         sides: ends.sides,
         server,
         client,
@@ -70,6 +72,7 @@ pub(crate) async fn run(
         kvm: None,
         instructions: None,
     };
+    window.server.after.extend(followed);
     raw.extend(window_files(&workload.name, &window));
     Ok(Outcome { samples: findings.samples, unavailable: findings.unavailable, raw, window, void: None })
 }
@@ -150,11 +153,15 @@ impl Job<'_> {
     }
 
     /// Starts the server and waits until it listens.
-    async fn serve(&self, params: &CommandServer) -> Result<RunningCommand, WorkloadError> {
+    async fn serve(
+        &self,
+        params: &CommandServer,
+        followed: Vec<String>,
+    ) -> Result<RunningCommand, WorkloadError> {
         let server = self.ends.server;
         // It outlives all runs of the command, the wait for it and its own start.
         let runs = Duration::from_secs(self.params.deadline_s.into()) * self.params.repeat;
-        let command = self.command(server, &params.run, runs + LISTEN_DEADLINE + SLACK);
+        let command = self.command(server, &params.run, runs + LISTEN_DEADLINE + SLACK).snapshot(followed);
         let serving = match server.session.start(command).await {
             Err(error @ SessionError::Guest { .. }) => {
                 return Err(self.failure(format!("the server: {}", chain(&error)), vec![]));

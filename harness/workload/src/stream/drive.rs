@@ -10,7 +10,7 @@ use protocol::{HowEnded, Transport};
 use super::{PORT, Placement, Reports, deadline, not_taken, parse, parse::STAT, receiver, sender};
 use crate::{
     Findings, Outcome, WorkloadError,
-    drive::{self, Around, Ends, LISTEN_DEADLINE, chain, last_words, observe},
+    drive::{self, Around, Ends, LISTEN_DEADLINE, chain, last_words, observe, of_program, of_server},
     recipe::{MAX_OUTPUT, SIGTERM, SLACK, window_files},
 };
 
@@ -148,7 +148,9 @@ impl Job<'_> {
         let Around { vcpus, steers, window, .. } = *self.around;
         let placement = Placement { vcpus, steers, window };
         let receive = self.command(server, &receiver(self.params, server, placement));
-        let receive = receive.deadline(deadline(self.params) + LISTEN_DEADLINE + 2 * SLACK);
+        let receive = receive
+            .deadline(deadline(self.params) + LISTEN_DEADLINE + 2 * SLACK)
+            .snapshot(of_program(self.around.snapshots).0);
         let serving = match server.session.start(receive).await {
             // The guest has no such program.
             Err(error @ SessionError::Guest { .. }) => return Err(self.failure(chain(&error), vec![])),
@@ -232,6 +234,7 @@ impl Job<'_> {
             kvm: None,
             instructions: None,
         };
+        window.server.after.extend(of_server(&server));
         raw.extend(window_files(&self.workload.name, &window));
         if let Some(why) = not_taken(self.params, &reports.receiver, &reports.sender) {
             return Ok(self.void(why, raw));

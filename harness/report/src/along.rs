@@ -6,7 +6,7 @@ use stats::Scale;
 use crate::{
     Curve, CurvePoint, Model, describe,
     explored::NOTABLE,
-    number,
+    number, places,
     table::{self, Align, plain},
 };
 
@@ -55,11 +55,9 @@ fn is_primary(curve: &Curve) -> bool {
         }
         YieldedBy::Collector(collector, _) => !collector.is_tracing(),
         YieldedBy::Boot => true,
-        YieldedBy::Bulk
-        | YieldedBy::Iperf3
-        | YieldedBy::Stream
-        | YieldedBy::Sockperf
-        | YieldedBy::Command => false,
+        // A stream explains itself in many figures; whether it went without copies is what lets it count at all.
+        YieldedBy::Stream => curve.series.metric != metric::ROI_CPU.name,
+        YieldedBy::Bulk | YieldedBy::Iperf3 | YieldedBy::Sockperf | YieldedBy::Command => false,
     };
     let percentile = curve.series.dims.get("percentile");
     !metric::find(&curve.series.metric).is_some_and(|metric| around(metric.yielded_by))
@@ -74,18 +72,39 @@ fn is_notable(point: &CurvePoint) -> bool {
 pub(crate) fn terminal(group: &Group<'_>, columns: usize) -> Vec<String> {
     let values =
         group.curves.iter().flat_map(|curve| &curve.sides).map(|side| side.points.len()).max().unwrap_or(0);
-    let fits = |lines: &Vec<String>| lines.iter().all(|line| line.chars().count() <= columns);
+    let fits = |part: &Part| part.table.iter().all(|line| line.chars().count() <= columns);
     // As many values side by side as fit; the others below.
     let wide = (1..=values)
         .rev()
         .find(|&wide| (0..values).step_by(wide).all(|first| fits(&part(group, first, wide, values))));
     let wide = wide.unwrap_or(1);
-    let parts = (0..values).step_by(wide).map(|first| part(group, first, wide, values));
+    let parts = (0..values).step_by(wide).map(|first| part(group, first, wide, values).lines(columns));
     parts.collect::<Vec<_>>().join(&String::new())
 }
 
+/// A table, and what stands above its lines: titles may be longer than it is wide.
+struct Part {
+    table: Vec<String>,
+    /// Before which line of the table, how far from the left, and what.
+    titles: Vec<(usize, &'static str, String)>,
+}
+
+impl Part {
+    fn lines(self, columns: usize) -> Vec<String> {
+        let mut titles = self.titles.into_iter().peekable();
+        let mut lines = Vec::new();
+        for (index, line) in self.table.into_iter().enumerate() {
+            while let Some((_, margin, title)) = titles.next_if(|(at, ..)| *at == index) {
+                lines.extend(table::hang(margin, &title, columns));
+            }
+            lines.push(line);
+        }
+        lines
+    }
+}
+
 /// A table of `wide` values from `first` on.
-fn part(group: &Group<'_>, first: usize, wide: usize, values: usize) -> Vec<String> {
+fn part(group: &Group<'_>, first: usize, wide: usize, values: usize) -> Part {
     let shown = first..(first + wide).min(values);
     // The whole curve stands in front of its values, once.
     let with_bars = first == 0 && has_bars(group);
@@ -95,21 +114,30 @@ fn part(group: &Group<'_>, first: usize, wide: usize, values: usize) -> Vec<Stri
         heading.extend(side.points[shown.clone()].iter().map(|point| point.value.clone()));
     }
     let mut rows = vec![heading];
-    let mut titles = Vec::new();
+    let mut titles: Vec<(usize, &'static str, String)> = Vec::new();
+    let mut metric = None;
     for curve in &group.curves {
-        titles.push((rows.len(), describe::label(&curve.series)));
+        // One metric's places stand below each other.
+        let label = places::label(&curve.series);
+        if metric.as_ref() != Some(&label) {
+            titles.push((rows.len(), "  ", label.clone()));
+            metric = Some(label);
+        }
+        let place = describe::place(&curve.series.at);
+        // A single arm goes without saying.
+        let alone = curve.sides.len() == 1 && !place.is_empty();
+        if !alone && !place.is_empty() {
+            titles.push((rows.len(), "    ", place.clone()));
+        }
+        let margin = if place.is_empty() { "    " } else { "      " };
         for (index, side) in curve.sides.iter().enumerate() {
-            let mut row = vec![format!("    {}", side.side)];
+            let mut row = vec![if alone { format!("    {place}") } else { format!("{margin}{}", side.side) }];
             row.extend(with_bars.then(|| bars(curve, index).unwrap_or_default()));
             row.extend(side.points[shown.clone()].iter().map(|point| cell(curve, point, index == 0)));
             rows.push(row);
         }
     }
-    let mut lines = plain(&rows, &[Align::Left]);
-    for (at, title) in titles.into_iter().rev() {
-        lines.insert(at, format!("  {title}"));
-    }
-    lines
+    Part { table: plain(&rows, &[Align::Left]), titles }
 }
 
 /// The baseline's median, or the change of a candidate; where there is no baseline to compare with, the median.

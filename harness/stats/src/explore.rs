@@ -72,7 +72,7 @@ fn look(blocks: &[Block]) -> Result<Exploration, StatsError> {
     let differences = Differences::relative_or_absolute(blocks)?;
     let tested = differences.map(|differences| {
         let ranks = SignedRanks::new(&differences.values);
-        (Effect::new(&differences, &ranks, LEVEL), ranks.p_equal(0.0))
+        (Effect::new(&differences, ranks.interval(LEVEL), &ranks, LEVEL), ranks.p_equal(0.0))
     });
     let left_out = blocks.iter().filter(|block| !block.is_complete()).count();
     Ok(Exploration {

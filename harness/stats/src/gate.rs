@@ -99,9 +99,14 @@ pub struct Effect {
 
 impl Effect {
     /// From the scale of the differences to the one on which people read them.
-    pub(crate) fn new(differences: &Differences, ranks: &SignedRanks, level: f64) -> Self {
+    pub(crate) fn new(
+        differences: &Differences,
+        interval: Option<Interval>,
+        ranks: &SignedRanks,
+        level: f64,
+    ) -> Self {
         let shown = |d| differences.scale.shown(d);
-        let interval = ranks.interval(level).map(|i| Interval { low: shown(i.low), high: shown(i.high) });
+        let interval = interval.map(|i| Interval { low: shown(i.low), high: shown(i.high) });
         Self {
             scale: differences.scale,
             estimate: shown(ranks.estimate().unwrap_or_default()),

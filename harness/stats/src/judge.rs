@@ -26,8 +26,8 @@
 //! (Strassburger and Bretz 2008, Statist. Med. 27:4914), so that notes on which claims they exclude hold as well.
 
 use crate::{
-    Better, Block, Claim, Comparison, Differences, Effect, HolmStep, Interval, Judgement, NotComparable,
-    Note, SignedRanks, StatsError, Verdict, boots_needed, holm,
+    Better, Block, Claim, Comparison, Differences, Effect, HolmStep, Interval, Judgement, Looks,
+    NotComparable, Note, SignedRanks, StatsError, Verdict, boots_needed, holm,
 };
 
 /// Judges all gated comparisons of a run together, at family-wise level `alpha`. In the order of the input.
@@ -37,6 +37,20 @@ use crate::{
 /// # Errors
 /// A value that is not finite, a level that is not between 0 and 0.5, a margin that is not between 0 and 1.
 pub fn judge(comparisons: &[Comparison], alpha: f64) -> Result<Vec<Judgement>, StatsError> {
+    judge_at(comparisons, alpha, None)
+}
+
+/// As [`judge`], in a run that is looked at after every block: p-values, levels and intervals are those that hold for all looks
+/// together, so that whoever stops at any of them makes a false claim of a kind with probability at most `alpha`. Each comparison is as far
+/// as it has blocks.
+///
+/// # Errors
+/// As [`judge`].
+pub fn judge_at(
+    comparisons: &[Comparison],
+    alpha: f64,
+    looks: Option<&Looks>,
+) -> Result<Vec<Judgement>, StatsError> {
     if !(alpha > 0.0 && alpha < 0.5) {
         return Err(StatsError::BadLevel { alpha });
     }
@@ -45,12 +59,17 @@ pub fn judge(comparisons: &[Comparison], alpha: f64) -> Result<Vec<Judgement>, S
             return Err(StatsError::BadMargin { comparison, margin: *margin });
         }
     }
-    let tested = comparisons.iter().map(Tested::new).collect::<Result<Vec<_>, _>>()?;
+    let tested =
+        comparisons.iter().map(|comparison| Tested::new(comparison, looks)).collect::<Result<Vec<_>, _>>()?;
     let families = Claim::ALL.map(|claim| {
         let p: Vec<f64> = tested.iter().map(|t| t.p(claim)).collect();
         holm(&p, alpha)
     });
-    let needed = boots_needed(alpha, u32::try_from(comparisons.len()).unwrap_or(u32::MAX));
+    let count = u32::try_from(comparisons.len()).unwrap_or(u32::MAX);
+    let needed = match looks {
+        None => boots_needed(alpha, count),
+        Some(looks) => looks.first(alpha / f64::from(count)).and_then(|first| u32::try_from(first).ok()),
+    };
     let judged = comparisons.iter().zip(&tested).enumerate().map(|(index, (comparison, tested))| {
         let steps = Claim::ALL.iter().zip(&families).map(|(claim, family)| (*claim, family[index])).collect();
         conclude(&comparison.blocks, tested, &Steps(steps), needed)
@@ -79,36 +98,43 @@ impl Steps {
 }
 
 /// A comparison's differences and signed ranks, or why there are none.
-struct Tested {
+struct Tested<'a> {
     data: Result<(Differences, SignedRanks), NotComparable>,
     better: Better,
     margin: Interval,
+    looks: Option<&'a Looks>,
 }
 
-impl Tested {
-    fn new(comparison: &Comparison) -> Result<Self, StatsError> {
+impl<'a> Tested<'a> {
+    fn new(comparison: &Comparison, looks: Option<&'a Looks>) -> Result<Self, StatsError> {
         let differences = Differences::relative(&comparison.blocks)?;
         let data = differences.map(|differences| {
             let ranks = SignedRanks::new(&differences.values);
             (differences, ranks)
         });
         let margin = Interval { low: (-comparison.margin).ln_1p(), high: comparison.margin.ln_1p() };
-        Ok(Self { data, better: comparison.better, margin })
+        Ok(Self { data, better: comparison.better, margin, looks })
     }
 
     fn p(&self, claim: Claim) -> f64 {
-        let Ok((_, ranks)) = &self.data else { return 1.0 };
-        match (claim, self.better) {
+        let Ok((differences, ranks)) = &self.data else { return 1.0 };
+        let at_once = match (claim, self.better) {
             (Claim::Same, _) => ranks.p_within(self.margin),
             (Claim::Worse, Better::Higher) | (Claim::Better, Better::Lower) => ranks.p_below(self.margin.low),
             (Claim::Better, Better::Higher) | (Claim::Worse, Better::Lower) => {
                 ranks.p_above(self.margin.high)
             }
-        }
+        };
+        self.looks.map_or(at_once, |looks| looks.p(differences.values.len(), at_once))
+    }
+
+    /// What signed ranks are held to at this look for `level` over all looks.
+    fn at_once(&self, blocks: usize, level: f64) -> f64 {
+        self.looks.map_or(level, |looks| looks.level(blocks, level))
     }
 }
 
-fn conclude(blocks: &[Block], tested: &Tested, steps: &Steps, needed: Option<u32>) -> Judgement {
+fn conclude(blocks: &[Block], tested: &Tested<'_>, steps: &Steps, needed: Option<u32>) -> Judgement {
     let (claim, step) = steps.accepted().unwrap_or_else(|| steps.closest());
     let level = if step.rejected { step.level } else { steps.lowest_level() };
     let verdict = if step.rejected { claim.verdict() } else { Verdict::Unclear };
@@ -126,8 +152,9 @@ fn conclude(blocks: &[Block], tested: &Tested, steps: &Steps, needed: Option<u32
     match &tested.data {
         Err(why) => judgement.notes.push(Note::NotComparable { why: *why }),
         Ok((differences, ranks)) => {
-            let interval = ranks.interval(level);
-            judgement.effect = Some(Effect::new(differences, ranks, level));
+            let at_once = tested.at_once(differences.values.len(), level);
+            let interval = ranks.interval(at_once);
+            judgement.effect = Some(Effect::new(differences, interval, ranks, level));
             match interval {
                 _ if verdict != Verdict::Unclear => {}
                 None => judgement.notes.push(Note::TooFewBlocks { used, needed }),
@@ -264,5 +291,41 @@ mod tests {
         let error = judge(&[comparison(0.1), comparison(0.0)], 0.05).unwrap_err();
         assert_eq!(error.to_string(), "margin 0 of comparison 1 is not between 0 and 1");
         assert_eq!(judge(&[], 0.05), Ok(vec![]));
+    }
+
+    #[test]
+    fn looks_ask_for_more_and_claims_still_agree_with_their_intervals() {
+        let looks = Looks::new(12).unwrap();
+        let gate = |blocks: usize, change: f64| {
+            let changes: Vec<f64> =
+                (0..blocks).map(|b| change + 0.004 * ((b * 7 % 5) as f64 - 2.0)).collect();
+            Comparison { blocks: changed(&changes), better: Better::Higher, margin: 0.02 }
+        };
+        let mut decided = 0;
+        for blocks in 1..=12 {
+            for change in [0.0, 0.01, 0.022, 0.04, -0.05] {
+                let gates = [gate(blocks, change), gate(blocks, 0.0)];
+                let (fixed, looked) =
+                    (judge(&gates, 0.05).unwrap(), judge_at(&gates, 0.05, Some(&looks)).unwrap());
+                for (fixed, looked) in fixed.iter().zip(&looked) {
+                    assert!(looked.p >= fixed.p.min(1.0) * 0.9, "{fixed:?} {looked:?}");
+                    let interval = looked.effect.unwrap().interval;
+                    let verdict = match interval {
+                        Some(i) if i.low > 0.02 => Verdict::Better,
+                        Some(i) if i.high < -0.02 => Verdict::Worse,
+                        Some(i) if i.low > -0.02 && i.high < 0.02 => Verdict::Same,
+                        _ => Verdict::Unclear,
+                    };
+                    assert_eq!(looked.verdict, verdict, "{blocks} {change} {looked:?}");
+                    decided += u32::from(verdict != Verdict::Unclear);
+                }
+            }
+        }
+        assert!(decided > 30, "{decided}");
+        // Six blocks would decide alone, and do not where there will be looks at six more.
+        assert_eq!(one(changed(&[0.1; 6]), Better::Higher, 0.02).verdict, Verdict::Better);
+        let six = Comparison { blocks: changed(&[0.1; 6]), better: Better::Higher, margin: 0.02 };
+        let judged = judge_at(&[six], 0.05, Some(&looks)).unwrap().remove(0);
+        assert_eq!(judged.notes, [Note::TooFewBlocks { used: 6, needed: Some(7) }]);
     }
 }

@@ -12,6 +12,7 @@ mod install;
 mod run;
 mod screenshots;
 mod setup;
+mod simulate;
 mod stages;
 mod synthetic;
 mod test;
@@ -63,6 +64,9 @@ enum Chore {
         /// Only these; `list` lists them.
         names: Vec<String>,
     },
+    /// How often verdicts are wrong, and how often they find what is there, beside the rules of others: minutes of simulation, which write
+    /// tests/SIMULATION.md.
+    Simulate,
     /// Format, lints, documentation, licences.
     Check,
     /// The project's figures, as ratios within one run.
@@ -118,6 +122,7 @@ fn main() -> ExitCode {
         Chore::Faults { short, no_guests, go_on, seed, names } => {
             faults::faults(&faults::Form { short, no_guests, go_on, seed }, &names)
         }
+        Chore::Simulate => simulate::simulate(),
         Chore::Check => check::check(),
         Chore::Bench { only } => bench::bench(&only),
         Chore::Fuzz { coverage: true, .. } => fuzz::coverage(),

@@ -109,6 +109,27 @@ impl BootImages {
         )
     }
 
+    /// A disk with unpacked packages. `root` is the folder of one of a cache, which never changes.
+    ///
+    /// # Errors
+    /// As for [`BootImages::modules_disk`].
+    pub fn tools_disk(
+        &self,
+        root: &Path,
+        packages: &Packages,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<PathBuf, BootImageError> {
+        folder_disk::obtain(
+            &self.shelf,
+            root,
+            "the disk of unpacked tools",
+            &self.roots,
+            packages,
+            &self.supervisor,
+            progress,
+        )
+    }
+
     /// A disk with installed tests. `folder` is one of a cache, which never changes.
     ///
     /// # Errors

@@ -253,6 +253,31 @@ impl Bench {
         Ok(())
     }
 
+    /// Gives the hosts of nested machines the QEMU that they run guests with, as a disk.
+    pub(crate) fn add_inner_qemu(
+        &self,
+        lab: &Lab,
+        files: &mut BTreeMap<String, BootFiles>,
+        plan: &Plan,
+        progress: &mut Progress,
+    ) -> Result<()> {
+        let Some(guests) = &self.guests else { return Ok(()) };
+        let mut disk: Option<PathBuf> = None;
+        for arm in plan.arms.iter().filter(|arm| matches!(arm.machine, Machine::Nested(_))) {
+            let Some(boot) = files.get_mut(&arm.name) else { continue };
+            let disk = match &disk {
+                Some(disk) => disk,
+                None => {
+                    let root = lab.qemu_root(progress)?;
+                    let mut shown = images_shown(progress);
+                    disk.insert(guests.images.tools_disk(&root, &guests.packages, &mut shown)?)
+                }
+            };
+            boot.disks.push(disk.clone());
+        }
+        Ok(())
+    }
+
     /// What a result depends on besides the plan and the kernels.
     pub(crate) fn facts(&self, progress: &mut Progress) -> Result<store::Host> {
         let mut facts = host_facts()?;

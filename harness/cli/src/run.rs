@@ -148,7 +148,7 @@ pub(crate) fn carry_out(
     // As long as this lives, nobody removes its images from the cache.
     let cache = lab.kernels()?;
     let (kernels, environment) = match images {
-        Images::Built => built(&cache, &bench, &plan, &claim.folder().join("builds"), progress)?,
+        Images::Built => built(&cache, (lab, &bench), &plan, &claim.folder().join("builds"), progress)?,
         Images::Given { kernels, environment, root, initramfs_sha256 } => {
             (host.guest_root, host.initramfs_sha256) = (root, initramfs_sha256);
             (kernels, environment)
@@ -189,7 +189,7 @@ type Boots = (BTreeMap<String, ArmKernel>, Environment);
 /// Every arm's kernel, and what its guests boot.
 fn built(
     kernels: &Kernels,
-    bench: &Bench,
+    (lab, bench): (&Lab, &Bench),
     plan: &Plan,
     logs: &Path,
     progress: &mut Progress,
@@ -199,6 +199,7 @@ fn built(
     let kernels = builds.into_iter().map(|(arm, build)| (arm, ArmKernel { build })).collect();
     let mut boot_files = bench.boot_files(&kernels, progress)?;
     bench.add_tests(&mut boot_files, &tests, progress)?;
+    bench.add_inner_qemu(lab, &mut boot_files, plan, progress)?;
     let environment = inputs::environment(bench.host.qemu.as_ref(), &boot_files)?;
     Ok((kernels, environment))
 }
@@ -237,7 +238,8 @@ fn resume(
     }
     let bench = lab.bench_for(&stored.file.plan, progress)?;
     let cache = lab.kernels()?;
-    let (kernels, environment) = built(&cache, &bench, &stored.file.plan, &folder.join("builds"), progress)?;
+    let (kernels, environment) =
+        built(&cache, (&lab, &bench), &stored.file.plan, &folder.join("builds"), progress)?;
     refuse_other_kernels(&stored.file, &kernels)?;
     // Paths into the cache may have changed since; what they hold has not.
     stored.file.kernels = kernels;
@@ -316,7 +318,7 @@ fn trials(
     });
     let images: BTreeMap<String, KernelImage> = built.collect();
     let streams = plan.workloads.iter().any(|workload| matches!(workload.kind, WorkloadKind::Stream(_)));
-    let guests = plan.arms.iter().any(|arm| matches!(arm.machine, Machine::Qemu(_)));
+    let guests = plan.arms.iter().any(|arm| !matches!(arm.machine, Machine::Fake(_)));
     let program = if streams && guests { Some(lab.stream_program()?) } else { None };
     let counting = match plan.evidence() {
         Evidence::Exact => Some(lab.counting_plugin()?),

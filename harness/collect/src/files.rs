@@ -27,11 +27,13 @@ pub(crate) fn both_bytes<'a>(files: &'a SideFiles, path: &str) -> Result<(&'a [u
 }
 
 /// The sides whose counters of one kernel can be told apart, with their names.
-pub(crate) fn by_kernel(window: &Window) -> Vec<(&'static str, &SideFiles)> {
-    match window.sides {
+pub(crate) fn by_kernel(window: &Window) -> Vec<(&str, &SideFiles)> {
+    let mut sides: Vec<(&str, &SideFiles)> = match window.sides {
         Sides::TwoGuests => vec![("server", &window.server), ("client", &window.client)],
         Sides::TwoNamespaces | Sides::OneNamespace => vec![("guest", &window.client)],
-    }
+    };
+    sides.extend(window.carriers.iter().map(|(name, files)| (name.as_str(), files)));
+    sides
 }
 
 /// The sides whose counters of one network namespace can be told apart, with their names.

@@ -8,7 +8,7 @@ use std::{
 use measure::CrashReport;
 use subprocess::Supervisor;
 
-use crate::{Attachments, Host, MachineError, Running, World, fake, qemu};
+use crate::{Attachments, Host, MachineError, Running, World, fake, nested, qemu};
 
 /// What a machine boots.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,7 @@ pub enum BootEnd {
 pub async fn boot(boot: Boot<'_>) -> Result<BootEnd, MachineError> {
     match boot.machine {
         plan::Machine::Qemu(machine) => qemu::boot(&boot, machine).await,
+        plan::Machine::Nested(machine) => nested::boot(&boot, machine).await,
         plan::Machine::Fake(machine) => fake::boot(&boot, machine).await,
     }
 }

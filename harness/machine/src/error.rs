@@ -158,6 +158,15 @@ pub enum MachineError {
         /// What it wrote to its standard error.
         stderr: String,
     },
+    /// A guest within a guest is not heard of any more, and the outer one lives.
+    #[error("the agent that carries the streams of a guest within its own fell silent: {message}")]
+    Relay {
+        /// How.
+        message: String,
+    },
+    /// A nested machine was given nothing that its host could run guests with.
+    #[error("a nested machine was booted without the disk that has QEMU for its host")]
+    NoInnerQemu,
     /// A trace window was asked of a machine that was not booted for it.
     #[error("the machine was not booted with tracing")]
     NotTraced,

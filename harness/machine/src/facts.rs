@@ -26,16 +26,14 @@ const PCI: &str = "/sys/bus/pci/devices/";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GuestNic {
     pub(crate) interface: String,
+    /// The PCI function that it is, or that its virtio device belongs to: `0000:01:00.0`. None of a device that is not PCI.
+    pub(crate) function: Option<String>,
     /// The type of its IOMMU group, or `none`.
     pub(crate) iommu: String,
 }
 
 /// Reads a guest's facts, and finds its NICs by their hardware addresses, in the order of `macs`.
-pub(crate) async fn read(
-    guest: &Guest,
-    macs: &[&str],
-    execution: &str,
-) -> Result<(GuestFacts, Vec<GuestNic>), Trouble> {
+pub(crate) async fn read(guest: &Guest, macs: &[&str]) -> Result<(GuestFacts, Vec<GuestNic>), Trouble> {
     let patterns = [
         CMDLINE.to_owned(),
         format!("{VULNERABILITIES}*"),
@@ -60,7 +58,7 @@ pub(crate) async fn read(
                     cmdline: text(&files, CMDLINE).unwrap_or_default(),
                     mitigations: mitigations(&files),
                     iommu: nics.iter().map(|nic| (nic.interface.clone(), nic.iommu.clone())).collect(),
-                    accel: execution.to_owned(),
+                    accel: guest.execution.to_owned(),
                 };
                 return Ok((facts, nics));
             }
@@ -104,7 +102,7 @@ fn nics<'a>(files: &FileReadings, macs: &[&'a str]) -> Result<Vec<GuestNic>, &'a
             .ok_or(mac)?;
         let iommu =
             text(files, &format!("{PCI}{function}/iommu_group/type")).unwrap_or_else(|| "none".into());
-        Ok(GuestNic { interface: interface.to_owned(), iommu })
+        Ok(GuestNic { interface: interface.to_owned(), function: Some(function.to_owned()), iommu })
     };
     macs.iter().map(|mac| find(mac)).collect()
 }
@@ -135,10 +133,14 @@ mod tests {
         ]);
         seen.insert("/sys/bus/pci/devices/*/x".into(), Err("nothing matches".into()));
         let found = nics(&seen, &["52:54:00:00:00:01", "52:54:00:00:00:02"]).unwrap();
-        let expected = [("eth1", "DMA-FQ"), ("eth0", "identity")];
+        let expected = [("eth1", "0000:01:00.0", "DMA-FQ"), ("eth0", "0000:00:02.0", "identity")];
         assert_eq!(
             found,
-            expected.map(|(interface, iommu)| GuestNic { interface: interface.into(), iommu: iommu.into() })
+            expected.map(|(interface, function, iommu)| GuestNic {
+                interface: interface.into(),
+                function: Some(function.into()),
+                iommu: iommu.into()
+            })
         );
         assert_eq!(nics(&seen, &["52:54:00:00:00:09"]), Err("52:54:00:00:00:09"));
     }

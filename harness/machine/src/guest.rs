@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use measure::{CrashKind, CrashReport};
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
-    MachineError, Session, SessionError,
+    BootEnd, MachineError, Session, SessionError,
     process::{Fate, Process},
     qemu::Monitor,
     session::{Established, Greeting, Manner},
@@ -21,7 +21,9 @@ pub(crate) struct Guest {
     pub(crate) process: Process,
     pub(crate) session: Session,
     pub(crate) greeting: Greeting,
-    /// QEMU's; a fake machine has none.
+    /// `kvm`, `tcg` or `fake`.
+    pub(crate) execution: &'static str,
+    /// QEMU's; a fake machine has none, and none is heard of from within another guest.
     pub(crate) monitor: Option<Monitor>,
     /// Whether it has an emulated IOMMU.
     pub(crate) iommu: bool,
@@ -38,6 +40,17 @@ pub(crate) enum Trouble {
     Failed(MachineError),
 }
 
+impl Trouble {
+    /// What a boot that came to nothing ended with.
+    pub(crate) fn end(self) -> Result<BootEnd, MachineError> {
+        match self {
+            Self::Crashed(report) => Ok(BootEnd::Crashed(report)),
+            Self::NotTestable(message) => Ok(BootEnd::NotTestable(message)),
+            Self::Failed(error) => Err(error),
+        }
+    }
+}
+
 impl From<MachineError> for Trouble {
     fn from(error: MachineError) -> Self {
         Self::Failed(error)
@@ -47,7 +60,7 @@ impl From<MachineError> for Trouble {
 /// Waits until the agent at the other end of `stream` says that it is ready. `patience` and `manner` are the session's.
 pub(crate) async fn ready(
     process: &Process,
-    stream: UnixStream,
+    stream: impl AsyncRead + AsyncWrite + Send + 'static,
     deadline: Instant,
     patience: Duration,
     manner: Manner,

@@ -17,6 +17,7 @@ use crate::{
 /// From TEST-NET-1 (RFC 5737): these addresses are nobody's, and exist inside guests only.
 const SERVER_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const CLIENT_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+const NEIGHBOUR_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 3);
 const PREFIX: u8 = 24;
 
 /// An emulated e1000e takes about two seconds to bring its link up; under load more.
@@ -131,7 +132,7 @@ async fn set_up_end(
     address: Ipv4Addr,
 ) -> Result<End, Trouble> {
     let guest = &guests[place.guest];
-    let GuestNic { interface, iommu } = nic;
+    let GuestNic { interface, iommu, function: _ } = nic;
     if let Some(netns) = place.netns {
         ip(guest, None, &format!("netns add {netns}\nlink set dev {interface} netns {netns}\n")).await?;
     }
@@ -153,7 +154,7 @@ async fn set_up_end(
 }
 
 /// Runs `ip -batch` with these commands. What the kernel refuses makes the machine not testable.
-async fn ip(guest: &Guest, netns: Option<&str>, batch: &str) -> Result<(), Trouble> {
+pub(crate) async fn ip(guest: &Guest, netns: Option<&str>, batch: &str) -> Result<(), Trouble> {
     let executed = ip_batch(guest, netns, batch).await?;
     if executed.how == HowEnded::Exited(0) {
         return Ok(());
@@ -229,25 +230,46 @@ pub(crate) async fn await_reachable(
     for end in [server, client] {
         await_carrier(&guests[end.guest], end).await?;
     }
+    await_answer(guests, client, ("the server", server.address)).await
+}
+
+/// Waits until another end answers a ping.
+async fn await_answer(guests: &[Guest], from: &End, (name, address): (&str, IpAddr)) -> Result<(), Trouble> {
     // The guest tries again by itself: how often it has to is then nobody's question.
-    let ping = format!("until busybox ping -c 1 -W 1 {}; do :; done", server.address);
+    let ping = format!("until busybox ping -c 1 -W 1 {address}; do :; done");
     let ping = GuestCommand::new("busybox").args(["sh", "-c", &ping]).deadline(REACH_DEADLINE);
-    let executed = exec(&guests[client.guest], ping.netns(client.netns)).await?;
+    let executed = exec(&guests[from.guest], ping.netns(from.netns)).await?;
     if executed.how == HowEnded::Exited(0) {
         return Ok(());
     }
-    let what = format!("the server did not answer a ping within {} s", REACH_DEADLINE.as_secs());
-    Err(refused(&guests[client.guest], &what, &executed))
+    let what = format!("{name} did not answer a ping within {} s", REACH_DEADLINE.as_secs());
+    Err(refused(&guests[from.guest], &what, &executed))
+}
+
+/// Sets up a guest that is beside the two ends, and waits until the client answers it.
+pub(crate) async fn set_up_neighbour(
+    guests: &[Guest],
+    place: Place,
+    nic: &GuestNic,
+    client: &End,
+) -> Result<(), Trouble> {
+    let end = set_up_end(guests, place, nic, NEIGHBOUR_ADDRESS).await?;
+    await_carrier(&guests[end.guest], &end).await?;
+    await_answer(guests, &end, ("the client", client.address)).await
 }
 
 async fn await_carrier(guest: &Guest, end: &End) -> Result<(), Trouble> {
-    let path = format!("/sys/class/net/{}/carrier", end.interface);
-    match guest.session.wait_file(end.netns, &path, "1", CARRIER_DEADLINE).await {
+    await_link(guest, end.netns, &end.interface).await
+}
+
+/// Waits until an interface has a carrier.
+pub(crate) async fn await_link(guest: &Guest, netns: Option<&str>, interface: &str) -> Result<(), Trouble> {
+    let path = format!("/sys/class/net/{interface}/carrier");
+    match guest.session.wait_file(netns, &path, "1", CARRIER_DEADLINE).await {
         Ok(()) => Ok(()),
         Err(SessionError::Guest { .. }) => Err(Trouble::NotTestable(format!(
-            "guest `{}`: the link of {} did not come up within {} s",
+            "guest `{}`: the link of {interface} did not come up within {} s",
             guest.process.name(),
-            end.interface,
             CARRIER_DEADLINE.as_secs()
         ))),
         Err(error) => Err(of_session_error(&guest.process, error).await),

@@ -21,6 +21,7 @@ use crate::{
     MachineError,
     console::{Console, Found, Seen},
     errors::ErrorStream,
+    relay::Relay,
 };
 
 /// How long the supervisor may take to end a process tree.
@@ -65,11 +66,29 @@ pub(crate) enum OnCrash {
     Stays,
 }
 
+/// Where a guest's process is.
+#[derive(Debug)]
+pub(crate) enum Life {
+    /// On this host.
+    Here(Child),
+    /// In another guest.
+    Within(Relay),
+}
+
+/// How it is known that a process has ended.
+#[derive(Debug)]
+pub(crate) enum Exited {
+    /// Whoever started it says so.
+    Reported(Result<Ended, subprocess::ToolError>),
+    /// It was in another guest, which has ended like this.
+    WithOuter(Fate),
+}
+
 /// A guest's process. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Process {
     name: String,
-    child: Child,
+    life: Life,
     fate: watch::Receiver<Fate>,
     /// Set once the supervisor has reported that it, and all it started, are gone.
     gone: watch::Receiver<bool>,
@@ -96,9 +115,20 @@ impl Process {
         let (exited, exit) = oneshot::channel();
         child.on_exit(move |ended| {
             // Nobody listens any more if the machine was dropped: then its end is of no interest.
-            let _ = exited.send(ended);
+            let _ = exited.send(Exited::Reported(ended));
         });
+        Ok(Self::watched(name, Life::Here(child), exit, (console, errors), on_crash, stopped))
+    }
 
+    /// A process that runs: `exit` tells its end, and what it shows comes on the other ends of `console` and `errors`.
+    pub(crate) fn watched(
+        name: &str,
+        life: Life,
+        exit: oneshot::Receiver<Exited>,
+        (console, errors): (Console, ErrorStream),
+        on_crash: OnCrash,
+        stopped: watch::Receiver<Option<Stopped>>,
+    ) -> Self {
         let (seen_sender, seen) = watch::channel(Seen::default());
         let following = tokio::spawn(console.follow(seen_sender));
         let (fate_sender, fate) = watch::channel(Fate::Runs);
@@ -106,6 +136,7 @@ impl Process {
         let leaving = Arc::new(AtomicBool::new(false));
         let watcher = Watcher {
             name: name.to_owned(),
+            is_within: matches!(life, Life::Within(_)),
             seen: seen.clone(),
             leaving: Arc::clone(&leaving),
             errors: errors.clone(),
@@ -121,15 +152,24 @@ impl Process {
             }
             gone_sender.send_replace(true);
         });
-        Ok(Self { name: name.to_owned(), child, fate, gone, seen, leaving, errors })
+        Self { name: name.to_owned(), life, fate, gone, seen, leaving, errors }
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    pub(crate) fn pid(&self) -> i32 {
-        self.child.pid()
+    /// Its process id on this host, if it is here.
+    pub(crate) fn pid(&self) -> Option<i32> {
+        match &self.life {
+            Life::Here(child) => Some(child.pid()),
+            Life::Within(_) => None,
+        }
+    }
+
+    /// What becomes of it, for those that end with it.
+    pub(crate) fn fate(&self) -> watch::Receiver<Fate> {
+        self.fate.clone()
     }
 
     pub(crate) fn errors(&self) -> &ErrorStream {
@@ -199,9 +239,13 @@ impl Process {
     /// Kills it, and waits until it and all it started are gone.
     pub(crate) async fn kill(&self) -> Result<(), MachineError> {
         self.will_leave();
-        self.child
-            .kill()
-            .map_err(|source| MachineError::Start { guest: self.name.clone(), source: Box::new(source) })?;
+        match &self.life {
+            Life::Here(child) => child.kill().map_err(|source| MachineError::Start {
+                guest: self.name.clone(),
+                source: Box::new(source),
+            })?,
+            Life::Within(relay) => relay.kill(),
+        }
         let mut gone = self.gone.clone();
         let ended = tokio::time::timeout(END_DEADLINE, gone.wait_for(|gone| *gone)).await.is_ok();
         if ended {
@@ -227,11 +271,13 @@ async fn start(
         .map_err(|source| MachineError::Start { guest: name.to_owned(), source: Box::new(source) })
 }
 
-type Exit = oneshot::Receiver<Result<Ended, subprocess::ToolError>>;
+type Exit = oneshot::Receiver<Exited>;
 
 /// Decides what became of a guest.
 struct Watcher {
     name: String,
+    /// Whether it is in another guest.
+    is_within: bool,
     seen: watch::Receiver<Seen>,
     leaving: Arc<AtomicBool>,
     errors: ErrorStream,
@@ -265,13 +311,14 @@ impl Watcher {
 
     async fn of_exit(
         &self,
-        ended: Result<Result<Ended, subprocess::ToolError>, oneshot::error::RecvError>,
+        ended: Result<Exited, oneshot::error::RecvError>,
         following: tokio::task::JoinHandle<Result<(), MachineError>>,
     ) -> Fate {
         let failed = |error| Fate::Failed(Arc::new(error));
         let how = match ended {
-            Ok(Ok(how)) => how,
-            Ok(Err(source)) => {
+            Ok(Exited::Reported(Ok(how))) => how,
+            Ok(Exited::WithOuter(fate)) => return fate,
+            Ok(Exited::Reported(Err(source))) => {
                 return failed(MachineError::Start { guest: self.name.clone(), source: Box::new(source) });
             }
             Err(_unreported) => {
@@ -308,6 +355,14 @@ impl Watcher {
                 excerpt: format!("{}\n{stderr}", seen.tail),
                 cpus: vec![],
             }),
+            // Its QEMU asked that guest for something which that one's kernel does not give: a result, as a crash is.
+            (None, how) if self.is_within => Fate::Crashed(CrashReport {
+                kind: CrashKind::Stopped,
+                guest: self.name.clone(),
+                title: format!("its QEMU ended: {}", last_line(&seen.tail).unwrap_or(&how.to_string())),
+                excerpt: seen.tail,
+                cpus: vec![],
+            }),
             (None, how) => failed(MachineError::ProcessEnded { guest: self.name.clone(), how, stderr }),
         }
     }
@@ -336,6 +391,10 @@ impl Watcher {
             cpus: vec![],
         }
     }
+}
+
+fn last_line(text: &str) -> Option<&str> {
+    text.lines().rev().map(str::trim).find(|line| !line.is_empty())
 }
 
 /// A unix socket that one process will connect to.

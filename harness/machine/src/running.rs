@@ -1,6 +1,6 @@
 //! A machine that runs: its two ends, its facts, its end.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, task::Poll, time::Duration};
 
 use measure::{CrashKind, CrashReport, GuestFacts, Sides, TraceCounts};
 
@@ -9,6 +9,7 @@ use crate::{
     attachments::share_tag,
     facts,
     guest::{Guest, Trouble, of_session_error},
+    nested::Nest,
     network::{self, End, Layout},
     process::Fate,
     qemu, world, zcsim,
@@ -26,6 +27,8 @@ pub struct Running {
     sides: Sides,
     took: Duration,
     traced: bool,
+    /// What a host within has lent its guests.
+    nest: Option<Nest>,
     folder: tempfile::TempDir,
 }
 
@@ -38,7 +41,7 @@ pub struct Endpoint<'a> {
     pub netns: Option<&'a str>,
     /// Where the other end reaches it.
     pub address: IpAddr,
-    /// The guest's name: `server`, `client`, or `guest` if there is only one.
+    /// The guest's name: `server`, `client`, `host`, or `guest` if there is only one.
     pub guest: &'a str,
     /// Its network interface.
     pub interface: &'a str,
@@ -58,14 +61,14 @@ impl Endpoint<'_> {
 pub(crate) struct Booted<'a> {
     pub(crate) guests: Vec<Guest>,
     pub(crate) layout: Layout,
-    /// `kvm`, `tcg` or `fake`.
-    pub(crate) execution: &'static str,
     pub(crate) took: Duration,
     pub(crate) traced: bool,
     /// Folders of the host that every guest is to mount.
     pub(crate) shares: &'a [Share],
     /// What is shifted before anything else is done in its guests, if something is.
     pub(crate) perturb: Option<protocol::Perturb>,
+    /// Of a nested machine: what its host has lent to guests of its own, which come after it among the guests.
+    pub(crate) nest: Option<Nest>,
     pub(crate) folder: tempfile::TempDir,
 }
 
@@ -87,6 +90,7 @@ pub(crate) async fn bring_up(booted: Booted<'_>, knobs: &plan::Knobs) -> Result<
                 sides,
                 took: booted.took,
                 traced: booted.traced,
+                nest: booted.nest,
                 folder: booted.folder,
             })))
         }
@@ -97,16 +101,18 @@ pub(crate) async fn bring_up(booted: Booted<'_>, knobs: &plan::Knobs) -> Result<
                 }
                 other => other,
             };
-            for guest in &booted.guests {
-                guest.process.kill().await?;
-            }
-            match trouble {
-                Trouble::Crashed(report) => Ok(BootEnd::Crashed(report)),
-                Trouble::NotTestable(message) => Ok(BootEnd::NotTestable(message)),
-                Trouble::Failed(error) => Err(error),
-            }
+            kill_all(&booted.guests).await?;
+            trouble.end()
         }
     }
+}
+
+/// Those within others first: how they ended is then known from their own hosts.
+pub(crate) async fn kill_all(guests: &[Guest]) -> Result<(), MachineError> {
+    for guest in guests.iter().rev() {
+        guest.process.kill().await?;
+    }
+    Ok(())
 }
 
 struct Prepared {
@@ -119,12 +125,18 @@ async fn prepare(booted: &Booted<'_>, knobs: &plan::Knobs) -> Result<Prepared, T
     let mut facts = Vec::new();
     let mut nics = Vec::new();
     for (index, guest) in booted.guests.iter().enumerate() {
-        mount(guest, booted.shares).await?;
+        // A guest within another shares nothing with us.
+        if guest.process.pid().is_some() {
+            mount(guest, booted.shares).await?;
+        }
         let wanted = booted.layout.macs(index);
-        let (mut guest_facts, mut guest_nics) = facts::read(guest, &wanted, booted.execution).await?;
+        let (mut guest_facts, mut guest_nics) = facts::read(guest, &wanted).await?;
         if let Layout::Zcsim { server, client } = booted.layout {
             guest_nics = zcsim::make(guest, [server, client], knobs.wire).await?;
             guest_facts.iommu.extend(guest_nics.iter().map(|nic| (nic.interface.clone(), nic.iommu.clone())));
+        }
+        if let Some(nest) = &booted.nest {
+            guest_facts.iommu.extend(nest.known_of(guest.process.name()));
         }
         facts.push((guest.process.name().to_owned(), guest_facts));
         nics.push(guest_nics);
@@ -132,6 +144,12 @@ async fn prepare(booted: &Booted<'_>, knobs: &plan::Knobs) -> Result<Prepared, T
     let (server, client) = network::set_up(&booted.guests, &booted.layout, &nics).await?;
     network::set_knobs(&booted.guests, &booted.layout, knobs).await?;
     network::await_reachable(&booted.guests, &booted.layout, &server, &client).await?;
+    if let Some(place) = booted.nest.as_ref().and_then(|nest| nest.neighbour) {
+        let (mut found, mut its) = facts::read(&booted.guests[place.guest], &[place.mac]).await?;
+        let nic = its.pop().expect("every NIC was found by its address");
+        network::set_up_neighbour(&booted.guests, place, &nic, &client).await?;
+        facts[place.guest].1.iommu.append(&mut found.iommu);
+    }
     if let Some(shift) = booted.perturb {
         for guest in &booted.guests {
             perturb(guest, shift).await?;
@@ -175,15 +193,21 @@ async fn explained(guests: &[Guest], report: CrashReport) -> Result<CrashReport,
 }
 
 /// The first guest that ends while it should run.
-async fn crashed(guests: &[Guest]) -> Result<CrashReport, MachineError> {
-    match guests {
-        [only] => only.process.crash().await,
-        [first, second] => tokio::select! {
-            crashed = first.process.crash() => crashed,
-            crashed = second.process.crash() => crashed,
-        },
-        _ => unreachable!("a machine has one guest or two"),
-    }
+pub(crate) async fn crashed(guests: &[Guest]) -> Result<CrashReport, MachineError> {
+    first(guests.iter().map(|guest| guest.process.crash())).await
+}
+
+/// What the first of these gives that has something to give; the others are given up.
+async fn first<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> T {
+    let mut futures: Vec<_> = futures.map(Box::pin).collect();
+    std::future::poll_fn(|context| {
+        let ready = futures.iter_mut().find_map(|future| match future.as_mut().poll(context) {
+            Poll::Ready(given) => Some(given),
+            Poll::Pending => None,
+        });
+        ready.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
 }
 
 impl Running {
@@ -243,12 +267,11 @@ impl Running {
         self.facts.clone()
     }
 
-    /// Each guest's name, how it is executed, and its process.
+    /// Each guest's name, how it is executed, and its process, if that is on this host.
     pub(crate) fn processes(&self) -> impl Iterator<Item = (&str, &str, i32)> {
-        self.guests
-            .iter()
-            .zip(&self.facts)
-            .map(|(guest, (name, facts))| (name.as_str(), facts.accel.as_str(), guest.process.pid()))
+        self.guests.iter().zip(&self.facts).filter_map(|(guest, (name, facts))| {
+            Some((name.as_str(), facts.accel.as_str(), guest.process.pid()?))
+        })
     }
 
     /// Seconds from power-on until every agent answered.
@@ -278,14 +301,7 @@ impl Running {
     /// Resolves with the title of a crash once a console shows one. Of use for a machine with a debugger: its guests stay
     /// after a crash, so that [`Running::crashed`] resolves only when their processes end.
     pub async fn crash_seen(&self) -> String {
-        match self.guests.as_slice() {
-            [only] => only.process.crash_seen().await,
-            [first, second] => tokio::select! {
-                title = first.process.crash_seen() => title,
-                title = second.process.crash_seen() => title,
-            },
-            _ => unreachable!("a machine has one guest or two"),
-        }
+        first(self.guests.iter().map(|guest| guest.process.crash_seen())).await
     }
 
     /// The report of a guest that lives, but stopped answering while `awaited` was awaited; or of its crash, if there
@@ -345,13 +361,34 @@ impl Running {
     /// # Errors
     /// If the host fails.
     pub async fn power_off(self, deadline: Duration) -> Result<Result<(), CrashReport>, MachineError> {
-        match self.guests.as_slice() {
-            [only] => leave(only, deadline).await,
+        let (outer, within): (Vec<&Guest>, Vec<&Guest>) =
+            self.guests.iter().partition(|guest| guest.process.pid().is_some());
+        let mut end = Ok(());
+        for guest in within {
+            end = end.and(leave(guest, deadline).await?);
+        }
+        // What a guest had is the host's again when that guest is gone, however it ended.
+        if let (Some(nest), Some(host)) = (&self.nest, outer.first()) {
+            end = end.and(nest.take_back(host).await);
+        }
+        let ends = match outer.as_slice() {
+            [only] => leave(only, deadline).await?,
             [first, second] => {
                 let (first, second) = tokio::try_join!(leave(first, deadline), leave(second, deadline))?;
-                Ok(first.and(second))
+                first.and(second)
             }
-            _ => unreachable!("a machine has one guest or two"),
+            _ => unreachable!("one or two guests are this machine's own"),
+        };
+        // A host that has crashed is why nothing was right within it.
+        Ok(ends.and(end))
+    }
+
+    /// Every guest that is no end of the network, and carries one: the host of a nested machine.
+    #[must_use]
+    pub fn carriers(&self) -> Vec<(&str, &Session)> {
+        match &self.nest {
+            Some(_) => self.guests.iter().take(1).map(|host| (host.process.name(), &host.session)).collect(),
+            None => vec![],
         }
     }
 }

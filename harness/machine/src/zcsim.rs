@@ -50,7 +50,11 @@ pub(crate) async fn make(
             }
         }
     }
-    let nic = |interface: &str| GuestNic { interface: interface.to_owned(), iommu: "none".to_owned() };
+    let nic = |interface: &str| GuestNic {
+        interface: interface.to_owned(),
+        function: None,
+        iommu: "none".to_owned(),
+    };
     Ok(INTERFACES.map(nic).to_vec())
 }
 

@@ -130,8 +130,9 @@ pub type MetricDef = Definition<'static>;
 /// The values of [`LATENCY`]'s dimension `percentile`.
 pub const PERCENTILES: &[&str] = &["min", "25", "50", "75", "90", "99", "99.9", "99.99", "99.999", "max"];
 
-/// The values of the dimension `side`. `guest` stands for both sides where one kernel or namespace has the counter.
-pub const SIDES: &[&str] = &["server", "client", "guest"];
+/// The values of the dimension `side`. `guest` stands for both sides where one kernel or namespace has the counter; `host` is
+/// that of a nested machine, which the server is a guest of.
+pub const SIDES: &[&str] = &["server", "client", "guest", "host"];
 
 /// The values of the dimension `direction`: who sends.
 pub const DIRECTIONS: &[&str] = &["client-to-server", "server-to-client"];

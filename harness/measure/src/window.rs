@@ -59,6 +59,8 @@ pub struct Window {
     pub server: SideFiles,
     /// The client's files.
     pub client: SideFiles,
+    /// Files of guests that are no side and carry one, by the guest's name: the host of a nested machine.
+    pub carriers: BTreeMap<String, SideFiles>,
     /// From the start of the client's command to its end, by the guest's monotonic clock.
     pub elapsed: Duration,
     /// What moved.
@@ -102,7 +104,7 @@ pub struct KvmWindow {
     pub after: BTreeMap<String, u64>,
 }
 
-/// Trace events of QEMU, by the guest's name: `server`, `client`, or `guest` when there is only one.
+/// Trace events of QEMU, by the guest's name: `server`, `client`, `host`, or `guest` when there is only one.
 pub type TraceCounts = BTreeMap<String, GuestTrace>;
 
 /// Trace events of the QEMU that one guest runs in.

@@ -13,6 +13,7 @@ mod kernel;
 mod ktap;
 mod machine;
 mod matrix;
+mod nested;
 mod pattern;
 mod stream;
 mod workload;
@@ -33,6 +34,7 @@ pub use machine::{
     Wire,
 };
 pub use matrix::{Cell, Dimension, DimensionValues, Scope};
+pub use nested::{GuestIommu, HostLevel, InnerGuest, InnerLink, NestedMachine, PciFunction, Vfio};
 pub use pattern::{Patterns, SUBTEST, VALUE, value_regex};
 pub use stream::{BigTcp, Cores, Receive, Roi, Send, Stream, StreamNic, Zcrx};
 pub use workload::{
@@ -45,8 +47,8 @@ use measure::{Definition, metric};
 use serde::{Deserialize, Serialize};
 
 /// The version of [`Plan`]'s serialised form. A reader refuses a newer one. 2 added matrices, 3 flavours, 4 replicates,
-/// 5 zcsim and streams.
-pub const FORMAT: u32 = 5;
+/// 5 zcsim and streams, 6 nested machines.
+pub const FORMAT: u32 = 6;
 
 /// Everything that a run will do, with nothing left optional.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,12 +4,17 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::NestedMachine;
+
 /// Where an arm boots.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Machine {
     /// Guests of QEMU on this host.
     Qemu(QemuMachine),
+    /// Guests within a guest: a host under test that is itself a guest of QEMU here, the guests that it runs with KVM, and a
+    /// peer outside.
+    Nested(NestedMachine),
     /// Replays canned tool output; everything it yields carries the provenance `fake`.
     Fake(FakeMachine),
 }
@@ -178,12 +183,13 @@ impl Machine {
         )
     }
 
-    /// Whether two guests are booted for one trial.
+    /// Guests that are booted for one trial, those within guests among them.
     #[must_use]
     pub fn guests(&self) -> u32 {
         match self {
             Self::Qemu(QemuMachine { topology: Topology::TwoGuests { .. }, .. }) => 2,
             Self::Qemu(_) | Self::Fake(_) => 1,
+            Self::Nested(nested) => 2 + nested.guest.count,
         }
     }
 }

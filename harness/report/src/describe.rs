@@ -9,7 +9,7 @@ use plan::{
     WorkloadKind,
 };
 
-use crate::{Arm, SeriesKey, number};
+use crate::{Arm, SeriesKey, levels, number};
 
 /// A series as one reads it: `tcp throughput`, `rr latency p99.9`, `tcp cpu-busy server core 1`.
 #[must_use]
@@ -207,6 +207,7 @@ fn ktap(params: &Ktap) -> String {
 pub(crate) fn machine(machine: &Machine) -> Vec<String> {
     let qemu = match machine {
         Machine::Fake(_) => return vec!["fake: canned output of tools, no kernel ran".to_owned()],
+        Machine::Nested(nested) => return levels::levels(nested),
         Machine::Qemu(qemu) => qemu,
     };
     let mut lines = vec![guests(qemu)];
@@ -228,6 +229,23 @@ pub(crate) fn machine(machine: &Machine) -> Vec<String> {
     lines
 }
 
+pub(crate) fn accel(accel: Accel) -> &'static str {
+    match accel {
+        Accel::Auto => "auto",
+        Accel::Kvm => "kvm",
+        Accel::Tcg => "tcg",
+    }
+}
+
+pub(crate) fn model(model: NicModel) -> &'static str {
+    match model {
+        NicModel::VirtioNet => "virtio-net",
+        NicModel::Igb => "igb",
+        NicModel::E1000e => "e1000e",
+        NicModel::Zcsim => "zcsim",
+    }
+}
+
 fn guests(qemu: &QemuMachine) -> String {
     let how_many = match qemu.topology {
         Topology::TwoGuests { .. } => "two QEMU guests, each with",
@@ -237,11 +255,7 @@ fn guests(qemu: &QemuMachine) -> String {
         CpuModel::Max => "max",
         CpuModel::Host => "host",
     };
-    let accel = match qemu.accel {
-        Accel::Auto => "auto",
-        Accel::Kvm => "kvm",
-        Accel::Tcg => "tcg",
-    };
+    let accel = accel(qemu.accel);
     let (cpus, memory) = (number::counted(qemu.vcpus, "vCPU"), qemu.memory_mib);
     format!("{how_many} {cpus} (-cpu {cpu}), {memory} MiB; accel asked for: {accel}")
 }
@@ -266,14 +280,8 @@ fn wire(wire: Wire) -> String {
     format!("zcsim's wire: {}", words.join(", "))
 }
 
-fn nic(nic: &Nic) -> String {
-    let model = match nic.model {
-        NicModel::VirtioNet => "virtio-net",
-        NicModel::Igb => "igb",
-        NicModel::E1000e => "e1000e",
-        NicModel::Zcsim => "zcsim",
-    };
-    format!("{model}, mtu {}, {}", nic.mtu, iommu(nic.iommu))
+pub(crate) fn nic(nic: &Nic) -> String {
+    format!("{}, mtu {}, {}", model(nic.model), nic.mtu, iommu(nic.iommu))
 }
 
 fn iommu(iommu: Iommu) -> String {

@@ -21,6 +21,7 @@ mod findings;
 mod history;
 mod html;
 mod json;
+mod levels;
 mod markdown;
 mod model;
 mod number;

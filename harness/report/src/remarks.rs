@@ -202,11 +202,16 @@ fn iommus_not_as_asked(model: &Model) -> Vec<String> {
 
 /// A mode that was asked for and that no interface of the guest has: QEMU's caching mode turns lazy into strict, say.
 fn iommu_not_as_asked(arm: &Arm) -> Vec<String> {
-    let Machine::Qemu(qemu) = &arm.machine else { return Vec::new() };
-    let asked: Vec<(&str, Iommu)> = match &qemu.topology {
-        Topology::Loopback => Vec::new(),
-        Topology::TwoNamespaces { server, .. } => vec![("guest", server.iommu)],
-        Topology::TwoGuests { server, client } => vec![("server", server.iommu), ("client", client.iommu)],
+    let asked: Vec<(&str, Iommu)> = match &arm.machine {
+        Machine::Fake(_) => Vec::new(),
+        Machine::Nested(nested) => nested.governed(),
+        Machine::Qemu(qemu) => match &qemu.topology {
+            Topology::Loopback => Vec::new(),
+            Topology::TwoNamespaces { server, .. } => vec![("guest", server.iommu)],
+            Topology::TwoGuests { server, client } => {
+                vec![("server", server.iommu), ("client", client.iommu)]
+            }
+        },
     };
     let remark = |(guest, iommu): (&str, Iommu)| {
         let had = &arm.guests.get(guest).filter(|facts| !facts.iommu.is_empty())?.iommu;

@@ -9,7 +9,7 @@ use std::{
 
 use machine::{Boot, BootEnd, BootFiles, Running, World};
 use measure::{
-    CrashReport, Dims, GuestFacts, Provenance, RawFile, Sample, TestOutcome, TestResult, TrialEnd,
+    CrashReport, Dims, GuestFacts, Provenance, RawFile, Sample, SideFiles, TestOutcome, TestResult, TrialEnd,
     TrialRecord, Void, metric,
 };
 use plan::{Collector, Evidence, Machine, Plan, Workload, WorkloadKind};
@@ -244,6 +244,10 @@ async fn workloads(
         }
         let witness = Witness { seen, workload: &workload.name, device: tests_disk(setup.plan, workload) };
         let exits = collectors.contains(&Collector::KvmExits).then(|| running.kvm_window_start());
+        let carriers_before = match carriers(running, &snapshots).await {
+            Ok(files) => files,
+            Err(error) => return silent(trial, running, error).await,
+        };
         let outcome = workload::run(
             workload,
             &running.server(),
@@ -271,7 +275,13 @@ async fn workloads(
             Err(source @ WorkloadError::HostFile { .. }) => return Err(RunError::workload(trial, source)),
             Err(error) => return silent(trial, running, error).await,
         };
+        match carriers(running, &snapshots).await {
+            Ok(after) => outcome.window.carriers = paired(carriers_before, after),
+            Err(error) => return silent(trial, running, error).await,
+        }
         keep_raw(folder, &outcome.raw).map_err(RunError::keep(trial))?;
+        keep_raw(folder, &workload::carrier_files(&workload.name, &outcome.window))
+            .map_err(RunError::keep(trial))?;
         if translations {
             let counts = running.trace_window_stop().await.map_err(|source| machine_error(trial, source))?;
             outcome.window.trace = Some(counts);
@@ -313,6 +323,32 @@ async fn workloads(
     Ok(Stop::Done)
 }
 
+/// What the hosts of guests within guests have in these files now.
+async fn carriers(
+    running: &Running,
+    snapshots: &[String],
+) -> Result<BTreeMap<String, measure::Files>, WorkloadError> {
+    let mut read = BTreeMap::new();
+    for (name, session) in running.carriers() {
+        if !snapshots.is_empty() {
+            let files = workload::files_now(name, session, snapshots).await?;
+            read.insert(name.to_owned(), files);
+        }
+    }
+    Ok(read)
+}
+
+fn paired(
+    before: BTreeMap<String, measure::Files>,
+    mut after: BTreeMap<String, measure::Files>,
+) -> BTreeMap<String, SideFiles> {
+    let pair = |(name, before)| {
+        let after = after.remove(&name).unwrap_or_default();
+        (name, SideFiles { before, after })
+    };
+    before.into_iter().map(pair).collect()
+}
+
 /// The disk that a workload's tests are on: each such workload has one, in the order of the plan, after the root's.
 fn tests_disk(plan: &Plan, workload: &Workload) -> String {
     let disks = plan.workloads.iter().filter(|workload| matches!(workload.kind, WorkloadKind::Ktap(_)));
@@ -325,6 +361,7 @@ fn tests_disk(plan: &Plan, workload: &Workload) -> String {
 fn shape(setup: &Setup<'_>, trial: &Trial) -> (u32, bool) {
     match setup.plan.arm(&trial.arm).map(|arm| &arm.machine) {
         Some(machine @ Machine::Qemu(qemu)) => (qemu.vcpus, machine.has_zcsim()),
+        Some(Machine::Nested(nested)) => (nested.guest.vcpus, false),
         Some(Machine::Fake(_)) | None => (1, false),
     }
 }

@@ -174,6 +174,10 @@ impl<'a> Arms<'a> {
         if let Machine::Qemu(qemu) = &mut machine {
             qemu.memory_mib = qemu.memory_mib.max(flavour.least_memory_mib());
         }
+        if let Machine::Nested(nested) = &mut machine {
+            let guest = &mut nested.guest;
+            guest.memory_mib = guest.memory_mib.max(flavour.least_memory_mib());
+        }
         Some(Arm {
             name: chosen.name.clone(),
             cell: None,

@@ -38,6 +38,8 @@ fn owned(words: &[&str]) -> Vec<String> {
 fn vcpus(machine: &Machine) -> Option<u32> {
     match machine {
         Machine::Qemu(qemu) => Some(qemu.vcpus),
+        // That the peer has.
+        Machine::Nested(_) => Some(1),
         Machine::Fake(_) => None,
     }
 }
@@ -81,16 +83,22 @@ enum Shared {
 
 const BOTH: &[&str] = &["server", "client"];
 const GUEST: &[&str] = &["guest"];
+const LEVELS: &[&str] = &["server", "client", "host"];
 
 fn sides_of(metric: &Definition<'_>, kind: &WorkloadKind, machine: &Machine) -> Vec<&'static str> {
     let shared = match machine {
+        Machine::Nested(_) => Shared::Nothing,
         Machine::Qemu(QemuMachine { topology: Topology::TwoGuests { .. }, .. }) => Shared::Nothing,
         Machine::Qemu(QemuMachine { topology: Topology::TwoNamespaces { .. }, .. }) => Shared::Kernel,
         Machine::Qemu(QemuMachine { topology: Topology::Loopback, .. }) | Machine::Fake(_) => {
             Shared::Namespace
         }
     };
-    let by_kernel = if shared == Shared::Nothing { BOTH } else { GUEST };
+    let by_kernel = match (machine, shared) {
+        (Machine::Nested(_), _) => LEVELS,
+        (_, Shared::Nothing) => BOTH,
+        (_, Shared::Kernel | Shared::Namespace) => GUEST,
+    };
     let by_namespace = if shared == Shared::Namespace { GUEST } else { BOTH };
     let senders = match kind {
         // Counters of one namespace do not tell the two ends of a connection apart.
@@ -161,6 +169,8 @@ fn translating_sides(machine: &Machine) -> Vec<&'static str> {
         {
             GUEST.to_vec()
         }
-        Machine::Qemu(_) | Machine::Fake(_) => Vec::new(),
+        // What is traced is the QEMU that runs here.
+        Machine::Nested(nested) if nested.host.iommu.mode != IommuMode::None => vec!["host"],
+        Machine::Nested(_) | Machine::Qemu(_) | Machine::Fake(_) => Vec::new(),
     }
 }

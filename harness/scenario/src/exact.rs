@@ -136,6 +136,12 @@ fn machine(arm: &str, machine: &mut Machine, place: &Place, findings: &mut Findi
     };
     let qemu = match machine {
         Machine::Qemu(qemu) => qemu,
+        Machine::Nested(_) => {
+            return refuse(
+                "several guests reach each other when the host lets them",
+                "a machine without `kind: nested`",
+            );
+        }
         Machine::Fake(_) => return refuse("a fake machine executes no instructions", "a machine of QEMU's"),
     };
     match qemu.accel {

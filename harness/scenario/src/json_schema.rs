@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     schema::{
-        ARM, Absent, COMMAND, FAKE, GATE, IOMMU, IPERF3, KTAP, Key, Kind, MACHINE, METRIC, NIC, SCENARIO,
-        SOCKPERF, STREAM, Section, TEST_GATE, VERSION, WIRE,
+        ARM, Absent, COMMAND, FAKE, GATE, GUEST_LEVEL, HOST_LEVEL, IOMMU, IPERF3, KTAP, Key, Kind, MACHINE,
+        METRIC, NESTED, NIC, PEER_LEVEL, SCENARIO, SOCKPERF, STREAM, Section, TEST_GATE, VERSION, WIRE,
     },
     workload::COLLECTORS,
 };
@@ -24,7 +24,23 @@ const TOOLS: &[(&str, &Section)] = &[
 
 /// Sections that others refer to.
 const DEFINITIONS: &[&Section] = &[
-    &ARM, &MACHINE, &FAKE, &NIC, &IOMMU, &WIRE, &IPERF3, &SOCKPERF, &COMMAND, &METRIC, &KTAP, &STREAM, &GATE,
+    &ARM,
+    &MACHINE,
+    &NESTED,
+    &HOST_LEVEL,
+    &GUEST_LEVEL,
+    &PEER_LEVEL,
+    &FAKE,
+    &NIC,
+    &IOMMU,
+    &WIRE,
+    &IPERF3,
+    &SOCKPERF,
+    &COMMAND,
+    &METRIC,
+    &KTAP,
+    &STREAM,
+    &GATE,
     &TEST_GATE,
 ];
 
@@ -68,7 +84,7 @@ fn property(section: &Section, key: &Key) -> Value {
         Kind::Shape(_) => return described(shape(section, key.name), key),
         kind => scalar(kind),
     };
-    let may_be_listed = is_matrix(section) && key.name != "tool";
+    let may_be_listed = is_matrix(section) && !matches!(key.name, "tool" | "kind");
     described(if may_be_listed { or_list(one) } else { one }, key)
 }
 
@@ -85,7 +101,7 @@ fn described(mut schema: Value, key: &Key) -> Value {
 /// Whether the section's single values may be lists, which are then dimensions.
 fn is_matrix(section: &Section) -> bool {
     let of_tools = TOOLS.iter().map(|(_, section)| *section);
-    [&MACHINE, &NIC, &IOMMU, &WIRE, &FAKE]
+    [&MACHINE, &NIC, &IOMMU, &WIRE, &NESTED, &HOST_LEVEL, &GUEST_LEVEL, &PEER_LEVEL, &FAKE]
         .into_iter()
         .chain(of_tools)
         .any(|matrix| std::ptr::eq(matrix, section))
@@ -167,14 +183,19 @@ fn shape(section: &Section, key: &str) -> Value {
         ("Scenario" | "Arm", "series") => or_list(json!({ "type": "string" })),
         ("Scenario" | "Arm", "config" | "sysctls") => map(or_list(text())),
         ("Scenario" | "Arm", "cmdline") => any_of_several(list(text())),
-        ("Scenario" | "Arm", "machine") => json!({ "anyOf": [reference(&MACHINE), reference(&FAKE)] }),
+        ("Scenario" | "Arm", "machine") => {
+            json!({ "anyOf": [reference(&MACHINE), reference(&NESTED), reference(&FAKE)] })
+        }
         ("Scenario", "arms") => bounded(map(reference(&ARM))),
         ("Scenario", "workloads") => bounded(map(workload())),
         ("Scenario", "collect") => list(json!({ "enum": &COLLECTORS[..] })),
         ("Scenario", "gates") => list(json!({ "anyOf": [reference(&GATE), reference(&TEST_GATE)] })),
         ("Machine", "server" | "client") => reference(&NIC),
         ("Machine", "wire") => reference(&WIRE),
-        ("NIC", "iommu") => {
+        ("Nested machine", "host") => reference(&HOST_LEVEL),
+        ("Nested machine", "guest") => reference(&GUEST_LEVEL),
+        ("Nested machine", "peer") => reference(&PEER_LEVEL),
+        ("NIC" | "Host", "iommu") => {
             let Kind::Choice(modes) = &IOMMU.key("mode").kind else {
                 unreachable!("the mode of an IOMMU is one of some words")
             };

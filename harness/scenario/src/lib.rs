@@ -21,6 +21,7 @@ mod ktap;
 mod load;
 mod machine;
 mod matrix;
+mod nested;
 mod overrides;
 mod problem;
 mod project;

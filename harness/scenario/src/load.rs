@@ -12,6 +12,7 @@ use crate::{
     gate::{PlacedGate, Surroundings, gates},
     machine::iommus,
     matrix::Matrix,
+    nested,
     overrides::Overrides,
     problem::{Findings, Place, Problems},
     project::{Project, read_yaml},
@@ -93,6 +94,12 @@ fn read(path: &Path, project: &Project, overrides: &Overrides, findings: &mut Fi
     let known_complaints = known_complaints(&fields, findings);
     let tests = workloads.iter().flatten().any(|workload| matches!(workload.kind, WorkloadKind::Ktap(_)));
     check_machines(&fields, &arms, collectors.as_deref(), tests, findings);
+    let place = fields.place_of("workloads");
+    for arm in arms.iter().flatten() {
+        for workload in workloads.iter().flatten() {
+            nested::check_workload(arm, workload, &place, findings);
+        }
+    }
     if let Some(design) = &mut design {
         // Gates on metrics are set aside under debug kernels.
         if !debug {

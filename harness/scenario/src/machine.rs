@@ -8,6 +8,7 @@ use plan::{
 
 use crate::{
     fields::{Fields, from_word},
+    nested,
     problem::{Findings, Place},
     project::existing_path,
     schema,
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// Ethernet's, in bytes.
-const DEFAULT_MTU: u32 = 1500;
+pub(crate) const DEFAULT_MTU: u32 = 1500;
 
 /// The machine that `node` asks for; paths in it start at `folder`.
 pub(crate) fn machine(
@@ -28,7 +29,12 @@ pub(crate) fn machine(
     if node.get("fake").is_some() {
         return fake(node, &knobs, folder, findings);
     }
+    if nested::is_nested(node) {
+        return nested::machine(node, knobs, findings).map(Machine::Nested);
+    }
     let fields = Fields::open(node, &schema::MACHINE, findings)?;
+    // `nested` has been seen above: whatever else it is, is a problem.
+    fields.word("kind", findings)?;
     let accel = fields.choice::<Accel>("accel", findings);
     let cpu = fields.choice::<CpuModel>("cpu", findings);
     let vcpus = fields.count("vcpus", findings);
@@ -68,7 +74,7 @@ fn fake(node: &Node, knobs: &Knobs, folder: &Path, findings: &mut Findings) -> O
     Some(Machine::Fake(FakeMachine { script }))
 }
 
-fn memory_mib(fields: &Fields<'_>, findings: &mut Findings) -> Option<u32> {
+pub(crate) fn memory_mib(fields: &Fields<'_>, findings: &mut Findings) -> Option<u32> {
     let bytes = fields.bytes("memory", findings)?;
     if bytes % (1 << 20) != 0 {
         findings.add(
@@ -166,7 +172,7 @@ fn side(machine: &Fields<'_>, key: &str, findings: &mut Findings) -> Option<Side
 }
 
 /// `strict`, or the map that it stands for.
-fn iommu(node: &Node, findings: &mut Findings) -> Option<Iommu> {
+pub(crate) fn iommu(node: &Node, findings: &mut Findings) -> Option<Iommu> {
     let (mode, caching_mode) = if let Value::Map(_) = node.value {
         let fields = Fields::open(node, &schema::IOMMU, findings)?;
         let (mode, caching_mode) = (fields.choice("mode", findings), fields.flag("caching-mode", findings));
@@ -195,6 +201,7 @@ fn iommu(node: &Node, findings: &mut Findings) -> Option<Iommu> {
 /// The IOMMUs of a machine's guests.
 pub(crate) fn iommus(machine: &Machine) -> Vec<Iommu> {
     match machine {
+        Machine::Nested(nested) => nested.iommus().into_iter().map(|(_, iommu)| iommu).collect(),
         Machine::Fake(_) | Machine::Qemu(QemuMachine { topology: Topology::Loopback, .. }) => Vec::new(),
         Machine::Qemu(QemuMachine {
             topology: Topology::TwoNamespaces { server, client } | Topology::TwoGuests { server, client },

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use measure::{Around, Better, Collector, YieldedBy, metric};
 
 use crate::schema::{
-    ARM, Absent, COMMAND, CONFIG, DEBIAN_IMAGE, DEBIAN_SOURCE, FAKE, GATE, GIT, IOMMU, IPERF3, KERNEL, KTAP,
-    Key, MACHINE, METRIC, NIC, PREBUILT_IMAGE, SCENARIO, SERIES, SOCKPERF, SOURCE, STREAM, Section, TARBALL,
-    TEST_GATE, WIRE, WORKLOAD,
+    ARM, Absent, COMMAND, CONFIG, DEBIAN_IMAGE, DEBIAN_SOURCE, FAKE, GATE, GIT, GUEST_LEVEL, HOST_LEVEL,
+    IOMMU, IPERF3, KERNEL, KTAP, Key, MACHINE, METRIC, NESTED, NIC, PEER_LEVEL, PREBUILT_IMAGE, SCENARIO,
+    SERIES, SOCKPERF, SOURCE, STREAM, Section, TARBALL, TEST_GATE, WIRE, WORKLOAD,
 };
 
 const INTRODUCTION: &str = "\
@@ -42,7 +42,7 @@ const LISTS: &str = "
 
 Where a single value stands, a list of values may stand: it is a *dimension*, and the plan is the product of all of them.
 The values of an arm's `base`, of each option in `config` and each name in `sysctls`, and every value of *Machine*, *NIC*,
-*IOMMU*, *Wire* and *Fake machine* multiply boots. Every value of a workload but its `tool`, and each variable in the `env` of a command,
+*IOMMU*, *Wire*, of nested machines and of *Fake machine* multiply boots. Every value of a workload but its `tool`, and each variable in the `env` of a command,
 multiply what runs within each boot.
 
 ```yaml
@@ -70,8 +70,26 @@ such a dimension already, as much of the path goes before it as tells them apart
 pub fn reference() -> String {
     let mut page = INTRODUCTION.to_owned();
     for section in [
-        &SCENARIO, &ARM, &MACHINE, &NIC, &IOMMU, &WIRE, &FAKE, &WORKLOAD, &IPERF3, &SOCKPERF, &COMMAND,
-        &METRIC, &KTAP, &STREAM, &GATE, &TEST_GATE,
+        &SCENARIO,
+        &ARM,
+        &MACHINE,
+        &NIC,
+        &IOMMU,
+        &WIRE,
+        &NESTED,
+        &HOST_LEVEL,
+        &GUEST_LEVEL,
+        &PEER_LEVEL,
+        &FAKE,
+        &WORKLOAD,
+        &IPERF3,
+        &SOCKPERF,
+        &COMMAND,
+        &METRIC,
+        &KTAP,
+        &STREAM,
+        &GATE,
+        &TEST_GATE,
     ] {
         append(&mut page, section);
     }
@@ -173,6 +191,10 @@ mod tests {
         &NIC,
         &IOMMU,
         &WIRE,
+        &NESTED,
+        &HOST_LEVEL,
+        &GUEST_LEVEL,
+        &PEER_LEVEL,
         &FAKE,
         &WORKLOAD,
         &IPERF3,

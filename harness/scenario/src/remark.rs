@@ -4,7 +4,7 @@ mod provision;
 
 use plan::{Accel, Arm, Collector, IommuMode, Machine, Plan};
 
-use crate::machine::iommus;
+use crate::{machine::iommus, nested};
 
 /// Remarks on a plan, each a sentence: what kind of comparison it is, and what it cannot show.
 #[must_use]
@@ -71,6 +71,7 @@ pub fn remarks(plan: &Plan) -> Vec<String> {
     if plan.collectors.contains(&Collector::Iotlb) && !idle.is_empty() {
         remarks.push(format!("{idle}: no IOMMU in use, so `iotlb` is unavailable there."));
     }
+    remarks.extend(nested::remarks(plan));
     remarks.extend(provision::remarks(plan));
     remarks
 }

@@ -4,8 +4,8 @@
 use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use plan::{
-    Amount, Arm, Base, Cell, CommandServer, ConfigStart, ConfigValue, Ktap, Machine, Nic, OutputOf, Plan,
-    Source, Topology, Workload, WorkloadKind,
+    Amount, Arm, Base, Cell, CommandServer, ConfigStart, ConfigValue, Ktap, Machine, NestedMachine, Nic,
+    OutputOf, Plan, Source, Topology, Workload, WorkloadKind,
 };
 
 use crate::schema::{self, Syntax};
@@ -199,7 +199,26 @@ impl Vet {
         }
     }
 
+    fn nested(&mut self, place: &str, nested: &NestedMachine) {
+        self.within(&format!("{place}: vcpus"), nested.vcpus.into(), 1..=64);
+        self.within(&format!("{place}: memory in MiB"), nested.memory_mib.into(), 512..=256 << 10);
+        self.within(&format!("{place}: guests"), nested.guest.count.into(), 1..=2);
+        self.within(&format!("{place}: guest.vcpus"), nested.guest.vcpus.into(), 1..=64);
+        self.within(
+            &format!("{place}: guest.memory in MiB"),
+            nested.guest.memory_mib.into(),
+            128..=256 << 10,
+        );
+        self.within(&format!("{place}: mtu"), nested.mtu.into(), 68..=9000);
+        if let Some((message, _)) = crate::nested::impossible(nested).into_iter().next() {
+            self.says(place, &message);
+        }
+    }
+
     fn machine(&mut self, place: &str, machine: &Machine) {
+        if let Machine::Nested(nested) = machine {
+            self.nested(place, nested);
+        }
         let Machine::Qemu(machine) = machine else { return };
         self.within(&format!("{place}: vcpus"), machine.vcpus.into(), 1..=64);
         self.within(&format!("{place}: memory in MiB"), machine.memory_mib.into(), 128..=256 << 10);

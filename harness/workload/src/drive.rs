@@ -1,8 +1,8 @@
 //! Runs a workload on two endpoints.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use machine::{Endpoint, Executed, GuestCommand, RunningCommand, SessionError};
+use machine::{Endpoint, Executed, GuestCommand, RunningCommand, Session, SessionError};
 use measure::{RawFile, Sample, SideFiles, Sides, Window};
 use plan::{Workload, WorkloadKind};
 use protocol::HowEnded;
@@ -158,6 +158,7 @@ async fn run_pair(
         // Of each observation the reading that lies on the window's side: the command in between is outside.
         server: SideFiles { before: idle.after, after: done.before },
         client: SideFiles { before: executed.before, after: executed.after },
+        carriers: BTreeMap::new(),
         elapsed: executed.elapsed,
         traffic: findings.traffic,
         trace: None,
@@ -207,6 +208,27 @@ pub(crate) async fn observe(
     }
     let executed = server.session.exec(server.command("true").snapshot(snapshots)).await?;
     Ok(SideFiles { before: executed.before, after: executed.after })
+}
+
+/// Files of a guest that is no side, as they are now, read as those of the sides are.
+///
+/// # Errors
+/// If the guest cannot be talked to.
+pub async fn files_now(
+    guest: &str,
+    session: &Session,
+    snapshots: &[String],
+) -> Result<measure::Files, WorkloadError> {
+    let command = GuestCommand::new("true").snapshot(snapshots);
+    match session.exec(command).await {
+        Ok(executed) => Ok(executed.after),
+        Err(source) => Err(WorkloadError::Session {
+            workload: "the host's files".into(),
+            guest: guest.to_owned(),
+            doing: "reading its files",
+            source,
+        }),
+    }
 }
 
 /// Makes the server report and end. Its deadline in the guest bounds the wait.

@@ -20,6 +20,7 @@ mod recipe;
 pub mod sockperf;
 pub mod stream;
 
-pub use drive::{Around, Outcome, run};
+pub use drive::{Around, Outcome, files_now, run};
 pub use error::{Failure, ParseError, WorkloadError};
 pub use findings::Findings;
+pub use recipe::carrier_files;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use machine::{Endpoint, Executed, GuestCommand};
-use measure::{RawFile, Window};
+use measure::{RawFile, SideFiles, Window};
 use plan::{Iperf3, Sockperf, Workload};
 use protocol::Transport;
 
@@ -117,14 +117,22 @@ impl<'a> Recipe<'a> {
 /// The files of the window, as `tcp.client-before.proc-stat`. Those of sysfs are many, and mostly a line each: they stand
 /// one after the other in `tcp.client-before.sys.txt`, each after a line with its path.
 pub(crate) fn window_files(workload: &str, window: &Window) -> Vec<RawFile> {
-    let readings = [
-        ("client-before", &window.client.before),
-        ("client-after", &window.client.after),
-        ("server-before", &window.server.before),
-        ("server-after", &window.server.after),
-    ];
+    let mut files = side_files(workload, "client", &window.client);
+    files.extend(side_files(workload, "server", &window.server));
+    files
+}
+
+/// The files that were read around a workload in guests that are no side and carry one.
+#[must_use]
+pub fn carrier_files(workload: &str, window: &Window) -> Vec<RawFile> {
+    window.carriers.iter().flat_map(|(name, files)| side_files(workload, name, files)).collect()
+}
+
+fn side_files(workload: &str, side: &str, read: &SideFiles) -> Vec<RawFile> {
     let mut files = Vec::new();
-    for (moment, contents) in readings {
+    for (moment, contents) in
+        [(format!("{side}-before"), &read.before), (format!("{side}-after"), &read.after)]
+    {
         let mut sysfs = Vec::new();
         for (path, content) in contents {
             let Ok(bytes) = content else { continue };

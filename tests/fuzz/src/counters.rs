@@ -1,6 +1,6 @@
 //! What a guest's files and netlink dumps say before and after a workload, and what the host counted of the guest.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use measure::{GuestTrace, KvmWindow, Payload, SideFiles, Sides, Traffic, Window};
 use plan::Collector;
@@ -26,6 +26,7 @@ const COLLECTORS: &[Collector] = &[
 /// say what the window is, `kvm before` and `trace` hold lines of a name and a count.
 pub fn run(input: &[u8]) {
     let mut window = Window {
+        carriers: BTreeMap::new(),
         sides: Sides::TwoGuests,
         server: SideFiles::default(),
         client: SideFiles::default(),

@@ -1,6 +1,6 @@
 //! What the counting plugin writes of a guest, and the kernel's list of symbols: names in either are the guest's.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use measure::{InstructionCounts, Payload, SideFiles, Sides, Traffic, Window};
 use plan::Collector;
@@ -45,6 +45,7 @@ pub fn run(input: &[u8]) {
 
 fn reduced(counts: InstructionCounts) {
     let window = Window {
+        carriers: BTreeMap::new(),
         sides: Sides::TwoNamespaces,
         server: SideFiles::default(),
         client: SideFiles::default(),

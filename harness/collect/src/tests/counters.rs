@@ -57,6 +57,7 @@ pub(super) fn side(folder: &str, side: &str) -> SideFiles {
 /// iperf3 from client to server between two guests with two cores each; so many bytes were received.
 fn guests(folder: &str, bytes: u64) -> Window {
     Window {
+        carriers: std::collections::BTreeMap::new(),
         sides: Sides::TwoGuests,
         server: side(folder, "server"),
         client: side(folder, "client"),

@@ -6,7 +6,7 @@ mod kvm;
 mod net;
 mod pools;
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use measure::{Files, GuestTrace, Payload, SideFiles, Sides, TraceCounts, Traffic};
 use proptest::prelude::*;
@@ -32,6 +32,7 @@ fn captured(folder: &str, side: &str) -> SideFiles {
 /// iperf3 from client to server for 3 s after 1 s of warm-up, between guests with one core each.
 fn two_guests() -> Window {
     Window {
+        carriers: BTreeMap::new(),
         sides: Sides::TwoGuests,
         server: captured("two-guests-1-core", "server"),
         client: captured("two-guests-1-core", "client"),
@@ -47,6 +48,7 @@ fn two_guests() -> Window {
 fn two_namespaces() -> Window {
     let payload = Payload { client_to_server: Some(18_481_152), server_to_client: Some(17_039_360) };
     Window {
+        carriers: BTreeMap::new(),
         sides: Sides::TwoNamespaces,
         server: captured("two-namespaces-2-cores", "server"),
         client: captured("two-namespaces-2-cores", "client"),
@@ -67,6 +69,7 @@ fn changed(files: &[(&str, &str, &str)]) -> Window {
     let traffic = Traffic::Bulk(Payload { client_to_server: Some(4096), server_to_client: Some(0) });
     let elapsed = Duration::from_secs(1);
     Window {
+        carriers: BTreeMap::new(),
         sides: Sides::OneNamespace,
         server: SideFiles::default(),
         client,

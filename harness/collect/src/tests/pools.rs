@@ -6,6 +6,7 @@ use super::{counters::side, *};
 fn captured(folder: &str, bytes: u64) -> Window {
     let (server, client) = (side(folder, "server"), side(folder, "client"));
     Window {
+        carriers: std::collections::BTreeMap::new(),
         sides: if server.after.is_empty() { Sides::OneNamespace } else { Sides::TwoGuests },
         server,
         client,

@@ -78,15 +78,15 @@ pub(crate) async fn boot(boot: &Boot<'_>, machine: &FakeMachine) -> Result<BootE
     };
     match connected.await {
         Ok((session, greeting)) => {
-            let guest = Guest { process, session, greeting, monitor: None, iommu: false };
+            let guest = Guest { process, session, greeting, execution: "fake", monitor: None, iommu: false };
             let booted = running::Booted {
                 guests: vec![guest],
                 layout: network::Layout::Loopback,
-                execution: "fake",
                 took: began.elapsed(),
                 traced: boot.traced,
                 shares: &[],
                 perturb: None,
+                nest: None,
                 folder: sockets,
             };
             running::bring_up(booted, &plan::Knobs::default()).await

@@ -41,6 +41,8 @@ pub(crate) enum Firmware {
 pub(crate) enum Role {
     /// The server of two guests.
     Server,
+    /// In the place of a server: the host of guests of its own.
+    Host,
     /// The client of two guests.
     Client,
     /// The only guest.
@@ -52,6 +54,7 @@ impl Role {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Server => "server",
+            Self::Host => "host",
             Self::Client => "client",
             Self::Only => "guest",
         }
@@ -65,6 +68,8 @@ pub(crate) struct GuestSpec<'a> {
     /// All that it boots besides its kernel, where it has no disks.
     pub(crate) packed: Option<&'a Path>,
     pub(crate) machine: &'a QemuMachine,
+    /// Whether its IOMMU has PASID tables.
+    pub(crate) scalable_mode: bool,
     pub(crate) role: Role,
     pub(crate) execution: Execution,
     pub(crate) firmware: Firmware,
@@ -92,6 +97,42 @@ pub(crate) struct Sockets<'a> {
 pub(crate) const SERVER_MAC: &str = "52:54:00:00:00:01";
 /// See [`SERVER_MAC`].
 pub(crate) const CLIENT_MAC: &str = "52:54:00:00:00:02";
+
+/// What every guest's kernel is told. With a debugger it stays after a panic, to be looked at.
+pub(crate) fn base_parameters(debugged: bool) -> Vec<&'static str> {
+    vec![
+        "console=ttyS0",
+        // A panic ends the machine at once (QEMU has -no-reboot), and an oops is a panic: nothing that is measured
+        // after it would mean anything.
+        if debugged { "panic=0" } else { "panic=-1" },
+        "oops=panic",
+        // A guest that hangs is sent an NMI, to which the kernel answers with the stack of where it is (`qemu::hang`).
+        "unknown_nmi_panic",
+        // Warnings too, since a kernel that warns is worth a word; more than that costs time on a serial line.
+        "loglevel=5",
+        // 256 terminals that nobody opens, 50 ms under TCG.
+        "pty.legacy_count=0",
+    ]
+}
+
+/// For kernels whose time is TCG's.
+pub(crate) const EMULATED_TIME: [&str; 2] = ["no_timer_check", "tsc=reliable"];
+
+/// Under emulation a kernel measures its TSC badly at first and better two seconds later. KVM, which has the first figure for
+/// its guests, then finds theirs too far off for a processor that cannot scale (`arch/x86/kvm/x86.c`, `kvm_set_tsc_khz`, 250 ppm)
+/// and leaves them without a TSC that runs: their timers never fire. What a refinement may change at most is one percent.
+const INEXACT_TSC: &str = "kvm.tsc_tolerance_ppm=10000";
+
+/// How a kernel is asked for a mode of its IOMMU.
+pub(crate) fn iommu_parameters(mode: IommuMode) -> &'static [&'static str] {
+    match mode {
+        IommuMode::None => &[],
+        IommuMode::Off => &["intel_iommu=off"],
+        IommuMode::Pt => &["intel_iommu=on", "iommu=pt"],
+        IommuMode::Lazy => &["intel_iommu=on", "iommu.passthrough=0", "iommu.strict=0"],
+        IommuMode::Strict => &["intel_iommu=on", "iommu.passthrough=0", "iommu.strict=1"],
+    }
+}
 
 /// After all other disks, whose names begin with `/dev/vda`.
 const MODULES_SLOT: usize = 0x18;
@@ -136,19 +177,7 @@ impl<'a> GuestSpec<'a> {
 
     /// The kernel's command line: what the machine needs, then what the arm adds.
     pub(crate) fn kernel_parameters(&self) -> String {
-        let mut words: Vec<&str> = vec![
-            "console=ttyS0",
-            // A panic ends the machine at once (QEMU has -no-reboot), and an oops is a panic: nothing that is measured
-            // after it would mean anything. With a debugger it stays, to be looked at.
-            if self.attachments.debugger.is_some() { "panic=0" } else { "panic=-1" },
-            "oops=panic",
-            // A guest that hangs is sent an NMI, to which the kernel answers with the stack of where it is (`qemu::hang`).
-            "unknown_nmi_panic",
-            // Warnings too, since a kernel that warns is worth a word; more than that costs time on a serial line.
-            "loglevel=5",
-            // 256 terminals that nobody opens, 50 ms under TCG.
-            "pty.legacy_count=0",
-        ];
+        let mut words: Vec<&str> = base_parameters(self.attachments.debugger.is_some());
         // Tells the agent what to make its root.
         let root = match self.attachments.root {
             Root::Image if self.packed.is_some() => format!("assay.root=/{ROOT_IMAGE}"),
@@ -173,15 +202,12 @@ impl<'a> GuestSpec<'a> {
             // Emulated time stands still for a guest whose host is busy. The kernel would then take its timer interrupt
             // for broken, which is a panic where interrupts are remapped, or its TSC for unstable, and change clocks in
             // the middle of a measurement. Kernels under KVM leave out the first check by themselves.
-            words.extend(["no_timer_check", "tsc=reliable"]);
+            words.extend(EMULATED_TIME);
+            if self.role == Role::Host {
+                words.push(INEXACT_TSC);
+            }
         }
-        words.extend(match self.iommu().map(|iommu| iommu.mode) {
-            None | Some(IommuMode::None) => &[][..],
-            Some(IommuMode::Off) => &["intel_iommu=off"],
-            Some(IommuMode::Pt) => &["intel_iommu=on", "iommu=pt"],
-            Some(IommuMode::Lazy) => &["intel_iommu=on", "iommu.passthrough=0", "iommu.strict=0"],
-            Some(IommuMode::Strict) => &["intel_iommu=on", "iommu.passthrough=0", "iommu.strict=1"],
-        });
+        words.extend(self.iommu().map_or(&[][..], |iommu| iommu_parameters(iommu.mode)));
         words.extend(self.cmdline.iter().map(String::as_str));
         words.join(" ")
     }
@@ -243,8 +269,9 @@ impl<'a> GuestSpec<'a> {
         list.option("-m", format!("{}M", self.machine.memory_mib));
         if let Some(iommu) = self.iommu() {
             let caching = if iommu.caching_mode { ",caching-mode=on" } else { "" };
+            let scalable = if self.scalable_mode { ",x-scalable-mode=on" } else { "" };
             // Before every other device: those that come first would not be behind it.
-            list.option("-device", format!("intel-iommu,intremap=on{caching}"));
+            list.option("-device", format!("intel-iommu,intremap=on{caching}{scalable}"));
         }
     }
 
@@ -363,16 +390,17 @@ fn share(list: &mut List, tag: &str, slot: usize, path: &Path, access: Access) {
     );
 }
 
+/// An argument list in the making.
 #[derive(Default)]
-struct List(Vec<OsString>);
+pub(crate) struct List(pub(crate) Vec<OsString>);
 
 impl List {
-    fn flag(&mut self, flag: &str) -> &mut Self {
+    pub(crate) fn flag(&mut self, flag: &str) -> &mut Self {
         self.0.push(flag.into());
         self
     }
 
-    fn option(&mut self, name: &str, value: impl Into<OsString>) -> &mut Self {
+    pub(crate) fn option(&mut self, name: &str, value: impl Into<OsString>) -> &mut Self {
         self.0.extend([name.into(), value.into()]);
         self
     }

@@ -17,7 +17,7 @@ use super::{
     monitor::Monitor,
 };
 use crate::{
-    Attachments, Boot, BootEnd, Host, MachineError, World,
+    Attachments, Boot, BootEnd, BootFiles, Host, MachineError, World,
     attachments::{debugger_folder, debugger_socket},
     guest::{Guest, Trouble, of_fate, ready},
     kvm,
@@ -34,68 +34,104 @@ const MONITOR_DEADLINE: Duration = Duration::from_secs(30);
 /// No deadline, in effect, but one that can be added to an instant: a debugger may hold the guest for days.
 const HELD: Duration = Duration::from_secs(365 * 86_400);
 
+/// One guest that QEMU is to run here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Planned<'a> {
+    pub(crate) role: Role,
+    /// Its own shape, and the NICs of all.
+    pub(crate) machine: &'a QemuMachine,
+    pub(crate) files: &'a BootFiles,
+    /// Whether its IOMMU has PASID tables.
+    pub(crate) scalable_mode: bool,
+}
+
+/// Guests whose agents answer, in the order in which they were planned.
+pub(crate) struct PoweredOn {
+    pub(crate) guests: Vec<Guest>,
+    /// From power-on until every agent had answered.
+    pub(crate) took: Duration,
+    /// Of their sockets.
+    pub(crate) folder: tempfile::TempDir,
+}
+
 /// Boots the guests of a machine.
 pub(crate) async fn boot(boot: &Boot<'_>, machine: &QemuMachine) -> Result<BootEnd, MachineError> {
-    let qemu = boot.host.qemu.as_ref().ok_or(MachineError::NoQemu)?;
     let execution = choose(machine, boot.host)?;
     if let Some(why) = unfit(boot, machine, execution) {
         return Ok(BootEnd::NotTestable(format!("its world cannot be closed: {why}")));
     }
+    let roles: &[Role] = match machine.topology {
+        Topology::TwoGuests { .. } => &[Role::Server, Role::Client],
+        Topology::Loopback | Topology::TwoNamespaces { .. } => &[Role::Only],
+    };
+    let planned = |&role: &Role| Planned { role, machine, files: boot.files, scalable_mode: false };
+    let planned: Vec<Planned<'_>> = roles.iter().map(planned).collect();
+    match power_on(boot, &planned, execution).await? {
+        Ok(PoweredOn { guests, took, folder }) => {
+            let booted = running::Booted {
+                guests,
+                layout: layout(&machine.topology),
+                took,
+                traced: boot.traced,
+                shares: &boot.attachments.shares,
+                perturb: boot.world.perturb(),
+                nest: None,
+                folder,
+            };
+            running::bring_up(booted, &machine.knobs).await
+        }
+        Err(end) => Ok(end),
+    }
+}
+
+/// Starts guests one after the other, and waits until all their agents answer. The first is the one that listens on the wire.
+/// Where one does not come up, none is left.
+pub(crate) async fn power_on(
+    boot: &Boot<'_>,
+    planned: &[Planned<'_>],
+    execution: Execution,
+) -> Result<Result<PoweredOn, BootEnd>, MachineError> {
+    let qemu = boot.host.qemu.as_ref().ok_or(MachineError::NoQemu)?;
     let sockets = socket_folder(boot.runtime)?;
     if boot.attachments.debugger.is_some() {
         debugger_folder(boot.runtime)?;
     }
     let began = Instant::now();
-    let mut starting =
-        Starting { boot, machine, qemu, execution, sockets: sockets.path(), guests: Vec::new() };
-    let started = match starting.start_all().await {
+    let mut starting = Starting { boot, qemu, execution, sockets: sockets.path(), guests: Vec::new() };
+    let started = match starting.start_all(planned).await {
         Ok(()) => starting.all_ready(began + starting.boot_deadline()).await,
         Err(trouble) => Err(trouble),
     };
     let took = began.elapsed();
-    match started {
+    let trouble = match started {
         Ok(ready) => {
             let guests = starting.guests.into_iter().zip(ready);
             let guests = guests.map(|(guest, (session, greeting))| Guest {
                 process: guest.process,
                 session,
                 greeting,
+                execution: execution.name(),
                 monitor: Some(guest.monitor),
                 iommu: guest.iommu,
             });
-            let booted = running::Booted {
-                guests: guests.collect(),
-                layout: layout(&machine.topology),
-                execution: execution.name(),
-                took,
-                traced: boot.traced,
-                shares: &boot.attachments.shares,
-                perturb: boot.world.perturb(),
-                folder: sockets,
-            };
-            running::bring_up(booted, &machine.knobs).await
+            return Ok(Ok(PoweredOn { guests: guests.collect(), took, folder: sockets }));
         }
-        Err(trouble) => {
-            let of = |name: &str| starting.guests.iter().find(|guest| guest.process.name() == name);
-            let trouble = match trouble {
-                Trouble::Crashed(report) => match of(&report.guest) {
-                    Some(guest) => hang::explained(&guest.process, Some(&guest.monitor), report)
-                        .await
-                        .map_or_else(Trouble::Failed, Trouble::Crashed),
-                    None => Trouble::Crashed(report),
-                },
-                other => other,
-            };
-            for guest in &starting.guests {
-                guest.process.kill().await?;
-            }
-            match trouble {
-                Trouble::Crashed(report) => Ok(BootEnd::Crashed(report)),
-                Trouble::NotTestable(message) => Ok(BootEnd::NotTestable(message)),
-                Trouble::Failed(error) => Err(error),
-            }
-        }
+        Err(trouble) => trouble,
+    };
+    let of = |name: &str| starting.guests.iter().find(|guest| guest.process.name() == name);
+    let trouble = match trouble {
+        Trouble::Crashed(report) => match of(&report.guest) {
+            Some(guest) => hang::explained(&guest.process, Some(&guest.monitor), report)
+                .await
+                .map_or_else(Trouble::Failed, Trouble::Crashed),
+            None => Trouble::Crashed(report),
+        },
+        other => other,
+    };
+    for guest in &starting.guests {
+        guest.process.kill().await?;
     }
+    trouble.end().map(Err)
 }
 
 /// Why a world cannot be closed around this machine.
@@ -128,7 +164,7 @@ fn unfit(boot: &Boot<'_>, machine: &QemuMachine, execution: Execution) -> Option
 }
 
 /// Settles how instructions are executed.
-fn choose(machine: &QemuMachine, host: &Host) -> Result<Execution, MachineError> {
+pub(crate) fn choose(machine: &QemuMachine, host: &Host) -> Result<Execution, MachineError> {
     let execution = match (machine.accel, &host.kvm) {
         (Accel::Tcg, _) | (Accel::Auto, Err(_)) => Execution::Tcg,
         (Accel::Auto | Accel::Kvm, Ok(())) => Execution::Kvm,
@@ -168,7 +204,6 @@ struct Started {
 
 struct Starting<'a> {
     boot: &'a Boot<'a>,
-    machine: &'a QemuMachine,
     qemu: &'a Qemu,
     execution: Execution,
     sockets: &'a Path,
@@ -178,19 +213,16 @@ struct Starting<'a> {
 impl Starting<'_> {
     /// The server's QEMU first: when its monitor answers, it listens on the wire that the client's connects to. The two
     /// kernels then boot side by side.
-    async fn start_all(&mut self) -> Result<(), Trouble> {
-        let roles: &[Role] = match self.machine.topology {
-            Topology::TwoGuests { .. } => &[Role::Server, Role::Client],
-            Topology::Loopback | Topology::TwoNamespaces { .. } => &[Role::Only],
-        };
-        for &role in roles {
-            let started = self.start(role).await?;
+    async fn start_all(&mut self, planned: &[Planned<'_>]) -> Result<(), Trouble> {
+        for planned in planned {
+            let started = self.start(planned).await?;
             self.guests.push(started);
         }
         Ok(())
     }
 
-    async fn start(&self, role: Role) -> Result<Started, Trouble> {
+    async fn start(&self, planned: &Planned<'_>) -> Result<Started, Trouble> {
+        let Planned { role, machine, files, scalable_mode } = *planned;
         let name = role.name();
         let agent = Socket::listen(self.sockets, &format!("{name}.agent"))?;
         let monitor = Socket::listen(self.sockets, &format!("{name}.qmp"))?;
@@ -210,12 +242,13 @@ impl Starting<'_> {
         let spec = GuestSpec {
             world: self.boot.world,
             packed: packed.as_deref(),
-            machine: self.machine,
+            machine,
+            scalable_mode,
             role,
             execution: self.execution,
             firmware: self.qemu.firmware(),
             cmdline: self.boot.cmdline,
-            files: self.boot.files,
+            files,
             attachments: self.boot.attachments,
             sockets: Sockets {
                 agent: agent.path(),

@@ -1,6 +1,7 @@
 //! Finds the lists in a map, and multiplies them out.
 
 use crate::{
+    nested,
     problem::{Findings, Place},
     schema::{self, Kind, Section},
     tree::{Node, Value},
@@ -39,6 +40,10 @@ pub(crate) fn of_arm(arm: &Node, findings: &mut Findings) -> Vec<Axis> {
     search.entries(arm, "sysctls");
     search.lists(arm, &["cmdline"]);
     if let Some(machine) = arm.get("machine") {
+        if nested::is_nested(machine) {
+            search.nested(arm);
+            return search.axes;
+        }
         let section = if machine.get("fake").is_some() { &schema::FAKE } else { &schema::MACHINE };
         search.section(arm, &["machine"], section);
         search.section(arm, &["machine", "wire"], &schema::WIRE);
@@ -76,9 +81,22 @@ struct Search<'f> {
 }
 
 impl Search<'_> {
-    /// Every key of a section that takes a single value. The tool decides which keys a workload has, so it is single.
+    /// The levels of a nested machine.
+    fn nested(&mut self, arm: &Node) {
+        self.section(arm, &["machine"], &schema::NESTED);
+        let levels =
+            [("host", &schema::HOST_LEVEL), ("guest", &schema::GUEST_LEVEL), ("peer", &schema::PEER_LEVEL)];
+        for (level, section) in levels {
+            self.section(arm, &["machine", level], section);
+        }
+        self.knob(arm, &["machine", "host", "iommu"], None);
+        self.section(arm, &["machine", "host", "iommu"], &schema::IOMMU);
+    }
+
+    /// Every key of a section that takes a single value. The tool decides which keys a workload has, and the kind those of a
+    /// machine, so these are single.
     fn section(&mut self, root: &Node, path: &[&str], section: &'static Section) {
-        for key in section.keys.iter().filter(|key| key.name != "tool") {
+        for key in section.keys.iter().filter(|key| !matches!(key.name, "tool" | "kind")) {
             if !matches!(key.kind, Kind::Shape(_)) {
                 let path: Vec<&str> = path.iter().copied().chain([key.name]).collect();
                 self.knob(root, &path, Some(&key.kind));

@@ -4,6 +4,7 @@
 
 mod command;
 mod files;
+mod nested;
 mod scenario;
 mod stream;
 mod syntax;
@@ -12,6 +13,7 @@ pub(crate) use command::{COMMAND, KTAP, METRIC, TEST_GATE};
 pub(crate) use files::{
     CONFIG, DEBIAN_IMAGE, DEBIAN_SOURCE, GIT, KERNEL, PREBUILT_IMAGE, SERIES, SOURCE, TARBALL,
 };
+pub(crate) use nested::{GUEST_LEVEL, HOST_LEVEL, NESTED, PEER_LEVEL};
 pub(crate) use scenario::{ARM, FAKE, GATE, IOMMU, IPERF3, MACHINE, NIC, SCENARIO, SOCKPERF, WIRE, WORKLOAD};
 pub(crate) use stream::STREAM;
 pub(crate) use syntax::{

@@ -134,6 +134,12 @@ pub(crate) static MACHINE: Section = Section {
     intro: "`machine` and `arms.NAME.machine`. With two guests, both have this shape and boot the same kernel.",
     keys: &[
         default(
+            "kind",
+            super::nested::KIND,
+            "qemu",
+            "Guests of QEMU on this machine. `nested`: guests within a guest, with keys of their own, see *Nested machine*.",
+        ),
+        default(
             "accel",
             Kind::Choice(&["auto", "kvm", "tcg"]),
             "auto",

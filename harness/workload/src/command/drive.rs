@@ -1,6 +1,6 @@
 //! Runs a command, and its server if it has one.
 
-use std::{io, time::Duration};
+use std::{collections::BTreeMap, io, time::Duration};
 
 use machine::{Endpoint, Executed, FileReadings, GuestCommand, RunningCommand, SessionError};
 use measure::{RawFile, SideFiles, Sides, Window};
@@ -63,6 +63,7 @@ pub(crate) async fn run(
         (Side::Server, _) => (around, beside),
     };
     let mut window = Window {
+        carriers: BTreeMap::new(),
         sides: ends.sides,
         server,
         client,

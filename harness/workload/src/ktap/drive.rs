@@ -1,6 +1,9 @@
 //! Runs selftests in a guest.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use machine::{Endpoint, Executed, GuestCommand, SessionError};
 use measure::{RawFile, SideFiles, TestOutcome, TestResult, Traffic, Window};
@@ -57,6 +60,7 @@ pub(crate) async fn run(
         suite.run(program).await?;
     }
     let window = Window {
+        carriers: BTreeMap::new(),
         sides: ends.sides,
         server: SideFiles::default(),
         client: SideFiles::default(),

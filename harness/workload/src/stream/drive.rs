@@ -1,6 +1,6 @@
 //! Runs both sides of a stream.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use machine::{Endpoint, Executed, GuestCommand, RunningCommand, SessionError};
 use measure::{RawFile, SideFiles, Traffic, Window};
@@ -91,6 +91,7 @@ impl Job<'_> {
     /// An outcome without numbers.
     fn void(&self, why: String, raw: Vec<RawFile>) -> Outcome {
         let window = Window {
+            carriers: BTreeMap::new(),
             sides: self.ends.sides,
             server: SideFiles::default(),
             client: SideFiles::default(),
@@ -225,6 +226,7 @@ impl Job<'_> {
             Err(error) => return Err(self.failure(chain(&error), raw)),
         };
         let mut window = Window {
+            carriers: BTreeMap::new(),
             sides: self.ends.sides,
             server: SideFiles { before: idle.after, after: done.before },
             client: SideFiles { before: client.before, after: client.after },

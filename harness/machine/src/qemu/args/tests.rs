@@ -43,6 +43,7 @@ fn listed_with(
         world: &World::Open,
         packed: None,
         machine,
+        scalable_mode: false,
         role,
         execution,
         firmware,

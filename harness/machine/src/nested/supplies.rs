@@ -1,0 +1,91 @@
+//! What a host is given for its guests, and where it puts it.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use protocol::HowEnded;
+
+use crate::{
+    BootFiles, GuestCommand, MachineError,
+    guest::{Guest, Trouble},
+    network::{exec, refused},
+};
+
+/// Of the host, in memory.
+pub(super) const FOLDER: &str = "/run/nested";
+/// QEMU's own folder: an image of unpacked packages.
+pub(super) const TOOLS: &str = "/run/nested/tools";
+/// What its guests boot.
+pub(super) const KERNEL: &str = "/run/nested/kernel";
+/// See [`KERNEL`].
+pub(super) const INITRAMFS: &str = "/run/nested/initramfs";
+/// The host's root is that of its guests as well: nobody writes to it.
+pub(super) const ROOT_DISK: &str = "/dev/vda";
+
+/// Fifty MB from one place in memory to another, under emulation on a busy machine.
+const UNPACK_DEADLINE: Duration = Duration::from_secs(120);
+
+/// What a host has on its disks after its root: QEMU's folder, and the kernel and initramfs of its guests as they are.
+#[derive(Debug)]
+pub(super) struct Supplies {
+    tools: PathBuf,
+    kernel: Sized,
+    initramfs: Sized,
+    /// The disk with the kernel's modules, if it has any.
+    pub(super) modules_disk: Option<&'static str>,
+}
+
+/// A file that is a disk in the host: whole sectors, of which only so many bytes are the file's.
+#[derive(Debug)]
+struct Sized {
+    path: PathBuf,
+    bytes: u64,
+}
+
+impl Sized {
+    fn of(path: &Path) -> Result<Self, MachineError> {
+        let metadata = path.metadata().map_err(|source| MachineError::Io {
+            action: "looking at",
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self { path: path.to_owned(), bytes: metadata.len() })
+    }
+}
+
+impl Supplies {
+    /// What the machine's files have for its host's guests.
+    pub(super) fn of(files: &BootFiles) -> Result<Self, MachineError> {
+        let [tools] = files.disks.as_slice() else { return Err(MachineError::NoInnerQemu) };
+        Ok(Self {
+            tools: tools.clone(),
+            kernel: Sized::of(&files.kernel)?,
+            initramfs: Sized::of(&files.initramfs)?,
+            // After the three below.
+            modules_disk: files.modules_disk.as_ref().map(|_| "/dev/vde"),
+        })
+    }
+
+    /// What the host itself boots.
+    pub(super) fn host_files(&self, files: &BootFiles) -> BootFiles {
+        let disks = vec![self.tools.clone(), self.kernel.path.clone(), self.initramfs.path.clone()];
+        BootFiles { disks, ..files.clone() }
+    }
+
+    /// Puts everything where guests are started from.
+    pub(super) async fn unpack(&self, host: &Guest) -> Result<(), Trouble> {
+        let script = format!(
+            "mkdir -p {TOOLS} && mount -t erofs -o ro /dev/vdb {TOOLS} && \
+             head -c {} /dev/vdc > {KERNEL} && head -c {} /dev/vdd > {INITRAMFS}",
+            self.kernel.bytes, self.initramfs.bytes
+        );
+        let command = GuestCommand::new("busybox").args(["sh", "-ec", &script]).deadline(UNPACK_DEADLINE);
+        let executed = exec(host, command).await?;
+        if executed.how == HowEnded::Exited(0) {
+            return Ok(());
+        }
+        Err(refused(host, &format!("filling {FOLDER}: {:?}", executed.how), &executed))
+    }
+}

@@ -107,7 +107,12 @@ pub(crate) fn short(sha256: &str) -> String {
 
 /// How guests really ran.
 pub(crate) fn accelerators(model: &Model) -> Vec<&str> {
-    let facts = model.arms.iter().flat_map(|arm| arm.guests.values());
+    // Guests within a guest have its KVM, in whatever way it is executed itself.
+    let here = |arm: &'_ Arm, guest: &str| {
+        !(matches!(arm.machine, Machine::Nested(_)) && matches!(guest, "server" | "neighbour"))
+    };
+    let guests = model.arms.iter().flat_map(|arm| arm.guests.iter().map(move |guest| (arm, guest)));
+    let facts = guests.filter(|(arm, (guest, _))| here(arm, guest)).map(|(_, (_, facts))| facts);
     let mut accelerators: Vec<&str> = facts.map(|facts| facts.accel.as_str()).collect();
     accelerators.sort_unstable();
     accelerators.dedup();

@@ -1,6 +1,6 @@
 //! The keys of machines with `kind: nested`.
 
-use super::{Kind, Section, default, optional, required};
+use super::{Kind, Section, default, optional};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -15,7 +15,12 @@ pub(crate) static NESTED: Section = Section {
             the host's wire. Workloads run between the first guest, `server`, and the peer, `client`; the host is called `host`. \
             Under TCG, QEMU emulates AMD's SVM for the host. All of them boot the arm's kernel.",
     keys: &[
-        required("kind", Kind::Choice(&["nested"]), "`nested`."),
+        optional(
+            "kind",
+            Kind::Choice(&["nested"]),
+            "the scenario's, in an arm that has some of the other keys",
+            "`nested`.",
+        ),
         default(
             "accel",
             Kind::Choice(&["auto", "kvm", "tcg"]),

@@ -285,6 +285,7 @@ fn pin_one(source: &mut Source, version: Option<&str>, given: Option<&Path>) -> 
             Err("an image that existed when the run was made, and that was left out of the bundle".to_owned())
         }
         Source::PrebuiltImage { .. } => Ok(()),
+        Source::Imported => Err("numbers that were imported, of which no kernel is known".to_owned()),
     }
 }
 

@@ -139,7 +139,8 @@ impl Packer<'_> {
             Source::Git { .. }
             | Source::Tarball { .. }
             | Source::DebianSource { .. }
-            | Source::DebianImage { .. } => {}
+            | Source::DebianImage { .. }
+            | Source::Imported => {}
         }
     }
 

@@ -38,7 +38,8 @@ pub(crate) fn keep(run: &Path, plan: &Plan, scenario: Option<&[u8]>) -> Result<(
         WorkloadKind::Iperf3(_)
         | WorkloadKind::Sockperf(_)
         | WorkloadKind::Ktap(_)
-        | WorkloadKind::Stream(_) => None,
+        | WorkloadKind::Stream(_)
+        | WorkloadKind::Imported(_) => None,
     });
     let files = commands.flat_map(|command| &command.files).map(|file| (&file.path, &file.sha256));
     for (path, sha256) in patches.chain(files) {

@@ -427,6 +427,7 @@ fn workload_in_words(workload: &plan::Workload) -> String {
         WorkloadKind::Iperf3(_) => format!("{}: iperf3", workload.name),
         WorkloadKind::Sockperf(_) => format!("{}: sockperf", workload.name),
         WorkloadKind::Stream(_) => format!("{}: stream", workload.name),
+        WorkloadKind::Imported(_) => format!("{}: imported", workload.name),
         WorkloadKind::Ktap(ktap) => {
             format!("{}: the kernel's tests {}", workload.name, ktap.collections.join(", "))
         }

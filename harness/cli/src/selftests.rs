@@ -33,7 +33,8 @@ pub(crate) fn obtain(
             WorkloadKind::Iperf3(_)
             | WorkloadKind::Sockperf(_)
             | WorkloadKind::Command(_)
-            | WorkloadKind::Stream(_) => None,
+            | WorkloadKind::Stream(_)
+            | WorkloadKind::Imported(_) => None,
         })
         .collect();
     let mut folders = BTreeMap::new();

@@ -11,6 +11,7 @@ mod complaint;
 mod end;
 pub mod metric;
 mod perturbation;
+pub mod run_metrics;
 mod sample;
 mod table;
 mod test;

@@ -41,6 +41,8 @@ pub enum Unit {
     OperationsPerSecond,
     /// One thing over another, without a unit.
     Ratio,
+    /// Clocks of a processor's I/O unit (IIO), whose frequency its performance counters do not tell.
+    IioClocks,
 }
 
 impl Unit {
@@ -64,6 +66,7 @@ impl Unit {
             Self::BytesPerSecond => "B/s",
             Self::OperationsPerSecond => "op/s",
             Self::Ratio => "",
+            Self::IioClocks => "IIO clocks",
         }
     }
 }
@@ -97,6 +100,8 @@ pub enum YieldedBy {
     Collector(Collector, Around),
     /// Every boot; no workload.
     Boot,
+    /// Nothing of ours: it is read from what others measured.
+    Import,
 }
 
 impl YieldedBy {
@@ -172,6 +177,9 @@ macro_rules! yielded_by {
     };
     (Boot) => {
         YieldedBy::Boot
+    };
+    (Import) => {
+        YieldedBy::Import
     };
     ($collector:ident) => {
         YieldedBy::Collector(Collector::$collector, Around::Anything)
@@ -401,10 +409,13 @@ metrics! {
     BOOT_TIME = "boot-time", Seconds, Lower, Boot;
 }
 
-/// The metric called `name`.
+// After the macro that it uses.
+pub mod imported;
+
+/// The metric called `name`: one of ours, or one that is only ever imported.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static MetricDef> {
-    ALL.iter().find(|metric| metric.name == name)
+    ALL.iter().chain(imported::ALL).find(|metric| metric.name == name)
 }
 
 #[cfg(test)]
@@ -413,10 +424,10 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_kebab_case() {
-        let mut names: Vec<_> = ALL.iter().map(|metric| metric.name).collect();
+        let mut names: Vec<_> = ALL.iter().chain(imported::ALL).map(|metric| metric.name).collect();
         assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '-')));
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), ALL.len());
+        assert_eq!(names.len(), ALL.len() + imported::ALL.len());
     }
 }

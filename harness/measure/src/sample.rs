@@ -61,6 +61,8 @@ pub enum Provenance {
     TcgInsn,
     /// The agent's or the harness's clock.
     Clock,
+    /// Measured elsewhere, and read from what a tool or a script wrote there; the dimension `tool` names it.
+    Imported,
     /// Canned output of the fake machine: says nothing about any kernel.
     Fake,
 }
@@ -81,6 +83,7 @@ impl std::fmt::Display for Provenance {
             Self::QemuTrace => "qemu-trace",
             Self::TcgInsn => "tcg-insn",
             Self::Clock => "clock",
+            Self::Imported => "imported",
             Self::Fake => "fake",
         })
     }

@@ -83,6 +83,8 @@ pub enum Source {
         /// Exact versions that will do, best first; empty takes the newest.
         versions: Vec<String>,
     },
+    /// Unknown: somebody measured it elsewhere, and the base's name is all that is known of it.
+    Imported,
 }
 
 /// How a tree is configured: a starting point, fragments, and an optional list of single options.

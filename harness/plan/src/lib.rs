@@ -9,6 +9,7 @@ mod command;
 mod design;
 mod evidence;
 mod flavour;
+mod imported;
 mod kernel;
 mod ktap;
 mod machine;
@@ -24,6 +25,7 @@ pub use command::{
 pub use design::{Arm, Design, Expectation, Gate, MetricSelector};
 pub use evidence::Evidence;
 pub use flavour::Flavour;
+pub use imported::{ImportedMachine, ImportedWorkload};
 pub use kernel::{
     Base, BaseName, ConfigFragment, ConfigOption, ConfigStart, ConfigValue, KernelConfig, KernelSpec,
     PatchFile, Series, Source,
@@ -47,8 +49,8 @@ use measure::{Definition, metric};
 use serde::{Deserialize, Serialize};
 
 /// The version of [`Plan`]'s serialised form. A reader refuses a newer one. 2 added matrices, 3 flavours, 4 replicates,
-/// 5 zcsim and streams, 6 nested machines.
-pub const FORMAT: u32 = 6;
+/// 5 zcsim and streams, 6 nested machines, 7 what was imported.
+pub const FORMAT: u32 = 7;
 
 /// Everything that a run will do, with nothing left optional.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,6 +101,12 @@ impl Plan {
     #[must_use]
     pub fn evidence(&self) -> Evidence {
         if self.collectors.contains(&Collector::Instructions) { Evidence::Exact } else { Evidence::Timed }
+    }
+
+    /// Whether it only says what others did: nothing of it can be built, booted or judged.
+    #[must_use]
+    pub fn is_imported(&self) -> bool {
+        self.arms.iter().any(|arm| matches!(arm.machine, Machine::Imported(_)))
     }
 
     /// The arm called `name`.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::NestedMachine;
+use crate::{ImportedMachine, NestedMachine};
 
 /// Where an arm boots.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub enum Machine {
     Nested(NestedMachine),
     /// Replays canned tool output; everything it yields carries the provenance `fake`.
     Fake(FakeMachine),
+    /// Somebody else's, long ago: its numbers were imported, and nothing can be booted.
+    Imported(ImportedMachine),
 }
 
 /// Guests of QEMU. With two guests, both have this shape; the fields `server` and `client` tell their NICs apart.
@@ -188,7 +190,7 @@ impl Machine {
     pub fn guests(&self) -> u32 {
         match self {
             Self::Qemu(QemuMachine { topology: Topology::TwoGuests { .. }, .. }) => 2,
-            Self::Qemu(_) | Self::Fake(_) => 1,
+            Self::Qemu(_) | Self::Fake(_) | Self::Imported(_) => 1,
             Self::Nested(nested) => 2 + nested.guest.count,
         }
     }

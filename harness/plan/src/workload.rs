@@ -3,7 +3,7 @@
 use measure::Definition;
 use serde::{Deserialize, Serialize};
 
-use crate::{Cell, Command, CommandMetric, Ktap, Stream};
+use crate::{Cell, Command, CommandMetric, ImportedWorkload, Ktap, Stream};
 
 /// A workload by its name in the plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub enum WorkloadKind {
     Ktap(Ktap),
     /// Bulk throughput with and without copies.
     Stream(Stream),
+    /// Whatever somebody ran elsewhere.
+    Imported(ImportedWorkload),
 }
 
 impl Workload {
@@ -42,7 +44,8 @@ impl Workload {
             WorkloadKind::Iperf3(_)
             | WorkloadKind::Sockperf(_)
             | WorkloadKind::Ktap(_)
-            | WorkloadKind::Stream(_) => &[],
+            | WorkloadKind::Stream(_)
+            | WorkloadKind::Imported(_) => &[],
         };
         metrics.iter().map(CommandMetric::definition)
     }

@@ -30,7 +30,9 @@ pub(crate) fn groups(model: &Model) -> Vec<Group<'_>> {
     let group = |dimension: &'_ plan::Dimension| {
         let name = dimension.name.clone();
         let all = model.curves.iter().filter(move |curve| curve.dimension == name);
-        let (curves, hidden): (Vec<&Curve>, Vec<&Curve>) = all.partition(|curve| is_shown(curve));
+        let is_imported = model.is_imported();
+        let (curves, hidden): (Vec<&Curve>, Vec<&Curve>) =
+            all.partition(|curve| if is_imported { is_one_number(curve) } else { is_shown(curve) });
         (curves, hidden.len())
     };
     let named = model.plan.dimensions.iter().map(|dimension| (dimension, group(dimension)));
@@ -57,11 +59,23 @@ fn is_primary(curve: &Curve) -> bool {
         YieldedBy::Boot => true,
         // A stream explains itself in many figures; whether it went without copies is what lets it count at all.
         YieldedBy::Stream => curve.series.metric != metric::ROI_CPU.name,
-        YieldedBy::Bulk | YieldedBy::Iperf3 | YieldedBy::Sockperf | YieldedBy::Command => false,
+        YieldedBy::Bulk
+        | YieldedBy::Iperf3
+        | YieldedBy::Sockperf
+        | YieldedBy::Command
+        | YieldedBy::Import => false,
     };
     let percentile = curve.series.dims.get("percentile");
     !metric::find(&curve.series.metric).is_some_and(|metric| around(metric.yielded_by))
         && percentile.is_none_or(|percentile| PERCENTILES.contains(&percentile.as_str()))
+}
+
+/// Of what others measured, what there is one number of at each place: no parts, and no tables of tools.
+fn is_one_number(curve: &Curve) -> bool {
+    let telling = ["side", "direction"];
+    let percentile = curve.series.dims.get("percentile");
+    percentile.is_some_and(|percentile| PERCENTILES.contains(&percentile.as_str()))
+        || curve.series.dims.keys().all(|name| telling.contains(&name.as_str()))
 }
 
 fn is_notable(point: &CurvePoint) -> bool {

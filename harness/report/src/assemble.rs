@@ -95,10 +95,14 @@ pub fn assemble(evidence: Evidence<'_>) -> Result<Model, AssembleError> {
     let explored = rows(plan, &set, &boots, &gated)?;
     let arms: Vec<Arm> = plan.arms.iter().map(|arm| assemble_arm(arm, &evidence)).collect();
     let arm_count = u32::try_from(arms.len()).unwrap_or(u32::MAX);
+    let boots_made = u32::try_from(trials.len()).unwrap_or(u32::MAX);
     Ok(Model {
         run: RunSummary {
-            boots_planned: (plan.design.boots + plan.design.traced_boots).saturating_mul(arm_count),
-            boots_made: u32::try_from(trials.len()).unwrap_or(u32::MAX),
+            boots_planned: match plan.is_imported() {
+                true => boots_made,
+                false => (plan.design.boots + plan.design.traced_boots).saturating_mul(arm_count),
+            },
+            boots_made,
             build_seconds: build_seconds(evidence.builds.values()),
             trial_seconds: trials.iter().map(|trial| trial.took_seconds).sum(),
             name: evidence.run,
@@ -332,6 +336,8 @@ fn rows(
     let candidates = sides.get(1..).unwrap_or_default();
     let compare = |key: &&SeriesKey| -> Vec<Result<Vec<Block>, String>> {
         let blocks = |side: &&str| match plan.flavour() {
+            // Nobody knows in which order they were measured, and beside what.
+            _ if plan.is_imported() => Err("not compared".to_owned()),
             Flavour::Plain => set.blocks(key, baseline(plan), side),
             Flavour::Debug => Err("not compared".to_owned()),
         };
@@ -402,7 +408,7 @@ fn place(plan: &Plan, key: &SeriesKey) -> Vec<Option<usize>> {
 
 /// What the scenario asked for by name comes before what every workload yields.
 fn metric_position(plan: &Plan, key: &SeriesKey) -> usize {
-    let known = metric::ALL.iter().copied();
+    let known = metric::ALL.iter().chain(metric::imported::ALL).copied();
     plan.own_metrics().chain(known).position(|metric| metric.name == key.metric).unwrap_or(usize::MAX)
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use measure::{CrashKind, Dims, Unit};
 use plan::{
-    Accel, Amount, Command, Cores, CpuModel, Expectation, Iommu, IommuMode, Iperf3Direction, Ktap, Machine,
-    Nic, NicModel, QemuMachine, Receive, Side, SockperfMode, Stream, TestsFrom, Topology, Transport, Wire,
-    WorkloadKind,
+    Accel, Amount, Command, Cores, CpuModel, Expectation, ImportedWorkload, Iommu, IommuMode,
+    Iperf3Direction, Ktap, Machine, Nic, NicModel, QemuMachine, Receive, Side, SockperfMode, Stream,
+    TestsFrom, Topology, Transport, Wire, WorkloadKind,
 };
 
 use crate::{Arm, SeriesKey, levels, number};
@@ -42,9 +42,12 @@ pub(crate) fn place(at: &Dims) -> String {
 fn dims(dims: &Dims) -> String {
     let words = dims.iter().map(|(name, value)| match (name.as_str(), value.as_str()) {
         ("percentile", "min" | "max")
-        | ("direction" | "side" | "interface" | "source" | "kind" | "state" | "counter" | "event", _) => {
-            value.clone()
-        }
+        | (
+            "direction" | "side" | "interface" | "source" | "kind" | "state" | "counter" | "event" | "end"
+            | "of" | "process" | "syscall" | "command" | "object" | "symbol" | "profile" | "stack" | "part"
+            | "column" | "table" | "row",
+            _,
+        ) => value.clone(),
         ("percentile", _) => format!("p{value}"),
         ("occurrence", _) => format!("#{value}"),
         ("core", "all") => "all cores".to_owned(),
@@ -104,7 +107,14 @@ pub(crate) fn workload(kind: &WorkloadKind) -> String {
         WorkloadKind::Command(params) => command(params),
         WorkloadKind::Stream(params) => stream(params),
         WorkloadKind::Ktap(params) => ktap(params),
+        WorkloadKind::Imported(params) => imported(params),
     }
+}
+
+fn imported(params: &ImportedWorkload) -> String {
+    let mut words = vec![format!("imported from {}", params.formats.join(", "))];
+    words.extend(params.said.iter().map(|said| format!("`{said}`")));
+    words.join(": ")
 }
 
 fn command(params: &Command) -> String {
@@ -208,6 +218,13 @@ pub(crate) fn machine(machine: &Machine) -> Vec<String> {
     let qemu = match machine {
         Machine::Fake(_) => return vec!["fake: canned output of tools, no kernel ran".to_owned()],
         Machine::Nested(nested) => return levels::levels(nested),
+        Machine::Imported(imported) => {
+            let fact = |(what, how): (&String, &String)| format!("{what} {how}");
+            let elsewhere = "measured elsewhere and imported".to_owned();
+            // Names of runs are long, and say what the other facts say.
+            let facts = imported.facts.iter().filter(|(what, _)| *what != "run").map(fact);
+            return std::iter::once(elsewhere).chain(facts).collect();
+        }
         Machine::Qemu(qemu) => qemu,
     };
     let mut lines = vec![guests(qemu)];

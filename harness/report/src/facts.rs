@@ -23,7 +23,7 @@ pub(crate) fn facts(model: &Model) -> Vec<Fact> {
     let (all, up): (Vec<&Arm>, Vec<&Arm>) =
         (model.arms.iter().collect(), model.arms.iter().filter(|arm| !arm.guests.is_empty()).collect());
     facts.extend(agreed(&all, "machine", |arm| describe::machine(&arm.machine).join("; ")));
-    if up.is_empty() {
+    if up.is_empty() && !model.is_imported() {
         facts.push(("guests".to_owned(), "unavailable: none came up".to_owned()));
     }
     facts.extend(agreed(&up, "ran under", |arm| each_guest(arm, |facts| facts.accel.clone())));
@@ -31,6 +31,7 @@ pub(crate) fn facts(model: &Model) -> Vec<Fact> {
     facts.extend(agreed(&up, "iommu", iommu));
     facts.extend(model.plan.dimensions.iter().map(|dimension| {
         let what = match &dimension.scope {
+            Scope::Arms if model.is_imported() => "every arm".to_owned(),
             Scope::Arms => "every arm, in boots of its own".to_owned(),
             Scope::Workload(of) => format!("the workload {of}, within each boot"),
         };
@@ -39,6 +40,11 @@ pub(crate) fn facts(model: &Model) -> Vec<Fact> {
     facts.extend(workloads(model));
     if !model.plan.flavour.is_plain() {
         facts.push(("flavour".to_owned(), format!("{}, of all kernels", model.plan.flavour.word())));
+    }
+    if model.is_imported() {
+        facts.push(("run".to_owned(), format!("{} by assay {}", model.run.name, model.run.assay)));
+        facts.push(("time".to_owned(), format!("imported {}", number::instant(&model.run.started))));
+        return facts;
     }
     facts.push(("design".to_owned(), design(model)));
     facts.extend(replicates(model).map(|replicates| ("replicates".to_owned(), replicates)));

@@ -12,6 +12,7 @@
 mod agreement;
 mod along;
 mod assemble;
+mod beside;
 mod calibration;
 mod curve;
 mod describe;
@@ -32,6 +33,7 @@ mod plot;
 mod profile;
 mod reachable;
 mod remarks;
+mod run_metrics;
 mod series;
 mod suite;
 mod syscalls;
@@ -42,6 +44,7 @@ mod void;
 
 pub use agreement::{Agreement, AgreementClaim, Agrees, agreement, agreement_text};
 pub use assemble::{AssembleError, Evidence, assemble};
+pub use beside::{Beside, BesideColumn, BesideRow, beside, beside_json, beside_markdown, beside_text};
 pub use calibration::{CALIBRATION_FORMAT, CalibratedMetric, Calibration};
 pub use curve::{Curve, CurvePoint, CurveSide};
 pub use describe::{kernel_in_words, label, machine_in_words};
@@ -67,6 +70,7 @@ pub use profile::{
 };
 pub use reachable::unreachable;
 pub use remarks::remarks;
+pub use run_metrics::run_metrics;
 pub use series::{ArmSeries, arm_series};
 pub use suite::{Suite, SuiteComparison, SuiteCounts, SuiteGate, TestRow};
 pub use terminal::{Detail, Terminal, terminal};

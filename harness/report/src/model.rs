@@ -398,6 +398,12 @@ pub struct Unavailable {
 }
 
 impl Model {
+    /// Whether its numbers were measured elsewhere: nothing of it can be judged.
+    #[must_use]
+    pub fn is_imported(&self) -> bool {
+        self.arms.iter().any(|arm| matches!(arm.machine, Machine::Imported(_)))
+    }
+
     /// The workload that a series is of; none for what every boot yields.
     #[must_use]
     pub fn workload_of(&self, key: &SeriesKey) -> Option<&WorkloadSummary> {

@@ -6,6 +6,10 @@ use stats::{Effect, Interval, Scale, Summary};
 /// A value with its unit, with digits down to a tenth of the spread between boots.
 pub(crate) fn value(value: f64, unit: Unit, variation: Option<f64>) -> String {
     let (divisor, symbol) = scale(value, unit);
+    if unit == Unit::IioClocks {
+        // Studies print a walk's time to a tenth of a clock.
+        return join(&decimals(value, 1), &symbol);
+    }
     join(&significant(value / divisor, digits(variation)), &symbol)
 }
 
@@ -75,6 +79,7 @@ pub(crate) fn scale(value: f64, unit: Unit) -> (f64, String) {
         | Unit::PerMib
         | Unit::PerSecond
         | Unit::Ratio
+        | Unit::IioClocks
         | Unit::Seconds => &[],
     };
     match prefixes.iter().find(|(factor, _)| value.abs() >= *factor) {

@@ -94,6 +94,7 @@ pub fn conclude(model: &Model) -> Conclusion {
     }
     if found.is_empty() {
         let none = match (model.plan.flavour.is_plain(), model.candidates().next().is_some()) {
+            (true, _) if model.is_imported() => "imported: there is nothing to judge",
             (true, _) => "no gate was asked for, and no arm failed",
             (false, true) => "no kernel complains of anything that the baseline's does not",
             (false, false) => "the kernel complains of nothing",

@@ -15,6 +15,7 @@ use crate::{
 pub fn remarks(model: &Model) -> Vec<String> {
     let mut all = model.run.left_out.clone();
     all.extend(fake(model));
+    all.extend(imported(model));
     all.extend(debug(model));
     all.extend(once(model.candidates().filter_map(|arm| identical(model.baseline_of(arm)?, arm))));
     all.extend(emulated(model));
@@ -39,6 +40,15 @@ fn fake(model: &Model) -> Option<String> {
     let machine = model.arms.iter().any(|arm| matches!(arm.machine, Machine::Fake(_)));
     (machine || has(model, Provenance::Fake)).then(|| {
         "These numbers are canned output of a fake machine: they say nothing about any kernel.".to_owned()
+    })
+}
+
+/// Why nothing is judged.
+fn imported(model: &Model) -> Option<String> {
+    model.is_imported().then(|| {
+        "Imported: measured elsewhere, and read from what tools and scripts wrote there. In which order and beside what is not known, so \
+         numbers stand beside each other, and none is tested against another."
+            .to_owned()
     })
 }
 

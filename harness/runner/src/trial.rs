@@ -362,7 +362,7 @@ fn shape(setup: &Setup<'_>, trial: &Trial) -> (u32, bool) {
     match setup.plan.arm(&trial.arm).map(|arm| &arm.machine) {
         Some(machine @ Machine::Qemu(qemu)) => (qemu.vcpus, machine.has_zcsim()),
         Some(Machine::Nested(nested)) => (nested.guest.vcpus, false),
-        Some(Machine::Fake(_)) | None => (1, false),
+        Some(Machine::Fake(_) | Machine::Imported(_)) | None => (1, false),
     }
 }
 

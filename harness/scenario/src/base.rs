@@ -104,7 +104,7 @@ pub(crate) fn read_base(
 /// Whether a kernel from this source exists already and cannot be patched or configured.
 pub(crate) fn is_prebuilt(source: &Source) -> bool {
     match source {
-        Source::DebianImage { .. } | Source::PrebuiltImage { .. } => true,
+        Source::DebianImage { .. } | Source::PrebuiltImage { .. } | Source::Imported => true,
         Source::DebianSource { .. } | Source::Git { .. } | Source::Tarball { .. } => false,
     }
 }

@@ -40,7 +40,7 @@ fn vcpus(machine: &Machine) -> Option<u32> {
         Machine::Qemu(qemu) => Some(qemu.vcpus),
         // That the peer has.
         Machine::Nested(_) => Some(1),
-        Machine::Fake(_) => None,
+        Machine::Fake(_) | Machine::Imported(_) => None,
     }
 }
 
@@ -50,7 +50,8 @@ fn flows(kind: &WorkloadKind) -> u32 {
         WorkloadKind::Stream(_)
         | WorkloadKind::Sockperf(_)
         | WorkloadKind::Command(_)
-        | WorkloadKind::Ktap(_) => 1,
+        | WorkloadKind::Ktap(_)
+        | WorkloadKind::Imported(_) => 1,
     }
 }
 
@@ -62,7 +63,10 @@ fn directions(kind: &WorkloadKind) -> &'static [&'static str] {
             Iperf3Direction::Both => metric::DIRECTIONS,
         },
         WorkloadKind::Stream(_) => &["client-to-server"],
-        WorkloadKind::Sockperf(_) | WorkloadKind::Command(_) | WorkloadKind::Ktap(_) => &[],
+        WorkloadKind::Sockperf(_)
+        | WorkloadKind::Command(_)
+        | WorkloadKind::Ktap(_)
+        | WorkloadKind::Imported(_) => &[],
     }
 }
 
@@ -90,9 +94,9 @@ fn sides_of(metric: &Definition<'_>, kind: &WorkloadKind, machine: &Machine) -> 
         Machine::Nested(_) => Shared::Nothing,
         Machine::Qemu(QemuMachine { topology: Topology::TwoGuests { .. }, .. }) => Shared::Nothing,
         Machine::Qemu(QemuMachine { topology: Topology::TwoNamespaces { .. }, .. }) => Shared::Kernel,
-        Machine::Qemu(QemuMachine { topology: Topology::Loopback, .. }) | Machine::Fake(_) => {
-            Shared::Namespace
-        }
+        Machine::Qemu(QemuMachine { topology: Topology::Loopback, .. })
+        | Machine::Fake(_)
+        | Machine::Imported(_) => Shared::Namespace,
     };
     let by_kernel = match (machine, shared) {
         (Machine::Nested(_), _) => LEVELS,
@@ -110,7 +114,7 @@ fn sides_of(metric: &Definition<'_>, kind: &WorkloadKind, machine: &Machine) -> 
         },
         WorkloadKind::Stream(_) => &["client"],
         WorkloadKind::Sockperf(_) | WorkloadKind::Command(_) => BOTH,
-        WorkloadKind::Ktap(_) => &[],
+        WorkloadKind::Ktap(_) | WorkloadKind::Imported(_) => &[],
     };
     if metric.yielded_by == YieldedBy::Stream && metric.dims.contains(&"side") {
         return stream_sides(metric, kind);
@@ -171,6 +175,6 @@ fn translating_sides(machine: &Machine) -> Vec<&'static str> {
         }
         // What is traced is the QEMU that runs here.
         Machine::Nested(nested) if nested.host.iommu.mode != IommuMode::None => vec!["host"],
-        Machine::Nested(_) | Machine::Qemu(_) | Machine::Fake(_) => Vec::new(),
+        Machine::Nested(_) | Machine::Qemu(_) | Machine::Fake(_) | Machine::Imported(_) => Vec::new(),
     }
 }

@@ -188,6 +188,7 @@ fn workload_seconds(kind: &WorkloadKind) -> f64 {
             COMMAND_SECONDS.min(f64::from(command.deadline_s)) * f64::from(command.repeat)
         }
         WorkloadKind::Ktap(ktap) => f64::from(ktap.deadline_s),
+        WorkloadKind::Imported(_) => 0.0,
     };
     measured + WORKLOAD_SECONDS
 }

@@ -114,7 +114,7 @@ pub(crate) fn check(
                 "sockperf runs for a time, and how much is done in it is what a patch changes",
                 "tool: iperf3 with bytes, or command",
             )),
-            WorkloadKind::Command(_) => None,
+            WorkloadKind::Command(_) | WorkloadKind::Imported(_) => None,
             WorkloadKind::Ktap(_) => Some((
                 "tests are on disks, and reading one takes the host's time",
                 "tool: iperf3 with bytes, or command",
@@ -142,7 +142,9 @@ fn machine(arm: &str, machine: &mut Machine, place: &Place, findings: &mut Findi
                 "a machine without `kind: nested`",
             );
         }
-        Machine::Fake(_) => return refuse("a fake machine executes no instructions", "a machine of QEMU's"),
+        Machine::Fake(_) | Machine::Imported(_) => {
+            return refuse("a machine that boots nothing executes no instructions", "a machine of QEMU's");
+        }
     };
     match qemu.accel {
         Accel::Auto | Accel::Tcg => qemu.accel = Accel::Tcg,

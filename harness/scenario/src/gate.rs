@@ -305,7 +305,8 @@ fn yields(workload: &Workload, metric: &Definition<'_>) -> bool {
             | YieldedBy::Sockperf
             | YieldedBy::Command
             | YieldedBy::Bulk
-            | YieldedBy::Stream,
+            | YieldedBy::Stream
+            | YieldedBy::Import,
             _,
         ) => false,
         // Nothing is collected around tests.

@@ -202,7 +202,9 @@ pub(crate) fn iommu(node: &Node, findings: &mut Findings) -> Option<Iommu> {
 pub(crate) fn iommus(machine: &Machine) -> Vec<Iommu> {
     match machine {
         Machine::Nested(nested) => nested.iommus().into_iter().map(|(_, iommu)| iommu).collect(),
-        Machine::Fake(_) | Machine::Qemu(QemuMachine { topology: Topology::Loopback, .. }) => Vec::new(),
+        Machine::Fake(_)
+        | Machine::Imported(_)
+        | Machine::Qemu(QemuMachine { topology: Topology::Loopback, .. }) => Vec::new(),
         Machine::Qemu(QemuMachine {
             topology: Topology::TwoNamespaces { server, client } | Topology::TwoGuests { server, client },
             ..

@@ -155,6 +155,7 @@ fn append_metrics(page: &mut String) {
                 Around::Bulk => &format!("`{collector}`, iperf3, stream"),
             },
             YieldedBy::Boot => "every boot",
+            YieldedBy::Import => "`assay import`",
         };
         let dims = metric.dims.join(", ");
         let _ = writeln!(

@@ -178,6 +178,7 @@ impl Vet {
                 self.text(&place, sha256, schema::SHA256);
             }
             Source::PrebuiltImage { .. } => {}
+            Source::Imported => self.says(&place, "was imported, so that nothing of it can be built"),
         }
         let start = match &base.config.start {
             ConfigStart::File(fragment) => Some(fragment),
@@ -216,10 +217,12 @@ impl Vet {
     }
 
     fn machine(&mut self, place: &str, machine: &Machine) {
-        if let Machine::Nested(nested) = machine {
-            self.nested(place, nested);
-        }
-        let Machine::Qemu(machine) = machine else { return };
+        let machine = match machine {
+            Machine::Qemu(machine) => machine,
+            Machine::Nested(nested) => return self.nested(place, nested),
+            Machine::Fake(_) => return,
+            Machine::Imported(_) => return self.says(place, "was imported, so that nothing of it can boot"),
+        };
         self.within(&format!("{place}: vcpus"), machine.vcpus.into(), 1..=64);
         self.within(&format!("{place}: memory in MiB"), machine.memory_mib.into(), 128..=256 << 10);
         let nics: Vec<&Nic> = match &machine.topology {
@@ -261,6 +264,7 @@ impl Vet {
             WorkloadKind::Stream(stream) => self.stream(&place, stream),
             WorkloadKind::Command(command) => self.command(&place, command),
             WorkloadKind::Ktap(ktap) => self.ktap(&place, ktap),
+            WorkloadKind::Imported(_) => self.says(&place, "was imported, so that nothing of it can be run"),
         }
     }
 

@@ -67,7 +67,7 @@ pub(crate) fn check_driver(arm: &Arm, place: &Place, findings: &mut Findings) {
 fn lacks_driver(kernel: &KernelSpec) -> bool {
     match kernel.base.source {
         // Whether it has the driver is seen when it boots.
-        Source::PrebuiltImage { .. } => return false,
+        Source::PrebuiltImage { .. } | Source::Imported => return false,
         // Debian has not.
         Source::DebianImage { .. } => return true,
         Source::DebianSource { .. } | Source::Git { .. } | Source::Tarball { .. } => {}

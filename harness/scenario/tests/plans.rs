@@ -28,7 +28,9 @@ fn plan_of(name: &str) -> plan::Plan {
 fn qemu(arm: &Arm) -> &QemuMachine {
     match &arm.machine {
         Machine::Qemu(qemu) => qemu,
-        Machine::Nested(_) | Machine::Fake(_) => panic!("{} has no guests of that kind", arm.name),
+        Machine::Nested(_) | Machine::Fake(_) | Machine::Imported(_) => {
+            panic!("{} has no guests of that kind", arm.name)
+        }
     }
 }
 

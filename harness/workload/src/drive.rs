@@ -89,6 +89,11 @@ pub async fn run(
         WorkloadKind::Ktap(params) => {
             ktap::run(workload, params, &Ends { server, client, sides }, tests).await
         }
+        WorkloadKind::Imported(_) => Err(WorkloadError::Failed(Box::new(Failure {
+            workload: workload.name.clone(),
+            message: "it was run elsewhere, and how is not known".to_owned(),
+            raw: vec![],
+        }))),
     }
 }
 

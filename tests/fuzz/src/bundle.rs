@@ -221,5 +221,6 @@ fn is_public(source: &Source) -> bool {
         }
         Source::PrebuiltImage { image, .. } => image != Path::new("elsewhere"),
         Source::DebianSource { .. } | Source::DebianImage { .. } => true,
+        Source::Imported => false,
     }
 }

@@ -54,6 +54,8 @@ pub fn run(input: &[u8]) {
         }
         WorkloadKind::Ktap(params) => tests(params, &sections),
         WorkloadKind::Stream(params) => streams(params, &sections),
+        // Nothing runs, so nothing is read.
+        WorkloadKind::Imported(_) => {}
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) fn known(site: &Site, source: &Source) -> Result<Option<Resolved>, Ke
         Source::DebianSource { .. } | Source::DebianImage { .. } | Source::Git { .. } => {
             recorded(site, source)
         }
-        Source::PrebuiltImage { .. } => Ok(None),
+        Source::PrebuiltImage { .. } | Source::Imported => Ok(None),
     }
 }
 
@@ -192,6 +192,10 @@ fn resolve<'a>(
         Source::PrebuiltImage { .. } | Source::DebianImage { .. } => Err(KernelError::BadBase {
             base: base.name.clone(),
             reason: "it is a prebuilt image and has no source tree".to_owned(),
+        }),
+        Source::Imported => Err(KernelError::BadBase {
+            base: base.name.clone(),
+            reason: "it was measured elsewhere, and nothing but its name is known".to_owned(),
         }),
     }
 }

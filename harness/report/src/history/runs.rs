@@ -49,6 +49,9 @@ pub struct RunLine {
     pub trials_made: Option<u32>,
     /// Boots that were planned.
     pub trials_planned: Option<u32>,
+    /// Whether its numbers were measured elsewhere: nothing of it is judged. Left out if they were not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
     /// `holds`, `fails` or `unclear`.
     pub outcome: Option<Outcome>,
     /// The exit status that goes with it.
@@ -181,6 +184,7 @@ fn cells(run: &RunLine) -> [String; 4] {
 /// The result, or why there is none yet.
 fn word(run: &RunLine) -> &'static str {
     match (&run.state, run.outcome) {
+        (RunState::Complete, _) if run.imported => "imported",
         (RunState::Complete, Some(outcome)) => outcome.word(),
         (RunState::Complete, None) => "-",
         (RunState::Running, _) => "running",
@@ -195,6 +199,9 @@ fn painted(line: &str, run: &RunLine, colour: Colour) -> String {
         (RunState::Damaged { .. }, _) => Outcome::Fails,
         _ => Outcome::Unclear,
     };
+    if run.imported {
+        return line.to_owned();
+    }
     // After the name, which may hold the word as well.
     let word = word(run);
     match line.get(run.run.len()..).and_then(|rest| rest.find(&format!("  {word}"))) {

@@ -57,7 +57,8 @@ pub(crate) fn gather(plan: &Plan, trials: &[TrialRecord]) -> Vec<Suite> {
             WorkloadKind::Iperf3(_)
             | WorkloadKind::Sockperf(_)
             | WorkloadKind::Command(_)
-            | WorkloadKind::Stream(_) => None,
+            | WorkloadKind::Stream(_)
+            | WorkloadKind::Imported(_) => None,
         })
         .collect()
 }

@@ -167,6 +167,7 @@ fn line(run: &str, state: RunState, made: u32, age_seconds: f64) -> RunLine {
         verdict: verdict.into(),
     };
     RunLine {
+        imported: false,
         run: run.into(),
         state,
         started: Some("2026-01-01T12:00:00Z".into()),

@@ -105,6 +105,7 @@ pub(crate) static METRIC: Section = Section {
                 "per-mib",
                 "per-second",
                 "ratio",
+                "iio-clocks",
             ]),
             "Unit of the values, after `scale`.",
         ),

@@ -214,6 +214,14 @@ pub enum CompareError {
         /// What its kernels are built for.
         flavour: plan::Flavour,
     },
+    /// A run was imported: nobody knows in which order and beside what it was measured.
+    #[error(
+        "{run} was imported, and what was measured elsewhere is shown beside other runs (`assay report --beside`), never tested against one"
+    )]
+    Imported {
+        /// The run.
+        run: String,
+    },
     /// Nothing is left that may be compared.
     #[error("nothing can be compared: {}", in_words(refused))]
     NothingLeft {
@@ -254,6 +262,9 @@ pub fn compare(
     second: &Comparing<'_>,
     filter: &Filter,
 ) -> Result<Compared, CompareError> {
+    if let Some(side) = [first, second].into_iter().find(|side| side.plan.is_imported()) {
+        return Err(CompareError::Imported { run: side.model.run.name.clone() });
+    }
     for side in [first, second] {
         if !side.model.arms.iter().any(|arm| arm.name == side.arm) {
             let known = side.model.arms.iter().map(|arm| arm.name.clone()).collect();

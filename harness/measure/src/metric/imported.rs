@@ -1,0 +1,63 @@
+//! Metrics that only others measured: hardware counters that no guest has, and what tools print that are not run here. What is
+//! measured here as well, such as throughput, keeps its one name in [`super`].
+
+use super::{Better, MetricDef, Unit, YieldedBy};
+
+metrics! {
+    /// Mean over the cores that were looked at of 100 - %idle (sar, mpstat). Unlike in `cpu-busy`, iowait and steal count.
+    CPU_NOT_IDLE = "cpu-not-idle", Percent, Lower, Import, "side";
+    /// IOTLB misses of a processor's IOMMU for each 4 KiB page (pcm-iio `IOTLB Miss`, perf `UNC_IIO_IOMMU0.MISSES`).
+    IOTLB_MISSES_PER_PAGE = "iotlb-misses-per-page", PerPage, Lower, Import;
+    /// First lookups in the IOTLB for each page (pcm-iio `IOTLB First Lookup`).
+    IOTLB_FIRST_LOOKUPS_PER_PAGE = "iotlb-first-lookups-per-page", PerPage, Neither, Import;
+    /// All lookups in the IOTLB for each page (pcm-iio `IOTLB All Lookups`).
+    IOTLB_ALL_LOOKUPS_PER_PAGE = "iotlb-all-lookups-per-page", PerPage, Neither, Import;
+    /// IOTLB invalidations for each page (pcm-iio).
+    IOTLB_INVALIDATIONS_PER_PAGE = "iotlb-invalidations-per-page", PerPage, Lower, Import;
+    /// Reads of memory by the IOMMU for each page (pcm-iio `IOMMU Mem Access`, of which scripts take the low part).
+    IOMMU_MEMORY_ACCESSES_PER_PAGE = "iommu-memory-accesses-per-page", PerPage, Lower, Import;
+    /// Page walks in flight, summed over the clocks of a second (pcm-iio `PWT Occupancy`): for each second, although "Run
+    /// Metrics" prints it below "Per page stats".
+    PAGE_WALK_OCCUPANCY = "page-walk-occupancy", PerSecond, Neither, Import;
+    /// Mean time of a page walk: `page-walk-occupancy` over misses in a second, which are `iotlb-misses-per-page` times
+    /// `throughput` in pages (Little's law).
+    PAGE_WALK_TIME = "page-walk-time", IioClocks, Lower, Import;
+    /// Reads of memory for each IOTLB miss: `iommu-memory-accesses-per-page` over `iotlb-misses-per-page`.
+    MEMORY_READS_PER_MISS = "memory-reads-per-miss", Ratio, Lower, Import;
+    /// Payload that was moved, as iperf3's text rounds it.
+    TRANSFERRED = "transferred", Bytes, Neither, Import, "direction", "flow", "end";
+    /// Throughput as one end of a flow tells it; flow `all` is the sum.
+    END_THROUGHPUT = "end-throughput", BitsPerSecond, Higher, Import, "direction", "flow", "end";
+    /// Segments that one flow's sender sent again.
+    FLOW_RETRANSMITS = "flow-retransmits", Count, Lower, Import, "direction", "flow";
+    /// Time of processors in iperf3 itself, by `of` (`host_total`, `remote_system`); 100 % is one processor.
+    IPERF_CPU = "iperf-cpu", Percent, Lower, Import, "of";
+    /// Round-trip time that a sender's TCP saw, by `of` (`min`, `mean`, `max`).
+    TCP_ROUND_TRIP = "tcp-round-trip", Microseconds, Lower, Import, "direction", "flow", "of";
+    /// How long a tool measured.
+    MEASURED_TIME = "measured-time", Seconds, Neither, Import, "of";
+    /// What sockperf tells beside latencies: messages, observations, dispersion.
+    SOCKPERF_FIGURE = "sockperf-figure", Count, Neither, Import, "of";
+    /// System calls of a process or thread (bpftrace `@total[...]`, `perf trace -s`).
+    SYSCALLS = "syscalls", Count, Neither, Import, "side", "process", "syscall";
+    /// Of these, those that failed (`perf trace -s`).
+    SYSCALL_ERRORS = "syscall-errors", Count, Neither, Import, "side", "process", "syscall";
+    /// Time in system calls (`perf trace -s`), by `of`: `total`, and `min`, `avg` and `max` of one call.
+    SYSCALL_TIME = "syscall-time", Milliseconds, Lower, Import, "side", "process", "syscall", "of";
+    /// Standard deviation of the time of a system call over its mean (`perf trace -s`).
+    SYSCALL_DEVIATION = "syscall-deviation", Percent, Neither, Import, "side", "process", "syscall";
+    /// Part of the samples of a profile that is a function's own (`perf report --stdio`, column `Overhead` or `Self`).
+    PROFILE_SHARE = "profile-share", Percent, Neither, Import, "profile", "command", "object", "symbol";
+    /// The same with the functions that it calls (`perf report --stdio --children`).
+    PROFILE_SHARE_WITH_CALLEES = "profile-share-with-callees", Percent, Neither, Import, "profile", "command", "object", "symbol";
+    /// Samples and events of a profile, by `of` (`perf report --stdio`).
+    PROFILE_SIZE = "profile-size", Count, Neither, Import, "profile", "of";
+    /// What `perf stat` counted of an event, in the unit that it gives with it.
+    PERF_EVENT = "perf-event", Count, Neither, Import, "on", "event", "of";
+    /// What a column of pcm-iio's CSV says of a part of an I/O stack in a second; the mean over the rows.
+    PCM_IIO = "pcm-iio", PerSecond, Neither, Import, "stack", "part", "column";
+    /// A column of a table of mpstat's or sar's, under its own name; the tool's own average, or the mean over the rows.
+    SYSSTAT = "sysstat", Count, Neither, Import, "of", "column";
+    /// A number in a table that somebody wrote, under the table's own words.
+    TABLE_CELL = "table-cell", Count, Neither, Import, "table", "row", "column";
+}

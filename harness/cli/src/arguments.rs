@@ -5,6 +5,7 @@ mod calibrate;
 mod guest;
 mod help;
 mod history;
+mod import;
 mod kernel;
 mod profile;
 mod series;
@@ -21,6 +22,7 @@ pub(crate) use bundle::{Bundle, Replay};
 pub(crate) use calibrate::Calibrate;
 pub(crate) use guest::{Flavour, GuestFlags, Root, ShareFlag, config_option};
 pub(crate) use history::{Compare, CompareFormat, Runs, Trend};
+pub(crate) use import::Import;
 pub(crate) use kernel::{Kernel, KernelChoice};
 pub(crate) use profile::Profile;
 pub(crate) use series::{Series, SeriesChoice, SeriesFlags};
@@ -139,7 +141,18 @@ pub(crate) enum Command {
         /// Write it to this file instead of standard output.
         #[arg(long, short, value_name = "FILE", conflicts_with = "path")]
         output: Option<PathBuf>,
+        /// Instead of the report: a table of the numbers that this run and RUN both have, measured and imported ones alike, each column
+        /// with its provenance. May be given more than once. Nothing is tested.
+        #[arg(long, value_name = "RUN", conflicts_with_all = ["path", "output"], add = ArgValueCandidates::new(crate::complete::runs))]
+        beside: Vec<PathBuf>,
     },
+    /// Read what others measured into runs: output of their tools, tables of their scripts, folders of either.
+    ///
+    /// Each file or folder becomes a run with the provenance `imported`, which `runs`, `report` and `trend` read like any other.
+    /// What a file is, its content tells. What cannot be read of it is told by line, and the rest is kept. Nothing is ever tested
+    /// against a number that was imported.
+    #[command(after_long_help = help::IMPORT)]
+    Import(Import),
     /// Say which functions of the kernel executed how many instructions, and where two arms differ.
     ///
     /// Of a run with `evidence: exact`. Rows add up to the total; functions are matched over renames and over the copies and
@@ -236,6 +249,7 @@ impl Command {
         match self {
             Self::Run(run) => run.format.or_json(run.json) == Format::Json,
             Self::Report { format, json, .. } => format.or_json(*json) == Format::Json,
+            Self::Import(import) => import.json,
             Self::Profile(profile) => profile.format.or_json(profile.json) == Format::Json,
             Self::Plan { json, .. } | Self::Doctor { json } => *json,
             Self::Kernel { command } => command.wants_json(),
@@ -361,6 +375,8 @@ pub(crate) enum Format {
     Json,
     /// A page that needs nothing else. On a terminal its path is printed instead of the page.
     Html,
+    /// The "Run Metrics" block of IOMMU studies, for each boot and workload.
+    RunMetrics,
 }
 
 impl Format {

@@ -34,6 +34,13 @@ pub(crate) fn bundle(places: &Places, flags: &arguments::Bundle) -> Result<ExitC
     if store::is_busy(&folder)? {
         return Err(Failure::user(format!("assay: {} is still being made", stored.file.run)));
     }
+    if stored.file.plan.is_imported() {
+        return Err(Failure::user(format!(
+            "assay: {} was imported: a bundle is for repeating a run, and nobody can repeat this one; its files are in {}",
+            stored.file.run,
+            inputs::folder(&folder).display()
+        )));
+    }
     let name = format!("{}.bundle.tar.zst", stored.file.run);
     let output = flags.output.clone().unwrap_or_else(|| PathBuf::from(name));
     progress.status(&format!("bundling {}", stored.file.run), "");

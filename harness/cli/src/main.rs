@@ -23,6 +23,7 @@ mod failure;
 mod guest;
 mod hints;
 mod history;
+mod import_files;
 mod inputs;
 mod interrupt;
 mod keeper;
@@ -80,12 +81,16 @@ fn main() -> ExitCode {
         Command::Shell(arguments) => shell::shell(&places, &arguments),
         Command::Gdb { pid, arguments } => debugger::gdb(pid, arguments),
         Command::Kernel { command } => kernels::kernel(&places, &command),
+        Command::Report { run, format, json, beside, .. } if !beside.is_empty() => {
+            reports::beside(&places, run.as_deref(), &beside, format.or_json(json))
+        }
         Command::Report { run, format, json, path: true, .. } => {
             reports::path(&places, run.as_deref(), format.or_json(json))
         }
         Command::Report { run, format, json, output, .. } => {
             reports::print(&places, run.as_deref(), format.or_json(json), output.as_deref())
         }
+        Command::Import(flags) => import_files::import(&places, &flags),
         Command::Profile(flags) => profiles::profile(&places, &flags),
         Command::Bundle(flags) => bundle::bundle(&places, &flags),
         Command::Replay(flags) => replay::replay(&places, &flags),

@@ -57,6 +57,9 @@ pub(crate) fn profile(places: &Places, flags: &arguments::Profile) -> Result<Exi
         Format::Markdown => report::profile_markdown(&page),
         Format::Json => report::profile_json(&page).context("writing the profile as JSON")?,
         Format::Html => report::profile_html(&page),
+        Format::RunMetrics => {
+            return Err(Failure::user("assay: a profile has no run metrics; `assay report` prints them"));
+        }
     };
     print!("{text}");
     Ok(ExitCode::SUCCESS)

@@ -98,6 +98,39 @@ pub(crate) fn print(
     Ok(ExitCode::from(report::overall(&model).exit_code()))
 }
 
+/// `assay report --beside`: the numbers that runs have in common, in one table.
+pub(crate) fn beside(
+    places: &Places,
+    run: Option<&Path>,
+    others: &[PathBuf],
+    format: Format,
+) -> Result<ExitCode, Failure> {
+    let mut models: Vec<Model> = Vec::new();
+    let folders =
+        std::iter::once(folder(places, run)).chain(others.iter().map(|other| places.run_folder(other)));
+    for folder in folders {
+        let folder = folder?;
+        let model = model(&store::read(&folder).map_err(user)?)?;
+        if models.iter().any(|known| known.run.name == model.run.name) {
+            return Err(Failure::user(format!("assay: {} would stand beside itself", model.run.name)));
+        }
+        models.push(model);
+    }
+    let table = report::beside(&models.iter().collect::<Vec<_>>());
+    print!(
+        "{}",
+        match format {
+            Format::Terminal => report::beside_text(&table),
+            Format::Markdown => report::beside_markdown(&table),
+            Format::Json => report::beside_json(&table),
+            Format::Html | Format::RunMetrics => {
+                return Err(Failure::user("assay: --beside has --format terminal, markdown and json"));
+            }
+        }
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
 /// `assay report --path`: where a run's report is.
 pub(crate) fn path(places: &Places, run: Option<&Path>, format: Format) -> Result<ExitCode, Failure> {
     let folder = folder(places, run)?;
@@ -126,6 +159,7 @@ fn file(format: Format) -> &'static str {
         Format::Markdown => "report.md",
         Format::Json => "report.json",
         Format::Html => "report.html",
+        Format::RunMetrics => "run-metrics.txt",
     }
 }
 
@@ -152,6 +186,7 @@ fn render(model: &Model, format: Format, to: Output) -> Result<String, Failure> 
         Format::Markdown => report::markdown(model),
         Format::Json => report::json(model).context("writing the report as JSON")?,
         Format::Html => report::html(model),
+        Format::RunMetrics => report::run_metrics(model),
     })
 }
 
@@ -196,8 +231,9 @@ pub(crate) fn model_by(stored: &Stored, calibration: Option<&Calibration>) -> Re
         let builds = matches!(file.kernels.get(arm).map(|k| &k.build), Some(measure::BuildEnd::Built(_)));
         !builds || runner::given_up(&stored.trials, arm)
     };
-    let finished =
-        schedule(&file.plan).iter().all(|trial| made.contains(&trial.index) || given_up(&trial.arm));
+    // What others did is over.
+    let finished = file.plan.is_imported()
+        || schedule(&file.plan).iter().all(|trial| made.contains(&trial.index) || given_up(&trial.arm));
     let builds: BTreeMap<_, _> =
         file.kernels.iter().map(|(arm, kernel)| (arm.clone(), kernel.build.clone())).collect();
     let host = &file.host;
@@ -225,7 +261,7 @@ pub(crate) fn model_by(stored: &Stored, calibration: Option<&Calibration>) -> Re
         } else {
             file.command.clone()
         }],
-        warnings: replayed(stored)?,
+        warnings: replayed(stored)?.into_iter().chain(imported(stored)?).collect(),
         calibration,
     })?;
     model.run.left_out = budget::left_out(stored);
@@ -237,6 +273,33 @@ pub(crate) fn whole_model(stored: &Stored) -> Result<Model, Failure> {
     let mut model = model(stored)?;
     profiles::put(stored, &mut model);
     Ok(model)
+}
+
+/// What a run was imported from, and how much of that could not be read.
+fn imported(stored: &Stored) -> Result<Vec<String>, Failure> {
+    let Some(imported) = store::Imported::of_run(&stored.folder)? else { return Ok(vec![]) };
+    let files: Vec<String> = imported
+        .files
+        .iter()
+        .map(|file| format!("{} ({}; sha256 {})", file.name, file.formats.join(", "), short(&file.sha256)))
+        .collect();
+    const SHOWN: usize = 8;
+    let more = files.len().saturating_sub(SHOWN);
+    let mut text = format!("Imported from {}", files.into_iter().take(SHOWN).collect::<Vec<_>>().join(", "));
+    if more > 0 {
+        text.push_str(&format!(" and {more} more files"));
+    }
+    let lines: usize = imported.files.iter().map(|file| file.complaints.len() + file.more_complaints).sum();
+    text.push_str(match lines {
+        0 => "; all of it was read.",
+        _ => "; ",
+    });
+    if lines > 0 {
+        text.push_str(&format!(
+            "{lines} lines could not be read or not whole, and imported.json names them."
+        ));
+    }
+    Ok(vec![text])
 }
 
 /// That a run repeats one of a bundle.

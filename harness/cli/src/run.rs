@@ -228,6 +228,12 @@ fn resume(
         }
         other => other?,
     };
+    if stored.file.plan.is_imported() {
+        return Err(Failure::user(format!(
+            "assay: {} was imported: there is nothing to go on with",
+            stored.file.run
+        )));
+    }
     let total = schedule(&stored.file.plan).len();
     progress.line(format!("{}: {} of {total} trials are finished", folder.display(), stored.trials.len()));
     let lab = Lab::open(places)?;

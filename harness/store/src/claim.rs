@@ -11,10 +11,12 @@ use crate::{
 };
 
 /// What a folder holds from the moment when its name is claimed until the run begins with its `run.json`.
-const BEFORE_A_RUN: [&str; 8] = [
+const BEFORE_A_RUN: [&str; 10] = [
     "builds",
     "environment.json",
     "environment.unfinished",
+    "imported.json",
+    "imported.unfinished",
     "inputs",
     "lock",
     "replay.json",

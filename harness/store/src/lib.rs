@@ -8,6 +8,7 @@
 //!             trials/N/raw/        the tools' own output
 //!             environment.json     QEMU and the files that guests booted, by checksum
 //!             replay.json          that it repeats the run of a bundle, if it does
+//!             imported.json        the files that it was imported from, if it was, and what could not be read of them
 //!             inputs/              the scenario as written, and what the plan names by checksum, by that checksum
 //!             lock                 held by the process that writes
 //!             builds/              logs of kernel builds; alone in its folder, the leftover of an interrupted build
@@ -24,6 +25,7 @@ mod durable;
 mod environment;
 mod error;
 mod finished;
+mod imported;
 mod index;
 mod lock;
 mod read;
@@ -35,6 +37,7 @@ mod samples;
 pub use claim::{Claim, building, is_busy, leftovers, remove_leftover};
 pub use environment::{BootRecord, Environment, FileRecord, QemuBuild};
 pub use error::StoreError;
+pub use imported::{Imported, ImportedFile, LineComplaint};
 pub use index::{
     ArmEntry, Ask, Contents, GateEntry, Index, RunEntry, SeriesEntry, SeriesQuery, State, StoredSeries,
     consult,

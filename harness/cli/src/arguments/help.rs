@@ -266,10 +266,41 @@ Examples:
   assay report 20260102-030405-net --format markdown
   assay report --format html --output report.html
   assay report --format html --path
+  assay report 20260102-030405-net --beside 20260103-030405-nested-runs
+  assay report --format run-metrics
 
 Exit status:
   That of the run: 0 all gates hold, 1 one fails, 3 unclear. 0 with --path.
   2    there is no such run";
+
+/// Of `assay import`.
+pub(super) const IMPORT: &str = "\
+Examples:
+  assay import results.md
+      Whatever tools' output and tables the text holds.
+  assay import ~/nested-runs
+      Every file below it. A folder called 2025-10-03-16-32-21-6.12.9-flow04-host-strict-guest-off-...
+      says of which kernel, flows, modes, ring and cores its files are.
+  assay import --format perf-stat --name bare-metal counters.log
+  assay report --beside 20260102-030405-net
+
+What is read:
+  run-metrics  the blocks that scripts of IOMMU studies print; what `assay report --format
+               run-metrics` prints
+  iperf3       of either side, for people or with --json; sockperf's client
+  bpftrace     @total[process, call], @count, @time, with calls or whole probes as keys
+  perf         trace -s, report --stdio, stat -x,
+  pcm-iio      -csv; numbers for each page and walk times are computed where throughput stands beside
+  sysstat      mpstat and sar
+  notes        any of these under headings, in fences; tables of markdown or with tabs
+
+  A file that a run was imported from before makes no second one.
+
+Exit status:
+  0    everything was read, or is there already
+  1    part of it was: each line that could not be read is told, and kept in imported.json
+  2    nothing was, or there is no such file
+  69   the machine could not do it";
 
 /// Of `assay profile`.
 pub(super) const PROFILE: &str = "\

@@ -31,6 +31,7 @@ pub(crate) fn compare(places: &Places, flags: &arguments::Compare) -> Result<Exi
         CompareError::NoSuchArm { .. }
         | CompareError::Itself { .. }
         | CompareError::NotTimed { .. }
+        | CompareError::Imported { .. }
         | CompareError::NothingLeft { .. } => Failure::user(format!("assay: {error}")),
         other => other.into(),
     })?;

@@ -18,6 +18,8 @@ pub(crate) use compare::compare;
 pub(crate) use runs::runs;
 pub(crate) use trend::trend;
 
+/// In the place of an outcome: nothing is judged.
+const IMPORTED: &str = "imported";
 /// So long nobody wonders what goes on.
 const SILENT: Duration = Duration::from_secs(1);
 
@@ -80,7 +82,7 @@ fn contents(folder: &Path) -> Result<Contents, Failure> {
         finished: model.run.finished,
         trials_made: model.run.boots_made,
         trials_planned: model.run.boots_planned,
-        outcome: conclusion.outcome.word().to_owned(),
+        outcome: if model.is_imported() { IMPORTED } else { conclusion.outcome.word() }.to_owned(),
         exit: conclusion.outcome.exit_code(),
         arms: arms.collect(),
         gates: gates.collect(),

@@ -65,6 +65,7 @@ fn line(results: &Path, entry: RunEntry, now: Timestamp) -> Result<RunLine, Fail
         host: Some(host),
         trials_made: Some(contents.trials_made),
         trials_planned: Some(contents.trials_planned),
+        imported: contents.outcome == super::IMPORTED,
         outcome: from_word::<Outcome>(&contents.outcome),
         exit: Some(contents.exit),
         arms: arms
@@ -99,6 +100,7 @@ fn damaged(run: String, reason: String) -> RunLine {
         host: None,
         trials_made: None,
         trials_planned: None,
+        imported: false,
         outcome: None,
         exit: None,
         arms: vec![],

@@ -118,7 +118,7 @@ fn a_firecracker_guests_throughput_latency_and_system_calls() {
     assert_eq!(of("latency-mean", &[]), 74.383);
     assert_eq!(of("sockperf-figure", &[("of", "99.0 % ci low")]), 74.292);
     let calls = |workload, process, syscall| {
-        of("syscalls", &[("workload", workload), ("process", process), ("syscall", syscall)])
+        of("process-syscalls", &[("workload", workload), ("process", process), ("syscall", syscall)])
     };
     assert_eq!(calls("throughput", "fc_vcpu 0", "write"), 15664.0);
     assert_eq!(calls("latency", "firecracker", "write"), 402_018.0);
@@ -136,7 +136,7 @@ fn two_kvm_guests_with_both_sides_system_calls() {
     assert_eq!(of("retransmits", &[]), 158.0);
     assert_eq!(of("flow-retransmits", &[("flow", "11")]), 60.0);
     let calls = |workload, side, syscall| {
-        of("syscalls", &[("workload", workload), ("side", side), ("syscall", syscall)])
+        of("process-syscalls", &[("workload", workload), ("side", side), ("syscall", syscall)])
     };
     assert_eq!(calls("throughput", "server", "writev"), 554_089.0);
     assert_eq!(calls("throughput", "client", "writev"), 605_786.0);
@@ -149,7 +149,7 @@ fn two_kvm_guests_with_both_sides_system_calls() {
             *all.entry(sample.metric.as_str()).or_default() += 1;
             all
         });
-    assert_eq!(all["syscalls"], 18 + 18 + 13 + 18);
+    assert_eq!(all["process-syscalls"], 18 + 18 + 13 + 18);
     assert_eq!(all["latency"], 10);
 }
 

@@ -39,13 +39,13 @@ metrics! {
     /// What sockperf tells beside latencies: messages, observations, dispersion.
     SOCKPERF_FIGURE = "sockperf-figure", Count, Neither, Import, "of";
     /// System calls of a process or thread (bpftrace `@total[...]`, `perf trace -s`).
-    SYSCALLS = "syscalls", Count, Neither, Import, "side", "process", "syscall";
+    SYSCALLS = "process-syscalls", Count, Neither, Import, "side", "process", "syscall";
     /// Of these, those that failed (`perf trace -s`).
-    SYSCALL_ERRORS = "syscall-errors", Count, Neither, Import, "side", "process", "syscall";
+    SYSCALL_ERRORS = "process-syscall-errors", Count, Neither, Import, "side", "process", "syscall";
     /// Time in system calls (`perf trace -s`), by `of`: `total`, and `min`, `avg` and `max` of one call.
-    SYSCALL_TIME = "syscall-time", Milliseconds, Lower, Import, "side", "process", "syscall", "of";
+    SYSCALL_TIME = "process-syscall-time", Milliseconds, Lower, Import, "side", "process", "syscall", "of";
     /// Standard deviation of the time of a system call over its mean (`perf trace -s`).
-    SYSCALL_DEVIATION = "syscall-deviation", Percent, Neither, Import, "side", "process", "syscall";
+    SYSCALL_DEVIATION = "process-syscall-deviation", Percent, Neither, Import, "side", "process", "syscall";
     /// Part of the samples of a profile that is a function's own (`perf report --stdio`, column `Overhead` or `Self`).
     PROFILE_SHARE = "profile-share", Percent, Neither, Import, "profile", "command", "object", "symbol";
     /// The same with the functions that it calls (`perf report --stdio --children`).

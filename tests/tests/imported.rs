@@ -31,16 +31,8 @@ fn nested_runs_come_out_as_they_went_in() {
     let seed = format!("{SEEDS}/run-metrics.md");
     let run = import(&room, &seed, 0);
     let report = text(&room, &["report", &run], 0);
-    let row = |metric: &str, cells: &[&str]| {
-        let mut parts =
-            report.match_indices(metric).map(|(at, _)| report[at..].lines().nth(1).unwrap_or_default());
-        assert!(parts.clone().count() > 0, "{metric} in\n{report}");
-        cells.iter().for_each(|cell| {
-            assert!(parts.any(|line| line.contains(cell)) || report.contains(cell), "{cell}")
-        });
-    };
     for metric in ["throughput", "cpu-not-idle", "drop-rate", "acks-per-page", "iotlb-misses-per-page"] {
-        row(metric, &[]);
+        assert!(report.contains(metric), "{metric} in\n{report}");
     }
     for walk in ["163.8", "161.4", "174.2", "359.1", "325.9"] {
         assert!(report.contains(walk), "{walk} in\n{report}");

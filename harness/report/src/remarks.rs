@@ -218,7 +218,7 @@ fn iommus_not_as_asked(model: &Model) -> Vec<String> {
 /// A mode that was asked for and that no interface of the guest has: QEMU's caching mode turns lazy into strict, say.
 fn iommu_not_as_asked(arm: &Arm) -> Vec<String> {
     let asked: Vec<(&str, Iommu)> = match &arm.machine {
-        Machine::Fake(_) => Vec::new(),
+        Machine::Fake(_) | Machine::Imported(_) => Vec::new(),
         Machine::Nested(nested) => nested.governed(),
         Machine::Qemu(qemu) => match &qemu.topology {
             Topology::Loopback => Vec::new(),

@@ -153,7 +153,7 @@ pub(crate) fn impossible(nested: &NestedMachine) -> Vec<(String, &'static str)> 
 pub(crate) fn remarks(plan: &Plan) -> Vec<String> {
     let nested = |machine: &plan::Machine| match machine {
         plan::Machine::Nested(nested) => Some(nested.clone()),
-        plan::Machine::Qemu(_) | plan::Machine::Fake(_) => None,
+        plan::Machine::Qemu(_) | plan::Machine::Fake(_) | plan::Machine::Imported(_) => None,
     };
     let whole: Vec<(&str, NestedMachine)> = plan
         .arms

@@ -265,6 +265,68 @@ fn resume(room: &Room) {
 }
 
 #[test]
+fn a_run_stops_when_all_is_decided_and_says_so() {
+    for (scenario, verdict, code) in [("decided", "worse", 1), ("decided-same", "same", 0)] {
+        let room = Room::new();
+        let output = run(&room, scenario).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", said(&output));
+        let model = &room.report()["model"];
+        let stopped = &model["run"]["stopped"];
+        let blocks = stopped["blocks"].as_u64().unwrap();
+        assert!((5..20).contains(&blocks), "{stopped}");
+        assert_eq!((&stopped["most"], &stopped["decided"]), (&20.into(), &true.into()));
+        assert_eq!(model["run"]["boots_made"], 2 * blocks, "whole blocks");
+        assert_eq!(model["run"]["finished"], true);
+        assert!(
+            model["gates"].as_array().unwrap().iter().all(|gate| gate["judgement"]["verdict"] == verdict)
+        );
+        let text = String::from_utf8(output.stdout).unwrap();
+        let told = format!("Decided after {blocks} of at most 20 blocks");
+        assert!(text.contains(&told), "{text}");
+        let again = room.command().arg("run").arg("--resume").arg(room.run()).output().unwrap();
+        assert_eq!(again.status.code(), Some(code), "{}", said(&again));
+        assert_eq!(room.report()["model"]["run"]["boots_made"], 2 * blocks, "there is nothing to go on with");
+    }
+}
+
+#[test]
+fn a_run_that_stops_when_all_is_decided_comes_to_the_same_end_after_kill_9() {
+    let whole = Room::new();
+    assert_eq!(run(&whole, "decided").output().unwrap().status.code(), Some(1));
+    for trial in [2, 7] {
+        let room = Room::new();
+        let child = run(&room, "decided").stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        eventually("a trial is finished", || {
+            std::fs::read_dir(room.results()).is_ok_and(|mut runs| {
+                runs.any(|run| {
+                    run.is_ok_and(|run| run.path().join(format!("trials/{trial}/trial.json")).exists())
+                })
+            })
+        });
+        signal(&child, Signal::SIGKILL);
+        child.wait_with_output().unwrap();
+        let output = room.command().arg("run").arg("--resume").arg(room.run()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        let (report, expected) = (room.report(), whole.report());
+        assert_eq!(report["model"]["run"]["stopped"], expected["model"]["run"]["stopped"]);
+        assert_eq!(report["model"]["gates"], expected["model"]["gates"]);
+    }
+}
+
+#[test]
+fn a_plan_that_stops_early_says_how_many_blocks_it_expects() {
+    let room = Room::new();
+    let output = room.command().arg("plan").arg(format!("{FAKE}/decided.yaml")).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("# Stops when all is decided, after 8 blocks at the earliest and 20 at the latest"),
+        "{text}"
+    );
+    assert!(text.contains("# At most about"), "{text}");
+}
+
+#[test]
 fn a_program_of_the_users_own_is_measured_and_gated_like_any_other() {
     let room = Room::new();
     let output = run(&room, "command").output().unwrap();

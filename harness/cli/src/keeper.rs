@@ -9,7 +9,10 @@ use measure::TrialEnd;
 use runner::{Event, KeepError, Keeper, Trial};
 use store::Run;
 
-use crate::progress::{Progress, rough};
+use crate::{
+    progress::{Progress, rough},
+    reports,
+};
 
 /// Keeps a run's trials and shows how far it is.
 pub(crate) struct RunKeeper<'a> {
@@ -24,6 +27,8 @@ pub(crate) struct RunKeeper<'a> {
     pub(crate) started: Instant,
     /// Boots that the plan has for each arm.
     pub(crate) boots_per_arm: usize,
+    /// The most blocks of timed boots that there are.
+    pub(crate) most_blocks: u32,
     /// Boots that are left out because their arm was given up.
     pub(crate) left_out: usize,
     /// What each block is called where the evidence is exact.
@@ -89,6 +94,12 @@ impl Keeper for RunKeeper<'_> {
                     self.left()
                 ));
             }
+            Event::Decided { blocks } => {
+                self.progress.line(format!(
+                    "decided after {blocks} of at most {} blocks: no more are made",
+                    self.most_blocks
+                ));
+            }
             Event::GivenUp { arm, failures } => {
                 let made = self.made.iter().filter(|made| *made == arm).count();
                 self.left_out += self.boots_per_arm.saturating_sub(made);
@@ -97,6 +108,13 @@ impl Keeper for RunKeeper<'_> {
             }
         }
         Ok(())
+    }
+
+    fn is_decided(&mut self) -> Result<bool, KeepError> {
+        // From what is on disk, like the report that will say so.
+        let stored = store::read(self.run.folder())?;
+        let model = reports::model(&stored).map_err(|failure| failure.in_a_line())?;
+        Ok(report::decided(&model))
     }
 }
 

@@ -28,9 +28,13 @@ pub(crate) fn print(lab: &Lab, plan: &Plan, budget: Option<Duration>, json: bool
         let replicate = replicate.map_or_else(String::new, |replicate| format!(" ({replicate})"));
         println!("#   block {:>2}{kind}: {}{replicate}", block[0].block + 1, arms.join(", "));
     }
+    if let Some(expected) = report::expected_blocks(plan) {
+        println!("\n# {expected}");
+    }
     let estimate = estimate(lab, plan)?;
+    let at_most = if plan.design.stop.is_at_the_end() { "About" } else { "At most about" };
     println!(
-        "\n# About {} and {:.1} GB:",
+        "\n# {at_most} {} and {:.1} GB:",
         rough(std::time::Duration::from_secs_f64(estimate.seconds)),
         gigabytes(estimate.bytes)
     );

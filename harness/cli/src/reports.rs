@@ -232,8 +232,12 @@ pub(crate) fn model_by(stored: &Stored, calibration: Option<&Calibration>) -> Re
         !builds || runner::given_up(&stored.trials, arm)
     };
     // What others did is over.
-    let finished = file.plan.is_imported()
-        || schedule(&file.plan).iter().all(|trial| made.contains(&trial.index) || given_up(&trial.arm));
+    let trials = schedule(&file.plan);
+    let is_over = |trial: &runner::Trial| made.contains(&trial.index) || given_up(&trial.arm);
+    let finished = file.plan.is_imported() || trials.iter().all(is_over);
+    let begun = stored.trials.iter().filter(|trial| !trial.traced).map(|trial| trial.block).max();
+    let is_ahead = |trial: &runner::Trial| !trial.traced && begun.is_none_or(|begun| trial.block > begun);
+    let whole = trials.iter().all(|trial| is_over(trial) || is_ahead(trial));
     let builds: BTreeMap<_, _> =
         file.kernels.iter().map(|(arm, kernel)| (arm.clone(), kernel.build.clone())).collect();
     let host = &file.host;
@@ -256,6 +260,7 @@ pub(crate) fn model_by(stored: &Stored, calibration: Option<&Calibration>) -> Re
         started: file.started.clone(),
         assay: file.assay.clone(),
         finished,
+        whole,
         repeat: vec![if file.command.is_empty() {
             format!("assay run scenarios/{}.yaml", file.plan.name)
         } else {

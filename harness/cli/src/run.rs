@@ -313,6 +313,7 @@ fn trials(
         before: stored.trials.len(),
         made: stored.trials.iter().map(|trial| trial.arm.clone()).collect(),
         started: Instant::now(),
+        most_blocks: plan.design.boots,
         boots_per_arm: total / plan.arms.len().max(1),
         left_out: trials.iter().filter(|trial| !boot_files.contains_key(&trial.arm)).count(),
         replicates: (0..plan.design.boots).map(|block| Some(perturbation(plan, block)?.name())).collect(),

@@ -108,6 +108,7 @@ pub fn arrange(name: &str, question: &str, sources: Vec<Source>) -> Arranged {
             seed: 0,
             alpha: 0.05,
             boot_deadline_s: 1,
+            stop: plan::Stop::AtTheEnd,
             replicates: vec![],
         },
         gates: vec![],

@@ -26,8 +26,11 @@ pub struct Arm {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Design {
-    /// Timed boots of each arm; equally the number of blocks.
+    /// Timed boots of each arm; equally the number of blocks. At most so many, if the run stops when all is decided.
     pub boots: u32,
+    /// When no more of them are made.
+    #[serde(default, skip_serializing_if = "Stop::is_at_the_end")]
+    pub stop: Stop,
     /// Boots of each arm in which tracing collectors run; no timed sample comes from them.
     pub traced_boots: u32,
     /// Orders the boots within blocks.
@@ -41,6 +44,25 @@ pub struct Design {
     /// plans of before there were any, whose blocks differ by their random numbers alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replicates: Vec<u32>,
+}
+
+/// When a run makes no more timed boots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stop {
+    /// When all are made.
+    #[default]
+    AtTheEnd,
+    /// After the block at which every gate is decided. Its gates are held to their level over the looks after all blocks.
+    WhenDecided,
+}
+
+impl Stop {
+    /// Whether all boots are made in any case.
+    #[must_use]
+    pub fn is_at_the_end(&self) -> bool {
+        *self == Self::AtTheEnd
+    }
 }
 
 impl Design {

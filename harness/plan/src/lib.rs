@@ -22,7 +22,7 @@ mod workload;
 pub use command::{
     AcceptedExit, Command, CommandMetric, CommandServer, Find, GuestFile, OCCURRENCE, OutputOf, Side, Which,
 };
-pub use design::{Arm, Design, Expectation, Gate, MetricSelector};
+pub use design::{Arm, Design, Expectation, Gate, MetricSelector, Stop};
 pub use evidence::Evidence;
 pub use flavour::Flavour;
 pub use imported::{ImportedMachine, ImportedWorkload};
@@ -49,8 +49,9 @@ use measure::{Definition, metric};
 use serde::{Deserialize, Serialize};
 
 /// The version of [`Plan`]'s serialised form. A reader refuses a newer one. 2 added matrices, 3 flavours, 4 replicates,
-/// 5 zcsim and streams, 6 nested machines, 7 what was imported.
-pub const FORMAT: u32 = 7;
+/// 5 zcsim and streams, 6 nested machines, 7 what was imported,
+/// 8 runs that stop when all is decided.
+pub const FORMAT: u32 = 8;
 
 /// Everything that a run will do, with nothing left optional.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

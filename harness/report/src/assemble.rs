@@ -7,14 +7,15 @@ use std::{
 
 use measure::{BuildEnd, Complaint, Dims, SampleTable, TrialRecord, metric};
 use plan::{Flavour, Patterns, Plan};
-use stats::{Better, Block, Comparison, StatsError, Summary, explore, judge, summarise};
+use stats::{Better, Block, Comparison, StatsError, Summary, explore, judge_at, summarise};
 
 use crate::{
     Arm, BootValue, Calibration, CalibrationSummary, Gate, Host, Model, PatchSummary, PlanSummary, Row,
-    RowCandidate, RunSummary, SeriesKey, SeriesSummary, Trial, Unavailable, WorkloadSummary,
+    RowCandidate, RunSummary, SeriesKey, SeriesSummary, Stopped, Trial, Unavailable, WorkloadSummary,
     curve::curves,
     describe, number,
     series::{SeriesSet, Values, definition},
+    stop::looks,
     suite::gather,
     void::voids,
 };
@@ -42,6 +43,8 @@ pub struct Evidence<'a> {
     pub assay: String,
     /// Whether every boot was made, or left out because its arm had failed before.
     pub finished: bool,
+    /// Whether that is so of every timed block that was begun, and of every traced boot.
+    pub whole: bool,
     /// Commands that repeat the run.
     pub repeat: Vec<String>,
     /// What should be read beside the result.
@@ -94,6 +97,9 @@ pub fn assemble(evidence: Evidence<'_>) -> Result<Model, AssembleError> {
     let (gates, gated) = gates(plan, &set, &boots, evidence.calibration)?;
     let explored = rows(plan, &set, &boots, &gated)?;
     let arms: Vec<Arm> = plan.arms.iter().map(|arm| assemble_arm(arm, &evidence)).collect();
+    let blocks = trials.iter().filter(|trial| !trial.traced).map(|trial| trial.block + 1).max().unwrap_or(0);
+    let is_whole = evidence.finished || evidence.whole;
+    let stopped = if is_whole { Stopped::of(plan, blocks, evidence.finished, &gates) } else { None };
     let arm_count = u32::try_from(arms.len()).unwrap_or(u32::MAX);
     let boots_made = u32::try_from(trials.len()).unwrap_or(u32::MAX);
     Ok(Model {
@@ -109,7 +115,8 @@ pub fn assemble(evidence: Evidence<'_>) -> Result<Model, AssembleError> {
             folder: evidence.folder,
             started: evidence.started,
             assay: evidence.assay,
-            finished: evidence.finished,
+            finished: evidence.finished || stopped.is_some(),
+            stopped,
             left_out: Vec::new(),
             repeat: evidence.repeat,
         },
@@ -286,7 +293,7 @@ fn gates(
             asked.push((gate, arm.side(), series, margin, refused));
         }
     }
-    let judged = judge(&comparisons, plan.design.alpha)?;
+    let judged = judge_at(&comparisons, plan.design.alpha, looks(plan).as_ref())?;
     let mut gates = Vec::with_capacity(judged.len());
     for ((gate, side, series, margin, refused), judgement) in asked.into_iter().zip(judged) {
         let definition = definition(plan, &gate.select.metric)?;

@@ -6,7 +6,7 @@ use measure::Dims;
 use plan::Scope;
 
 use crate::{
-    Arm, Host, Model, WorkloadSummary, describe, number,
+    Arm, Host, Model, Stopped, WorkloadSummary, describe, number,
     remarks::{image, mitigations, short},
 };
 
@@ -166,11 +166,13 @@ fn kernel(arm: &Arm) -> String {
 
 fn design(model: &Model) -> String {
     let plan = &model.plan;
-    let mut text = format!(
-        "{} of each arm in randomised blocks, seed {}",
-        number::counted(plan.boots, "boot"),
-        plan.seed
-    );
+    let boots = match model.run.stopped {
+        Some(Stopped { blocks, most, .. }) => {
+            format!("{blocks} of at most {}", number::counted(most, "boot"))
+        }
+        None => number::counted(plan.boots, "boot"),
+    };
+    let mut text = format!("{boots} of each arm in randomised blocks, seed {}", plan.seed);
     if plan.traced_boots > 0 {
         text.push_str(&format!(", and {} with tracing", plan.traced_boots));
     }

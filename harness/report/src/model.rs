@@ -7,7 +7,7 @@ use plan::{Dimension, Expectation, Flavour, Machine};
 use serde::{Deserialize, Serialize};
 use stats::{Exploration, Judgement, Summary};
 
-use crate::{Calibration, Curve, Profiled, Suite, VoidCell};
+use crate::{Calibration, Curve, Profiled, Stopped, Suite, VoidCell};
 
 /// Everything that a report says, as data. Built by [`crate::assemble`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,6 +60,9 @@ pub struct RunSummary {
     pub assay: String,
     /// Whether every boot was made, or left out because its arm had failed before.
     pub finished: bool,
+    /// How it came to its end, if it was to stop when all is decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stopped>,
     /// What its budget had no time for, in sentences, with how to go on; empty if it had time for everything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
@@ -94,7 +97,7 @@ pub struct PlanSummary {
     pub dimensions: Vec<Dimension>,
     /// Workload's name to what it runs.
     pub workloads: Vec<WorkloadSummary>,
-    /// Timed boots of each arm.
+    /// Timed boots of each arm; at most so many, if the run stops when all is decided.
     pub boots: u32,
     /// Traced boots of each arm.
     pub traced_boots: u32,

@@ -11,6 +11,15 @@ pub fn unreachable(plan: &Plan, blocks: u32) -> Option<String> {
     let comparisons: usize = plan.gates.iter().map(|gate| plan.comparisons(gate).count()).sum();
     let comparisons = u32::try_from(comparisons).ok().filter(|count| *count > 0)?;
     let alpha = plan.design.alpha;
+    if let Some(looks) = crate::stop::looks(plan) {
+        let first = looks.first(alpha / f64::from(comparisons)).and_then(|first| u32::try_from(first).ok());
+        return first.is_none_or(|first| blocks < first).then(|| {
+            let first = first.map_or_else(String::new, |first| {
+                format!(": the first look that can decide is after block {first}")
+            });
+            format!("No verdict was reachable with {}{first}.", number::counted(blocks, "whole block"))
+        });
+    }
     let (smallest, level) = (stats::smallest_p(blocks), alpha / f64::from(comparisons));
     if smallest <= level {
         return None;

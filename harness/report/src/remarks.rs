@@ -6,7 +6,7 @@ use measure::{BuildEnd, Dims, GuestFacts, KernelImage, Provenance};
 use plan::{Iommu, IommuMode, Machine, Topology};
 
 use crate::{
-    Arm, Gate, Model, Trial, describe, number,
+    Arm, Gate, Model, Stopped, Trial, describe, number,
     places::{self, asked},
 };
 
@@ -14,6 +14,7 @@ use crate::{
 #[must_use]
 pub fn remarks(model: &Model) -> Vec<String> {
     let mut all = model.run.left_out.clone();
+    all.extend(model.run.stopped.map(Stopped::in_words));
     all.extend(fake(model));
     all.extend(imported(model));
     all.extend(debug(model));

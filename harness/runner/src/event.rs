@@ -33,6 +33,11 @@ pub enum Event<'a> {
         /// How it went.
         record: &'a TrialRecord,
     },
+    /// Every gate is decided: no more timed boots are made.
+    Decided {
+        /// Blocks that were made.
+        blocks: u32,
+    },
     /// An arm has never once been measured and keeps failing: its remaining boots are left out.
     GivenUp {
         /// The arm.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, future::Future, path::Path, path::PathBuf, pin:
 
 use machine::{BootFiles, Host, MachineError};
 use measure::{KernelImage, TrialEnd, TrialRecord};
-use plan::Plan;
+use plan::{Plan, Stop};
 use subprocess::Supervisor;
 use workload::WorkloadError;
 
@@ -53,6 +53,12 @@ pub trait Keeper {
     /// # Errors
     /// If a finished trial could not be kept.
     fn event(&mut self, event: Event<'_>) -> Result<(), KeepError>;
+
+    /// Whether every gate is decided by the trials that were kept. Asked before a block begins, where the plan stops then.
+    ///
+    /// # Errors
+    /// If what was kept cannot be judged.
+    fn is_decided(&mut self) -> Result<bool, KeepError>;
 }
 
 /// How a run came to its end.
@@ -143,6 +149,8 @@ pub async fn execute(
     let mut pace = Pace::of_trials(finished);
     let mut block = None;
     let mut left_out = false;
+    let mut looked_at = None;
+    let mut is_decided = false;
     let trials = schedule(setup.plan);
     let is_left = |trial: &Trial, tally: &Tally| {
         let done = finished.iter().any(|record| record.index == trial.index);
@@ -152,6 +160,23 @@ pub async fn execute(
         let Some(files) = setup.boot_files.get(&trial.arm).filter(|_| is_left(trial, &tally)) else {
             continue;
         };
+        // A block that is begun is made whole, so what is finished of it decides nothing yet.
+        let is_begun = || finished.iter().any(|record| record.block == trial.block);
+        if setup.plan.design.stop == Stop::WhenDecided
+            && !is_decided
+            && !trial.traced
+            && looked_at.replace(trial.block) != Some(trial.block)
+            && trial.block > 0
+            && !is_begun()
+        {
+            is_decided = keeper.is_decided().map_err(RunError::keep(trial))?;
+            if is_decided {
+                keeper.event(Event::Decided { blocks: trial.block }).map_err(RunError::keep(trial))?;
+            }
+        }
+        if is_decided && !trial.traced {
+            continue;
+        }
         if let Some(budget) = setup.budget {
             let is_in = |trial: &&Trial| budget.has_place_for(setup.plan, &trial.arm);
             if !is_in(&trial) {

@@ -77,6 +77,7 @@ mod tests {
                 seed,
                 alpha: 0.05,
                 boot_deadline_s: 60,
+                stop: plan::Stop::default(),
                 replicates: vec![],
             },
             gates: vec![],

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     schema::{
-        ARM, Absent, COMMAND, FAKE, GATE, GUEST_LEVEL, HOST_LEVEL, IOMMU, IPERF3, KTAP, Key, Kind, MACHINE,
-        METRIC, NESTED, NIC, PEER_LEVEL, SCENARIO, SOCKPERF, STREAM, Section, TEST_GATE, VERSION, WIRE,
+        ARM, Absent, BOOTS, COMMAND, FAKE, GATE, GUEST_LEVEL, HOST_LEVEL, IOMMU, IPERF3, KTAP, Key, Kind,
+        MACHINE, METRIC, NESTED, NIC, PEER_LEVEL, SCENARIO, SOCKPERF, STREAM, Section, TEST_GATE, VERSION,
+        WIRE,
     },
     workload::COLLECTORS,
 };
@@ -25,6 +26,7 @@ const TOOLS: &[(&str, &Section)] = &[
 /// Sections that others refer to.
 const DEFINITIONS: &[&Section] = &[
     &ARM,
+    &BOOTS,
     &MACHINE,
     &NESTED,
     &HOST_LEVEL,
@@ -201,6 +203,9 @@ fn shape(section: &Section, key: &str) -> Value {
             };
             let one = json!({ "anyOf": [{ "enum": modes }, reference(&IOMMU)] });
             or_list(one)
+        }
+        ("Scenario", "boots") => {
+            json!({ "anyOf": [{ "type": "integer", "minimum": 1, "maximum": 1000 }, reference(&BOOTS)] })
         }
         ("Scenario", "known-complaints") => list(json!({ "type": "string" })),
         ("Gate", "metric") => json!({ "type": "string" }),

@@ -10,6 +10,7 @@
 
 mod arm;
 mod base;
+mod boots;
 mod command;
 mod dimension;
 mod estimate;

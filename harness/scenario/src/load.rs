@@ -7,7 +7,7 @@ use plan::{Arm, Base, Collector, Design, Evidence, IommuMode, Machine, Plan, Wor
 use crate::{
     arm::Arms,
     base::is_prebuilt,
-    exact,
+    boots, exact,
     fields::{Fields, items, text_of},
     gate::{PlacedGate, Surroundings, gates},
     machine::iommus,
@@ -103,7 +103,9 @@ fn read(path: &Path, project: &Project, overrides: &Overrides, findings: &mut Fi
     if let Some(design) = &mut design {
         // Gates on metrics are set aside under debug kernels.
         if !debug {
-            check_power(&fields, design, &gates, side_count.saturating_sub(1), findings);
+            let comparisons = comparisons(&gates, side_count.saturating_sub(1));
+            check_power(&fields, design, &gates, comparisons, findings);
+            boots::check_stop(&fields, design, evidence, (&gates, &test_gates), comparisons, findings);
         }
         let patience = arms.iter().flatten().map(|arm| arm.kernel.base.flavour.patience()).max();
         design.boot_deadline_s = design.boot_deadline_s.saturating_mul(patience.unwrap_or(1));
@@ -143,14 +145,15 @@ fn design(
     collectors: Option<&[Collector]>,
     findings: &mut Findings,
 ) -> Option<Design> {
-    let boots = fields.count("boots", findings);
+    let boots = boots::boots(fields, findings);
     let traced_boots = traced_boots(fields, collectors, findings);
     let seed = fields.integer("seed", findings);
     let alpha = fields.fraction("alpha", findings);
     let boot_deadline_s = fields.seconds_u32("boot-deadline", findings);
-    let replicates = exact::replicates(fields, evidence, boots.unwrap_or_default(), findings);
+    let replicates = exact::replicates(fields, evidence, boots.map_or(0, |(boots, _)| boots), findings);
     Some(Design {
-        boots: boots?,
+        boots: boots?.0,
+        stop: boots?.1,
         traced_boots: traced_boots?,
         seed: seed?,
         alpha: alpha?,
@@ -232,18 +235,20 @@ fn check_machines(
     }
 }
 
+/// Gates times candidate arms and their places. A gate that has problems of its own will be one when they are mended.
+fn comparisons(gates: &[Option<PlacedGate>], candidates: usize) -> u32 {
+    let of = |gate: &Option<PlacedGate>| gate.as_ref().map_or(candidates, |gate| gate.comparisons);
+    u32::try_from(gates.iter().map(of).sum::<usize>()).unwrap_or(u32::MAX)
+}
+
 /// Refuses a design in which no outcome at all could reach a gate's threshold.
 fn check_power(
     fields: &Fields<'_>,
     design: &Design,
     gates: &[Option<PlacedGate>],
-    candidates: usize,
+    comparisons: u32,
     findings: &mut Findings,
 ) {
-    // A gate that has problems of its own will be one when they are mended.
-    let comparisons: usize =
-        gates.iter().map(|gate| gate.as_ref().map_or(candidates, |gate| gate.comparisons)).sum();
-    let comparisons = u32::try_from(comparisons).unwrap_or(u32::MAX);
     if comparisons == 0 {
         return;
     }
@@ -255,9 +260,10 @@ fn check_power(
         return;
     };
     let traced = gates.iter().flatten().any(|gate| gate.traced);
-    for (key, boots) in
-        [("boots", Some(design.boots)), ("traced-boots", traced.then_some(design.traced_boots))]
-    {
+    for (key, boots) in [
+        ("boots", design.stop.is_at_the_end().then_some(design.boots)),
+        ("traced-boots", traced.then_some(design.traced_boots)),
+    ] {
         if let Some(boots) = boots.filter(|boots| *boots < needed) {
             let message = format!(
                 "{} of each arm cannot decide {}, gates times candidate arms and their places: the smallest possible p, \

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use measure::{Around, Better, Collector, YieldedBy, metric};
 
 use crate::schema::{
-    ARM, Absent, COMMAND, CONFIG, DEBIAN_IMAGE, DEBIAN_SOURCE, FAKE, GATE, GIT, GUEST_LEVEL, HOST_LEVEL,
-    IOMMU, IPERF3, KERNEL, KTAP, Key, MACHINE, METRIC, NESTED, NIC, PEER_LEVEL, PREBUILT_IMAGE, SCENARIO,
-    SERIES, SOCKPERF, SOURCE, STREAM, Section, TARBALL, TEST_GATE, WIRE, WORKLOAD,
+    ARM, Absent, BOOTS, COMMAND, CONFIG, DEBIAN_IMAGE, DEBIAN_SOURCE, FAKE, GATE, GIT, GUEST_LEVEL,
+    HOST_LEVEL, IOMMU, IPERF3, KERNEL, KTAP, Key, MACHINE, METRIC, NESTED, NIC, PEER_LEVEL, PREBUILT_IMAGE,
+    SCENARIO, SERIES, SOCKPERF, SOURCE, STREAM, Section, TARBALL, TEST_GATE, WIRE, WORKLOAD,
 };
 
 const INTRODUCTION: &str = "\
@@ -71,6 +71,7 @@ pub fn reference() -> String {
     let mut page = INTRODUCTION.to_owned();
     for section in [
         &SCENARIO,
+        &BOOTS,
         &ARM,
         &MACHINE,
         &NIC,
@@ -187,6 +188,7 @@ mod tests {
 
     const SECTIONS: &[&Section] = &[
         &SCENARIO,
+        &BOOTS,
         &ARM,
         &MACHINE,
         &NIC,

@@ -39,6 +39,9 @@ pub fn vet(plan: &Plan) -> Vec<String> {
     found.within("boots", design.boots.into(), 0..=1000);
     found.within("traced-boots", design.traced_boots.into(), 0..=1000);
     found.within("boot-deadline", design.boot_deadline_s.into(), 1..=4 * 3600);
+    if design.stop == plan::Stop::WhenDecided {
+        found.within("boots of a run that stops when all is decided", design.boots.into(), 1..=64);
+    }
     if !design.replicates.is_empty() && design.replicates.len() != design.boots as usize {
         found.says("replicates", "are not as many as the boots");
     }

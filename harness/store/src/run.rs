@@ -164,6 +164,7 @@ mod tests {
                     seed: 1,
                     alpha: 0.05,
                     boot_deadline_s: 60,
+                    stop: plan::Stop::default(),
                     replicates: vec![],
                 },
                 gates: vec![],

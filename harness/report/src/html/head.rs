@@ -22,7 +22,10 @@ pub(super) fn header(model: &Model) -> Markup {
                 @for side in model.sides() {
                     li { span class={ "key " (super::data::class(model, side)) } {} (text::line(side)) }
                 }
-                li { (number::counted(model.plan.boots, "boot")) " of each" }
+                @match run.stopped {
+                    Some(stopped) => li { (stopped.blocks) " of at most " (number::counted(stopped.most, "boot")) " of each" }
+                    None => li { (number::counted(model.plan.boots, "boot")) " of each" }
+                }
                 li { (number::duration(run.trial_seconds)) }
                 @if !accel.is_empty() { li { (accel) } }
                 li { time datetime=(run.started) { (started) " UTC" } }

@@ -8,6 +8,7 @@ mod matrix;
 mod pages;
 mod profiles;
 mod read_with_it;
+mod stopped;
 mod streams;
 mod suites;
 mod voids;

@@ -73,7 +73,7 @@ pub(crate) static SCENARIO: Section = Section {
         ),
         default(
             "boots",
-            Kind::Integer { min: 1, max: 1000 },
+            Kind::Shape("a whole number from 1 to 1000, or `{ until: decided, max: N }`, see *Boots*"),
             "7",
             "Timed boots of each arm: the unit of replication. Too few to decide the gates are refused.",
         ),
@@ -109,6 +109,19 @@ pub(crate) static SCENARIO: Section = Section {
             "Warnings of kernels that are known already, by their titles as reports have them: they are shown, and decide \
              nothing. Any other that only a candidate's kernels have fails the run.",
         ),
+    ],
+};
+
+/// A number of boots that the data decides.
+pub(crate) static BOOTS: Section = Section {
+    title: "Boots",
+    intro: "`boots: { until: decided, max: N }`: the run looks at its gates after every block of boots, and makes no more once each of them is \
+            better, worse or same. Errors are held to `alpha` over all looks together, so that an early look asks for more than a late one, and a run \
+            that goes on to its end shows a little less than one of N boots would. Where nothing changes it stops as soon as `same` is shown. How many \
+            blocks that saves stands in `tests/SIMULATION.md`. For timed evidence and gates on metrics.",
+    keys: &[
+        required("until", Kind::Choice(&["decided"]), "What ends it."),
+        required("max", Kind::Integer { min: 5, max: 64 }, "The most boots of each arm."),
     ],
 };
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use measure::Provenance;
 use plan::{Expectation, Gate, Plan, Workload};
-use stats::{Better, Block, Comparison, Summary, UnpairedShifts, Verdict, explore, judge, summarise};
+use stats::{Better, Block, Comparison, Summary, UnpairedShifts, Verdict, explore, judge_at, summarise};
 
 use super::{CompareError, Comparing, Filter, Refused, Times, VersusGate, VersusRow};
 use crate::{
     Outcome, SeriesKey, describe,
     series::{ArmSeries, arm_series},
+    stop::looks,
 };
 
 /// Intervals of single rows have 95 % confidence, each for itself.
@@ -172,7 +173,7 @@ fn within(
             margin: *margin,
         })
         .collect();
-    let judged = judge(&comparisons, plan.design.alpha)?;
+    let judged = judge_at(&comparisons, plan.design.alpha, looks(plan).as_ref())?;
     let mut gates = Vec::new();
     for ((series, pair, margin, _), judgement) in gated.into_iter().zip(judged) {
         gates.push(VersusGate {

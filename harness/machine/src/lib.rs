@@ -31,6 +31,7 @@ mod qemu;
 mod relay;
 mod running;
 mod session;
+mod tsc;
 mod world;
 mod zcsim;
 

@@ -368,9 +368,12 @@ impl Running {
             end = end.and(leave(guest, deadline).await?);
         }
         // What a guest had is the host's again when that guest is gone, however it ended.
-        if let (Some(nest), Some(host)) = (&self.nest, outer.first()) {
-            end = end.and(nest.take_back(host).await);
-        }
+        end = match (end, self.take_back().await) {
+            (Err(CrashReport { title, .. }), Err(lost)) => {
+                Err(CrashReport { title: format!("{title}; {}", lost.title), ..lost })
+            }
+            (end, taken) => end.and(taken),
+        };
         let ends = match outer.as_slice() {
             [only] => leave(only, deadline).await?,
             [first, second] => {
@@ -381,6 +384,18 @@ impl Running {
         };
         // A host that has crashed is why nothing was right within it.
         Ok(ends.and(end))
+    }
+
+    /// Gives the host of a nested machine back what its guests had, which must be gone; [`Running::power_off`] does so, too. The
+    /// error is the host's kernel's doing.
+    ///
+    /// # Errors
+    /// If a driver does not take its device again.
+    pub async fn take_back(&self) -> Result<(), CrashReport> {
+        match (&self.nest, self.guests.first()) {
+            (Some(nest), Some(host)) => nest.take_back(host).await,
+            _ => Ok(()),
+        }
     }
 
     /// Every guest that is no end of the network, and carries one: the host of a nested machine.

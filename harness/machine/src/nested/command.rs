@@ -111,3 +111,77 @@ fn disk(list: &mut List, name: &str, slot: usize, device: &str) {
     );
     list.option("-device", format!("virtio-blk-pci,drive={name},addr={slot:#x},disable-legacy=on"));
 }
+
+#[cfg(test)]
+mod tests {
+    use plan::PciFunction;
+
+    use super::*;
+
+    fn listed(shape: &InnerGuest, link: &Link, files: &BootFiles) -> String {
+        let cmdline = ["arm.own=1".to_owned()];
+        let supplies = Supplies::for_tests(files);
+        let inner = Inner {
+            name: "server",
+            shape,
+            link,
+            mac: "52:54:00:00:00:11",
+            supplies: &supplies,
+            files,
+            cmdline: &cmdline,
+            emulated: true,
+        };
+        let words = inner.arguments().into_iter().map(|word| word.into_string().unwrap());
+        let mut lines = String::new();
+        for word in words {
+            let separator = if lines.is_empty() || !word.starts_with('-') { ' ' } else { '\n' };
+            lines.push(separator);
+            lines.push_str(&word);
+        }
+        lines.trim_start().to_owned()
+    }
+
+    fn files() -> BootFiles {
+        BootFiles {
+            kernel: "/c/vmlinux".into(),
+            initramfs: "/c/initramfs".into(),
+            root_disk: "/c/root".into(),
+            modules_disk: None,
+            disks: vec!["/c/tools".into()],
+        }
+    }
+
+    fn shape(link: InnerLink) -> InnerGuest {
+        InnerGuest { count: 1, vcpus: 1, memory_mib: 768, link }
+    }
+
+    fn passed(via: Vfio, iommu: GuestIommu) -> InnerLink {
+        InnerLink::Passthrough { function: PciFunction::Physical, via, iommu }
+    }
+
+    #[test]
+    fn a_function_behind_a_shadowed_iommu() {
+        let link = Link::Vfio("0000:01:00.0".into());
+        let shape = shape(passed(Vfio::Iommufd, GuestIommu::ShadowLazy));
+        insta::assert_snapshot!(listed(&shape, &link, &files()));
+    }
+
+    #[test]
+    fn a_container_needs_no_iommufd_and_a_guest_without_iommu_no_device() {
+        let link = Link::Vfio("0000:01:00.0".into());
+        let list = listed(&shape(passed(Vfio::Container, GuestIommu::Off)), &link, &files());
+        assert!(!list.contains("iommufd") && !list.contains("intel"), "{list}");
+        assert!(
+            list.contains("-device vfio-pci,host=0000:01:00.0,addr=0x2,rombar=0\n")
+                || list.ends_with("rombar=0"),
+            "{list}"
+        );
+    }
+
+    #[test]
+    fn virtio_on_a_tap_and_the_modules_of_the_host() {
+        let files = BootFiles { modules_disk: Some("/c/modules".into()), ..files() };
+        let list = listed(&shape(InnerLink::VirtioNet), &Link::Tap("tap0".into()), &files);
+        insta::assert_snapshot!(list);
+    }
+}

@@ -22,6 +22,7 @@ use crate::{
     qemu::{self, CLIENT_MAC, Planned, PoweredOn, Role, SERVER_MAC},
     relay, running,
     session::{ANSWER_DEADLINE, Manner},
+    tsc,
 };
 
 use command::Inner;
@@ -68,16 +69,14 @@ pub(crate) async fn boot(boot: &Boot<'_>, nested: &NestedMachine) -> Result<Boot
     let host_files = supplies.host_files(boot.files);
     let began = Instant::now();
     let [host, peer] = outer(nested);
-    let planned = [
-        Planned {
-            role: Role::Host,
-            machine: &host,
-            files: &host_files,
-            scalable_mode: nested.host.scalable_mode,
-        },
-        Planned { role: Role::Client, machine: &peer, files: boot.files, scalable_mode: false },
-    ];
     let execution = qemu::choose(&host, boot.host)?;
+    // Kernels that boot side by side under emulation may measure it wrong by any factor, and with it all time within.
+    let tsc_khz = if execution.name() == "tcg" { tsc::khz().await } else { None };
+    let scalable_mode = nested.host.scalable_mode;
+    let planned = [
+        Planned { role: Role::Host, machine: &host, files: &host_files, scalable_mode, tsc_khz },
+        Planned { role: Role::Client, machine: &peer, files: boot.files, scalable_mode: false, tsc_khz },
+    ];
     let PoweredOn { mut guests, folder, .. } = match qemu::power_on(boot, &planned, execution).await? {
         Ok(on) => on,
         Err(end) => return Ok(end),

@@ -68,6 +68,18 @@ impl Supplies {
         })
     }
 
+    /// As of files that are not there.
+    #[cfg(test)]
+    pub(super) fn for_tests(files: &BootFiles) -> Self {
+        let file = |path: &Path| Sized { path: path.to_owned(), bytes: 1000 };
+        Self {
+            tools: files.disks[0].clone(),
+            kernel: file(&files.kernel),
+            initramfs: file(&files.initramfs),
+            modules_disk: files.modules_disk.as_ref().map(|_| "/dev/vde"),
+        }
+    }
+
     /// What the host itself boots.
     pub(super) fn host_files(&self, files: &BootFiles) -> BootFiles {
         let disks = vec![self.tools.clone(), self.kernel.path.clone(), self.initramfs.path.clone()];

@@ -109,11 +109,15 @@ pub(super) async fn bind_virtual(
     Ok(Bindings { parent: Some(whole.to_owned()), ..bindings })
 }
 
-async fn give_back(host: &Guest, Bound { function, driver }: &Bound) -> Result<(), Trouble> {
+async fn give_back(host: &Guest, Bound { function, driver: had }: &Bound) -> Result<(), Trouble> {
+    // Done before.
+    if driver(host, function).await?.as_deref() != Some(DRIVER) {
+        return Ok(());
+    }
     // A line end alone takes the override away (drivers/base/driver.c, driver_set_override).
     put(host, &format!("{PCI}/{function}/driver_override"), "\n").await?;
     put(host, &format!("{PCI}/{function}/driver/unbind"), function).await?;
-    probe(host, function, driver.as_deref()).await
+    probe(host, function, had.as_deref()).await
 }
 
 /// Has drivers look at a function, and looks which one took it.

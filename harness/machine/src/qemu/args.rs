@@ -70,6 +70,8 @@ pub(crate) struct GuestSpec<'a> {
     pub(crate) machine: &'a QemuMachine,
     /// Whether its IOMMU has PASID tables.
     pub(crate) scalable_mode: bool,
+    /// The rate of its TSC, if it is to be told and not to measure it.
+    pub(crate) tsc_khz: Option<u32>,
     pub(crate) role: Role,
     pub(crate) execution: Execution,
     pub(crate) firmware: Firmware,
@@ -207,6 +209,8 @@ impl<'a> GuestSpec<'a> {
                 words.push(INEXACT_TSC);
             }
         }
+        let rate = self.tsc_khz.map(|khz| format!("tsc_early_khz={khz}"));
+        words.extend(rate.as_deref());
         words.extend(self.iommu().map_or(&[][..], |iommu| iommu_parameters(iommu.mode)));
         words.extend(self.cmdline.iter().map(String::as_str));
         words.join(" ")

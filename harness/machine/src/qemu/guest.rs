@@ -43,6 +43,8 @@ pub(crate) struct Planned<'a> {
     pub(crate) files: &'a BootFiles,
     /// Whether its IOMMU has PASID tables.
     pub(crate) scalable_mode: bool,
+    /// The rate of its TSC, if it is to be told and not to measure it.
+    pub(crate) tsc_khz: Option<u32>,
 }
 
 /// Guests whose agents answer, in the order in which they were planned.
@@ -64,7 +66,8 @@ pub(crate) async fn boot(boot: &Boot<'_>, machine: &QemuMachine) -> Result<BootE
         Topology::TwoGuests { .. } => &[Role::Server, Role::Client],
         Topology::Loopback | Topology::TwoNamespaces { .. } => &[Role::Only],
     };
-    let planned = |&role: &Role| Planned { role, machine, files: boot.files, scalable_mode: false };
+    let planned =
+        |&role: &Role| Planned { role, machine, files: boot.files, scalable_mode: false, tsc_khz: None };
     let planned: Vec<Planned<'_>> = roles.iter().map(planned).collect();
     match power_on(boot, &planned, execution).await? {
         Ok(PoweredOn { guests, took, folder }) => {
@@ -222,7 +225,7 @@ impl Starting<'_> {
     }
 
     async fn start(&self, planned: &Planned<'_>) -> Result<Started, Trouble> {
-        let Planned { role, machine, files, scalable_mode } = *planned;
+        let Planned { role, machine, files, scalable_mode, tsc_khz } = *planned;
         let name = role.name();
         let agent = Socket::listen(self.sockets, &format!("{name}.agent"))?;
         let monitor = Socket::listen(self.sockets, &format!("{name}.qmp"))?;
@@ -244,6 +247,7 @@ impl Starting<'_> {
             packed: packed.as_deref(),
             machine,
             scalable_mode,
+            tsc_khz,
             role,
             execution: self.execution,
             firmware: self.qemu.firmware(),

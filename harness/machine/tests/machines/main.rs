@@ -4,3 +4,4 @@ mod closed;
 mod fakes;
 mod guests;
 mod lab;
+mod nested;

@@ -44,6 +44,7 @@ fn listed_with(
         packed: None,
         machine,
         scalable_mode: false,
+        tsc_khz: None,
         role,
         execution,
         firmware,

@@ -95,7 +95,8 @@ fn read(path: &Path, project: &Project, overrides: &Overrides, findings: &mut Fi
     let tests = workloads.iter().flatten().any(|workload| matches!(workload.kind, WorkloadKind::Ktap(_)));
     check_machines(&fields, &arms, collectors.as_deref(), tests, findings);
     let place = fields.place_of("workloads");
-    for arm in arms.iter().flatten() {
+    // Once, and not for each arm.
+    if let Some(arm) = arms.iter().flatten().find(|arm| matches!(arm.machine, Machine::Nested(_))) {
         for workload in workloads.iter().flatten() {
             nested::check_workload(arm, workload, &place, findings);
         }

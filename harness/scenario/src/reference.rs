@@ -285,6 +285,8 @@ mod tests {
         assert_eq!(words(&NIC, "nic"), variants::<plan::NicModel>());
         assert_eq!(words(&STREAM, "cores"), variants::<plan::Cores>());
         assert_eq!(words(&IOMMU, "mode"), variants::<plan::IommuMode>());
+        assert_eq!(words(&GUEST_LEVEL, "via"), variants::<plan::Vfio>());
+        assert_eq!(words(&NESTED, "accel"), variants::<plan::Accel>());
         assert_eq!(words(&IPERF3, "direction"), variants::<plan::Iperf3Direction>());
         assert_eq!(words(&SOCKPERF, "transport"), variants::<plan::Transport>());
         assert_eq!(words(&COMMAND, "side"), variants::<plan::Side>());

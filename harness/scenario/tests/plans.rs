@@ -50,6 +50,29 @@ fn programs_of_the_users_own_and_the_kernels_own_tests() {
 }
 
 #[test]
+fn a_nested_machine_has_levels_with_knobs_that_multiply() {
+    let plan = plan_of("nested");
+    let machines: Vec<_> = plan.arms.iter().map(|arm| (&arm.name, &arm.machine)).collect();
+    insta::assert_snapshot!(portable(&machines));
+    // A mode that caching mode takes away, and one that governs nothing.
+    let said = remarks(&plan).join("\n");
+    assert!(said.contains("may turn lazy into strict"), "{said}");
+    assert!(!said.contains("governs what the host's own drivers map"), "{said}");
+    let mut alike = plan;
+    alike.arms.truncate(2);
+    let [Machine::Nested(_), Machine::Nested(other)] = [&alike.arms[0].machine, &alike.arms[1].machine]
+    else {
+        panic!("both are nested");
+    };
+    let mut other = other.clone();
+    other.vcpus = 2;
+    other.host.iommu.mode = plan::IommuMode::Strict;
+    alike.arms[1].machine = Machine::Nested(other);
+    let said = remarks(&alike).join("\n");
+    assert!(said.contains("differ in the mode of the host's IOMMU"), "{said}");
+}
+
+#[test]
 fn a_wire_between_zcsim_devices_has_knobs_that_multiply() {
     let plan = plan_of("zcsim");
     assert!(plan.arms.iter().all(|arm| arm.machine.has_zcsim()));

@@ -20,7 +20,7 @@ use clap_complete::engine::ArgValueCandidates;
 
 pub(crate) use bundle::{Bundle, Replay};
 pub(crate) use calibrate::Calibrate;
-pub(crate) use guest::{Flavour, GuestFlags, Root, ShareFlag, config_option};
+pub(crate) use guest::{Flavour, GuestFlags, InnerNic, Level, Root, ShareFlag, config_option};
 pub(crate) use history::{Compare, CompareFormat, Runs, Trend};
 pub(crate) use import::Import;
 pub(crate) use kernel::{Kernel, KernelChoice};

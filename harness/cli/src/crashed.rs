@@ -65,6 +65,8 @@ impl Crash {
 pub(crate) struct Consoles<'a> {
     /// Where the guest's process left it.
     pub(crate) folder: &'a Path,
+    /// The guest that the user asked for; another one may crash.
+    pub(crate) guest: &'a str,
     /// What it booted.
     pub(crate) image: &'a KernelImage,
     /// Where the user wants to have it.
@@ -75,7 +77,7 @@ impl Consoles<'_> {
     /// Keeps the console where it was asked for.
     pub(crate) fn keep(&self) -> Result<(), Failure> {
         match self.wanted {
-            Some(path) => copy(self.folder, path),
+            Some(path) => copy(self.folder, self.guest, path),
             None => Ok(()),
         }
     }
@@ -94,7 +96,7 @@ impl Consoles<'_> {
                 places.results.join("crashes").join(name)
             }
         };
-        copy(self.folder, &console)?;
+        copy(self.folder, &report.guest, &console)?;
         let fatal = complaints.iter().position(|complaint| complaint.fatal);
         Ok(Crash { report, cause: fatal.map(|index| complaints.swap_remove(index)), console: Some(console) })
     }
@@ -115,12 +117,12 @@ impl Consoles<'_> {
     }
 }
 
-/// Copies the only guest's console.
-fn copy(folder: &Path, to: &Path) -> Result<(), Failure> {
+/// Copies a guest's console.
+fn copy(folder: &Path, guest: &str, to: &Path) -> Result<(), Failure> {
     if let Some(parent) = to.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         fs::create_dir_all(parent).with_context(|| format!("creating {}", parent.display()))?;
     }
-    fs::copy(folder.join("guest.console.log"), to)
+    fs::copy(folder.join(format!("{guest}.console.log")), to)
         .with_context(|| format!("keeping the console in {}", to.display()))?;
     Ok(())
 }

@@ -28,8 +28,7 @@ async fn command(guest: &UserGuest<'_>, arguments: &arguments::Exec) -> Result<u
     };
     let (program, rest) = arguments.command.split_first().expect("clap wants at least one word");
     let command = guest.place.put(InteractiveCommand::new(program).args(rest));
-    let conversation =
-        talk::start(guest.running.client().session, command, program, arguments.guest.root).await?;
+    let conversation = talk::start(guest.session()?, command, program, arguments.guest.root).await?;
     // Its input is empty, so that `exec` in a loop does not eat the loop's.
     conversation.end_input().await?;
     tokio::select! {

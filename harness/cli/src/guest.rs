@@ -10,13 +10,13 @@ use std::{
 use anyhow::Context;
 use boot_image::Purpose;
 use kernel_tree::TreeError;
-use machine::{Attachments, Boot, BootEnd, BootFiles, Running};
+use machine::{Attachments, Boot, BootEnd, BootFiles, Running, Session};
 use measure::{BuildEnd, CrashReport, KernelImage};
 use plan::{CpuModel, Flavour, KernelSpec, Knobs, Machine, QemuMachine, Topology};
 use store::ArmKernel;
 
 use crate::{
-    arguments::{GuestFlags, Places},
+    arguments::{GuestFlags, Level, Places},
     attachments::{self, Place},
     builds::{describe, obtain},
     crashed::{Consoles, Crash},
@@ -24,6 +24,7 @@ use crate::{
     failure::Failure,
     kernels::spec,
     lab::{Bench, Lab},
+    levels,
     places::Runtime,
     progress::Progress,
     tree_build,
@@ -87,9 +88,16 @@ pub(crate) struct UserGuest<'a> {
     pub(crate) place: &'a Place,
     /// Whether a debugger may be there: a crash then does not end it.
     debugged: bool,
+    /// Which of the guests it is, if there are levels.
+    level: Level,
 }
 
 impl UserGuest<'_> {
+    /// Where commands go.
+    pub(crate) fn session(&self) -> Result<&Session, Failure> {
+        levels::session(self.running, self.level)
+    }
+
     /// Tells of crashes that do not end the guest, because there is a debugger. Never resolves.
     pub(crate) async fn tell_crashes<T>(&self, newline: &str) -> T {
         if !self.debugged {
@@ -154,8 +162,12 @@ pub(crate) fn with_guest<T>(
     if attachments.debugger.is_some() {
         debugger::announce(&runtime, &image, sources)?;
     }
-    let files = BootFiles { disks, ..boot_files(&bench, image.clone(), &mut progress)? };
     let machine = machine(flags);
+    let mut files = BootFiles { disks, ..boot_files(&bench, image.clone(), &mut progress)? };
+    if flags.nested.is_some() {
+        files.disks.push(bench.inner_qemu(&lab, &mut progress)?);
+        progress.clear();
+    }
     let flavour = flavour(flags);
     let parameters = flavour.parameters().iter().map(|parameter| (*parameter).to_owned());
     let cmdline: Vec<String> = parameters.chain(flags.cmdline.iter().cloned()).collect();
@@ -172,10 +184,15 @@ pub(crate) fn with_guest<T>(
         supervisor: &lab.supervisor,
         host: &bench.host,
     };
-    let consoles = Consoles { folder: runtime.folder(), image: &image, wanted: flags.console.as_deref() };
+    let consoles = Consoles {
+        folder: runtime.folder(),
+        guest: levels::name(flags),
+        image: &image,
+        wanted: flags.console.as_deref(),
+    };
     let debugged = flags.gdb.is_some();
     let end = until_stopped(boot, async |running| {
-        work(UserGuest { running, release, place: &place, debugged }).await
+        work(UserGuest { running, release, place: &place, debugged, level: flags.level }).await
     });
     Ok(match end? {
         GuestEnd::Crashed(crash) => GuestEnd::Crashed(Box::new(consoles.explain(crash.report, places)?)),
@@ -271,11 +288,15 @@ fn flavour(flags: &GuestFlags) -> Flavour {
 }
 
 fn machine(flags: &GuestFlags) -> Machine {
+    let memory_mib = flags.memory.max(flavour(flags).least_memory_mib());
+    if let Some(nic) = flags.nested {
+        return levels::machine(flags, nic, memory_mib);
+    }
     Machine::Qemu(QemuMachine {
         accel: flags.accel.into(),
         cpu: CpuModel::Max,
         vcpus: flags.vcpus,
-        memory_mib: flags.memory.max(flavour(flags).least_memory_mib()),
+        memory_mib,
         topology: Topology::Loopback,
         knobs: Knobs::default(),
     })

@@ -261,21 +261,23 @@ impl Bench {
         plan: &Plan,
         progress: &mut Progress,
     ) -> Result<()> {
-        let Some(guests) = &self.guests else { return Ok(()) };
         let mut disk: Option<PathBuf> = None;
         for arm in plan.arms.iter().filter(|arm| matches!(arm.machine, Machine::Nested(_))) {
             let Some(boot) = files.get_mut(&arm.name) else { continue };
             let disk = match &disk {
                 Some(disk) => disk,
-                None => {
-                    let root = lab.qemu_root(progress)?;
-                    let mut shown = images_shown(progress);
-                    disk.insert(guests.images.tools_disk(&root, &guests.packages, &mut shown)?)
-                }
+                None => disk.insert(self.inner_qemu(lab, progress)?),
             };
             boot.disks.push(disk.clone());
         }
         Ok(())
+    }
+
+    /// The disk with the QEMU that a host within runs guests with.
+    pub(crate) fn inner_qemu(&self, lab: &Lab, progress: &mut Progress) -> Result<PathBuf> {
+        let guests = self.guests.as_ref().context("there are no images of guests")?;
+        let root = lab.qemu_root(progress)?;
+        Ok(guests.images.tools_disk(&root, &guests.packages, &mut images_shown(progress))?)
     }
 
     /// What a result depends on besides the plan and the kernels.

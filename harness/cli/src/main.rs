@@ -30,6 +30,7 @@ mod keeper;
 mod kernels;
 mod keyboard;
 mod lab;
+mod levels;
 mod limits;
 mod manual;
 mod places;

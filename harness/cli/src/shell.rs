@@ -55,7 +55,7 @@ async fn start(
         let command = guest.place.put(command);
         if interactive { on_terminal(command, &guest.release) } else { command }
     };
-    let session = guest.running.client().session;
+    let session = guest.session()?;
     if let Some((program, rest)) = command.split_first() {
         let command = dressed(InteractiveCommand::new(program).args(rest));
         return talk::start(session, command, program, root).await;

@@ -54,6 +54,14 @@ pub(crate) struct GuestFlags {
     /// What the guest's root is. Of the host's, it sees what the user that QEMU runs as may read.
     #[arg(long, value_enum, default_value_t = Root::Image)]
     pub(crate) root: Root,
+    /// Boot a host that runs the guest with its own KVM, and a peer on the host's wire: NIC is how the guest reaches that wire. All
+    /// boot the same kernel; `--vcpus` and `--memory` are the guest's.
+    #[arg(long, value_enum, value_name = "NIC", num_args = 0..=1, require_equals = true, default_missing_value = "passthrough",
+          conflicts_with_all = ["disk", "share", "root", "gdb"])]
+    pub(crate) nested: Option<InnerNic>,
+    /// Where the command runs.
+    #[arg(long, value_enum, requires = "nested", default_value_t = Level::Guest)]
+    pub(crate) level: Level,
     /// Lets `assay gdb` attach a debugger. With `=wait` the guest waits for it at power-on. No deadline then ends a boot,
     /// and no crash ends the guest.
     #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "attach")]
@@ -141,6 +149,28 @@ impl From<Root> for machine::Root {
             Root::HostOverlay => Self::HostOverlay,
         }
     }
+}
+
+/// How a guest within a guest reaches its host's wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InnerNic {
+    /// The host's NIC itself, by VFIO.
+    Passthrough,
+    /// A virtual function of the host's NIC, by VFIO.
+    VirtualFunction,
+    /// virtio-net on a bridge with the host's NIC.
+    VirtioNet,
+}
+
+/// One of the guests of `--nested`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    /// The host's guest.
+    Guest,
+    /// The host.
+    Host,
+    /// The guest on the other end of the wire.
+    Peer,
 }
 
 /// When a debugger comes.

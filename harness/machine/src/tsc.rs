@@ -35,6 +35,7 @@ fn reading() -> Reading {
 }
 
 /// Its rate in kHz, measured against the monotonic clock; none if it does not run, or absurdly.
+#[expect(clippy::disallowed_methods, reason = "nothing is waited for: a rate is ticks in an interval")]
 pub(crate) async fn khz() -> Option<u32> {
     let first = reading();
     tokio::time::sleep(INTERVAL).await;

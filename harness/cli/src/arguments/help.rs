@@ -131,8 +131,8 @@ Examples:
   assay exec -- uname -r
   assay exec --series iommu-hooks --cmdline intel_iommu=on -- dmesg
   assay exec --root host -- ./mytest
-  assay exec --nested --level host -- cat /proc/interrupts
       A program of the host's, in the guest.
+  assay exec --nested --level host -- cat /proc/interrupts
   assay exec --share out:/out:rw -- sh -c 'dmesg > /out/dmesg'
   git bisect run assay exec --make --bisect --root host -- ./mytest
       In a kernel tree: build, boot and test each commit.

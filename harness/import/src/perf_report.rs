@@ -167,7 +167,13 @@ fn sizes(memory: &mut Memory, part: &mut Part, text: &str, at: usize) -> Result<
     let mut wrong = Vec::new();
     let sizes: Vec<_> = SIZE.captures_iter(text).collect();
     if memory.titles.len() != sizes.len() && !sizes.is_empty() {
-        memory.titles = sizes.iter().map(|size| word(&size["event"])).collect();
+        memory.titles.clear();
+        for size in &sizes {
+            let event = word(&size["event"]);
+            // Two profiles of one event beside each other.
+            let same = memory.titles.iter().filter(|title| title.starts_with(&event)).count();
+            memory.titles.push(if same == 0 { event } else { format!("{event} ({})", same + 1) });
+        }
     }
     for (place, size) in sizes.iter().enumerate() {
         let factor = match &size["unit"] {

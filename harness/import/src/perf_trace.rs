@@ -60,7 +60,8 @@ impl Memory {
 pub(crate) fn take(memory: &mut Memory, part: &mut Part, line: &Line) -> Result<(), Vec<String>> {
     let text = line.text.as_str();
     if let Some(found) = THREAD.captures(text) {
-        let thread = format!("{} ({})", &found["thread"], &found["pid"]);
+        // On slides it stands as a heading.
+        let thread = format!("{} ({})", found["thread"].trim_start_matches(['#', ' ']), &found["pid"]);
         part.said.push(format!("{thread}: {} events, {} %", &found["events"], &found["share"]));
         memory.thread = Some(thread);
         return Ok(());

@@ -34,7 +34,7 @@ pub(crate) fn read(lines: &[Line], reading: &mut Reading) {
             }
             Some(Err(error)) => {
                 reading.complain(
-                    error.line().max(1),
+                    error.line().clamp(1, lines.len().max(1)),
                     format!("no whole JSON: {error}; what stands before it is kept"),
                 );
                 break;

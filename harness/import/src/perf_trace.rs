@@ -25,6 +25,11 @@ static THREAD: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^\s*(?<thread>\S.*?)\s*\((?<pid>\d+)\),\s+(?<events>\d+)\s+events,\s+(?<share>[\d.]+)%")
         .expect("a constant pattern")
 });
+/// What is left of such a line in a copy whose numbers were torn apart.
+static TORN: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^\s*(?<thread>\S.*?)\s*\((?<pid>\d+)\),\s+\d[\d\s]*ev[a-z\s]*,.*%")
+        .expect("a constant pattern")
+});
 /// What a row ends with.
 static END: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\d\.\d+%\s*$").expect("a constant pattern"));
 
@@ -47,7 +52,7 @@ fn is_heading(text: &str) -> bool {
 
 /// Whether a table begins here.
 pub(crate) fn is_start(text: &str) -> bool {
-    is_heading(text) || THREAD.is_match(text)
+    is_heading(text) || THREAD.is_match(text) || TORN.is_match(text)
 }
 
 impl Memory {
@@ -65,6 +70,11 @@ pub(crate) fn take(memory: &mut Memory, part: &mut Part, line: &Line) -> Result<
         part.said.push(format!("{thread}: {} events, {} %", &found["events"], &found["share"]));
         memory.thread = Some(thread);
         return Ok(());
+    }
+    if let Some(found) = TORN.captures(text) {
+        memory.thread =
+            Some(format!("{} ({})", found["thread"].trim_start_matches(['#', ' ']), &found["pid"]));
+        return Err(vec![format!("how many events it had is torn apart: `{}`", word(text))]);
     }
     if is_heading(text) {
         memory.heading = Some(text.contains("errors"));

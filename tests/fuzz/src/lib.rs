@@ -10,6 +10,7 @@ pub mod console;
 pub mod counters;
 pub mod documents;
 pub mod host;
+pub mod imports;
 pub mod instructions;
 pub mod mail;
 pub mod runs;
@@ -34,4 +35,5 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("bundle", bundle::run),
     ("runs", runs::run),
     ("instructions", instructions::run),
+    ("imports", imports::run),
 ];

@@ -37,7 +37,7 @@ macro_rules! targets {
     };
 }
 
-targets! { wire mail tools counters console documents host bundle runs instructions }
+targets! { wire mail tools counters console documents host bundle runs instructions imports }
 
 /// What was captured is not only refused: a parser that reads nothing any more would pass every other test here.
 #[test]

@@ -279,6 +279,29 @@ pub(super) const TARGETS: &[(&str, &[Parser])] = &[
             whole("harness/collect/src/instructions.rs"),
         ],
     ),
+    (
+        "imports",
+        &[
+            whole("harness/import/src/arrange.rs"),
+            whole("harness/import/src/bpftrace.rs"),
+            whole("harness/import/src/derive.rs"),
+            whole("harness/import/src/document.rs"),
+            whole("harness/import/src/format.rs"),
+            whole("harness/import/src/iperf3_json.rs"),
+            whole("harness/import/src/iperf3_text.rs"),
+            whole("harness/import/src/pcm_iio.rs"),
+            whole("harness/import/src/perf_report.rs"),
+            whole("harness/import/src/perf_stat.rs"),
+            whole("harness/import/src/perf_trace.rs"),
+            whole("harness/import/src/reading.rs"),
+            whole("harness/import/src/run_metrics.rs"),
+            whole("harness/import/src/run_name.rs"),
+            whole("harness/import/src/sockperf.rs"),
+            whole("harness/import/src/sysstat.rs"),
+            whole("harness/import/src/table.rs"),
+            whole("harness/import/src/text.rs"),
+        ],
+    ),
 ];
 
 #[cfg(test)]

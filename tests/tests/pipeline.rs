@@ -4,7 +4,7 @@
 use std::{
     path::Path,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use nix::{
@@ -32,6 +32,16 @@ fn run(room: &Room, scenario: &str) -> Command {
     let mut command = room.command();
     command.arg("run").arg(format!("{FAKE}/{scenario}.yaml"));
     command
+}
+
+#[test]
+fn a_power_log_that_is_none_is_refused_before_anything_runs() {
+    let room = Room::new();
+    let log = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(log.path(), "1767323045,200\nwatts: 210\n").unwrap();
+    let output = run(&room, "counters").arg("--power-log").arg(log.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains(":2: `watts: 210` is no reading"), "{}", said(&output));
 }
 
 #[test]
@@ -85,7 +95,12 @@ fn twins_are_the_same_and_the_exit_status_is_0() {
 #[test]
 fn counters_around_a_workload_come_to_the_report_and_what_a_kernel_lacks_with_the_reason() {
     let room = Room::new();
-    let output = run(&room, "counters").output().unwrap();
+    // A meter at the plug that writes 200 W every tenth of a millisecond, the next 30 s included.
+    let meter = tempfile::NamedTempFile::new().unwrap();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+    let line = |tenths: u32| format!("{:.4},200\n", now + f64::from(tenths) / 10_000.0);
+    std::fs::write(meter.path(), (0..300_000).map(line).collect::<String>()).unwrap();
+    let output = run(&room, "counters").arg("--power-log").arg(meter.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let report = room.report();
     let median = |metric: &str, dims: &[(&str, &str)]| {
@@ -108,6 +123,9 @@ fn counters_around_a_workload_come_to_the_report_and_what_a_kernel_lacks_with_th
     let interrupts = median("nic-interrupts-per-page", &[]);
     assert!(packets > 0.0 && interrupts > 0.0, "{packets} {interrupts}");
     assert!(median("memory-available", &[]) > 4e8);
+    assert_eq!(median("power", &[("meter", "external")]), 200.0);
+    let gigabits = median("throughput", &[]) / 1e9;
+    assert!((median("roi-power", &[]) * 200.0 / gigabits.powi(2) - 1.0).abs() < 1e-9);
     let unavailable = report["model"]["unavailable"].to_string();
     for reason in ["idle-residency", "cpuidle driver: none", "page-allocations", "CONFIG_VM_EVENT_COUNTERS"] {
         assert!(unavailable.contains(reason), "{reason}: {unavailable}");

@@ -292,6 +292,10 @@ pub(crate) struct Run {
     /// part of its places; the report says what is left out, and --resume makes it.
     #[arg(long, value_name = "TIME", value_parser = crate::budget::time)]
     pub(crate) budget: Option<std::time::Duration>,
+    /// The log of a power meter at the plug, to which its program appends lines `TIME,WATTS`, with seconds since 1970 or RFC 3339 times: for
+    /// `collect: [power]`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) power_log: Option<PathBuf>,
     /// How the report is printed; every form of it is kept in the run's folder.
     #[arg(long, value_enum, default_value_t = Format::Terminal)]
     pub(crate) format: Format,

@@ -19,6 +19,7 @@ use object::{
     read::elf::{FileHeader, ProgramHeader},
 };
 use plan::{Machine, Plan, WorkloadKind};
+use power::Meters;
 use store::{ArmKernel, GuestRoot};
 use subprocess::Supervisor;
 
@@ -28,6 +29,8 @@ use crate::{arguments::Places, failure::Failure, progress::Progress};
 #[derive(Debug)]
 pub(crate) struct Lab {
     pub(crate) supervisor: Supervisor,
+    /// What tells how much this host takes.
+    pub(crate) meters: Meters,
     cache: PathBuf,
     us: PathBuf,
 }
@@ -61,7 +64,15 @@ impl Lab {
         let (us, supervisor) = supervisor()?;
         let cache = places.cache_folder()?;
         std::fs::create_dir_all(&cache).with_context(|| format!("creating {}", cache.display()))?;
-        Ok(Self { supervisor, cache, us })
+        let meters = Meters::of_this_host(None).context("finding power meters")?;
+        Ok(Self { supervisor, meters, cache, us })
+    }
+
+    /// With the meter that writes this log.
+    pub(crate) fn metered(self, log: Option<&Path>) -> Result<Self, Failure> {
+        let meters = Meters::of_this_host(log)
+            .map_err(|error| Failure::user(format!("assay: {:#}", anyhow::Error::from(error))))?;
+        Ok(Self { meters, ..self })
     }
 
     fn packages(&self) -> Result<Packages> {

@@ -14,7 +14,7 @@ use machine::BootFiles;
 use measure::{BuildEnd, KernelImage, SampleTable};
 use plan::{Evidence, Machine, Plan, WorkloadKind};
 use report::Calibration;
-use runner::{Finish, Setup, execute, perturbation, schedule};
+use runner::{Finish, Power, Setup, execute, perturbation, schedule};
 use scenario::Overrides;
 use store::{ArmKernel, Claim, Environment, Replay, ReplayImages, RunFile, Stored};
 
@@ -42,9 +42,10 @@ const DEFAULT_SCENARIO: &str = "net";
 pub(crate) fn run(places: &Places, arguments: &arguments::Run) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new();
     let limit = arguments.budget.map(Limit::begin);
+    let log = arguments.power_log.as_deref();
     let ended = match &arguments.resume {
-        None => start(places, &arguments.question, limit, &mut progress),
-        Some(run) => resume(places, run, limit, &mut progress),
+        None => start(places, &arguments.question, (limit, log), &mut progress),
+        Some(run) => resume(places, run, (limit, log), &mut progress),
     };
     progress.clear();
     let stored = ended?;
@@ -63,10 +64,10 @@ pub(crate) fn run(places: &Places, arguments: &arguments::Run) -> Result<ExitCod
 fn start(
     places: &Places,
     question: &Question,
-    limit: Option<Limit>,
+    (limit, power_log): (Option<Limit>, Option<&Path>),
     progress: &mut Progress,
 ) -> Result<Stored, Failure> {
-    let lab = Lab::open(places)?;
+    let lab = Lab::open(places)?.metered(power_log)?;
     let (plan, command, scenario) = planned(places, question, &lab, progress)?;
     for remark in scenario::remarks(&plan) {
         progress.line(format!("note: {remark}"));
@@ -218,7 +219,7 @@ fn sweep(results: &Path, progress: &mut Progress) {
 fn resume(
     places: &Places,
     run: &Path,
-    limit: Option<Limit>,
+    (limit, power_log): (Option<Limit>, Option<&Path>),
     progress: &mut Progress,
 ) -> Result<Stored, Failure> {
     let folder = std::path::absolute(places.run_folder(run)?).context("resolving the run's folder")?;
@@ -236,7 +237,7 @@ fn resume(
     }
     let total = schedule(&stored.file.plan).len();
     progress.line(format!("{}: {} of {total} trials are finished", folder.display(), stored.trials.len()));
-    let lab = Lab::open(places)?;
+    let lab = Lab::open(places)?.metered(power_log)?;
     if let Some(environment) = of_a_bundle(&folder)? {
         let bench = lab.bare_bench(&stored.file.plan, progress)?;
         let boots = inputs::boot_files(&environment);
@@ -334,6 +335,7 @@ fn trials(
     let setup = Setup {
         counting: counting.as_deref(),
         bench: program.as_deref(),
+        power: Power { meters: &lab.meters, now: || Timestamp::now().into() },
         plan,
         boot_files,
         images: &images,

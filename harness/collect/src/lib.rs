@@ -21,6 +21,7 @@ mod net;
 mod netlink;
 mod page_pool;
 mod per;
+mod power;
 mod softirqs;
 mod softnet;
 mod syscalls;
@@ -54,7 +55,7 @@ pub fn patterns(collectors: &[Collector]) -> Vec<String> {
                 &[]
             }
             Collector::Syscalls => &[syscalls::SOURCE],
-            Collector::Iotlb | Collector::Instructions => &[],
+            Collector::Power | Collector::Iotlb | Collector::Instructions => &[],
         };
         patterns.extend(files.iter().map(|&file| file.to_owned()));
     }
@@ -102,6 +103,7 @@ pub fn reduce(collectors: &[Collector], window: &Window) -> Reduced {
             Collector::PagePool => page_pool::reduce(window, &mut reduced),
             Collector::Ethtool => ethtool::reduce(window, &mut reduced),
             Collector::KvmExits => kvm::reduce(window, &mut reduced),
+            Collector::Power => power::reduce(window, &mut reduced),
             Collector::Iotlb => iotlb::reduce(window, &mut reduced),
             Collector::Syscalls => syscalls::reduce(window, &mut reduced),
             Collector::Instructions => instructions::reduce(window, &mut reduced),

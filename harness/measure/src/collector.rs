@@ -30,6 +30,8 @@ pub enum Collector {
     Ethtool,
     /// Why virtual CPUs left their guests, from KVM's debugfs on the host, and in guests that run guests.
     KvmExits,
+    /// What the host takes, from its own meters and one at the plug.
+    Power,
     /// IOTLB hits, fills and invalidations per 4 KiB page, from QEMU's trace; runs in traced boots only.
     Iotlb,
     /// Calls, errors and times of each system call, from the guest's tracepoints; runs in traced boots only.
@@ -40,7 +42,7 @@ pub enum Collector {
 
 impl Collector {
     /// Every collector, in the order of reports.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Cpu,
         Self::Net,
         Self::Interrupts,
@@ -52,6 +54,7 @@ impl Collector {
         Self::PagePool,
         Self::Ethtool,
         Self::KvmExits,
+        Self::Power,
         Self::Iotlb,
         Self::Syscalls,
         Self::Instructions,
@@ -79,6 +82,7 @@ impl Collector {
             Self::PagePool => "page-pool",
             Self::Ethtool => "ethtool",
             Self::KvmExits => "kvm-exits",
+            Self::Power => "power",
             Self::Iotlb => "iotlb",
             Self::Syscalls => "syscalls",
             Self::Instructions => "instructions",
@@ -119,6 +123,10 @@ impl Collector {
             Self::KvmExits => {
                 "Why virtual CPUs left their guests: `/sys/kernel/debug/kvm` of the host, which root may read, for guests under \
                  KVM; and of guests that run guests of their own."
+            }
+            Self::Power => {
+                "What the whole host takes: energy counters (RAPL: `/sys/class/powercap`), the platform's meter (`ipmitool dcmi power \
+                 reading`), and the log of a meter at the plug (`assay run --power-log`). In guests of a cloud there is none."
             }
             Self::Iotlb => {
                 "What an emulated IOMMU's translation cache did: QEMU's trace events. It slows guests down, so it gets boots \

@@ -33,6 +33,8 @@ pub enum Unit {
     Milliseconds,
     /// Nanoseconds.
     Nanoseconds,
+    /// Watts.
+    Watts,
     /// Bytes.
     Bytes,
     /// Bytes in a second.
@@ -62,6 +64,7 @@ impl Unit {
             Self::Seconds => "s",
             Self::Milliseconds => "ms",
             Self::Nanoseconds => "ns",
+            Self::Watts => "W",
             Self::Bytes => "B",
             Self::BytesPerSecond => "B/s",
             Self::OperationsPerSecond => "op/s",
@@ -238,9 +241,6 @@ metrics! {
     /// Return on investment: throughput in Gbit/s to the power n, over the busy time of all cores in percent (100 is one core);
     /// n is the workload's `roi-throughput`.
     ROI_CPU = "roi-cpu", Ratio, Higher, Stream;
-    /// Return on investment: throughput in Gbit/s to the power n, over the power in watts to the power m; these are the
-    /// workload's `roi-throughput` and `roi-power`. What a guest takes no meter tells.
-    ROI_POWER = "roi-power", Ratio, Higher, Stream;
     /// sockperf's latency, half the round trip; dimension `percentile` (25 to 99.999, `min`, `max`).
     LATENCY = "latency", Microseconds, Lower, Sockperf, "percentile";
     /// sockperf's mean latency.
@@ -348,6 +348,11 @@ metrics! {
     KVM_EXITS_PER_PAGE = "kvm-exits-per-page", PerPage, Lower, KvmExits around Bulk, "side";
     /// Exits in a second of all guests that a guest runs itself, by its own KVM's counters.
     NESTED_KVM_EXITS = "nested-kvm-exits", PerSecond, Neither, KvmExits, "side", "kind";
+    /// What the host takes, the mean over the window, by `meter`: RAPL's zones (`package-0`, `psys`, ...), `dcmi`, `external`.
+    POWER = "power", Watts, Lower, Power, "meter";
+    /// Return on investment: throughput in Gbit/s to the power n, over the power in watts to the power m; a stream's `roi-throughput` and
+    /// `roi-power`, 2 and 1 for other tools. Of several meters the one that sees most: `external`, `dcmi`, `psys`, or all packages.
+    ROI_POWER = "roi-power", Ratio, Higher, Power around Bulk;
     /// IOTLB hits of the emulated IOMMU for each 4 KiB page (QEMU `vtd_iotlb_page_hit`).
     IOTLB_HITS = "iotlb-hits-per-page", PerPage, Neither, Iotlb around Bulk, "side";
     /// IOTLB misses that were filled, for each page (QEMU `vtd_iotlb_page_update`).

@@ -59,6 +59,12 @@ pub enum Provenance {
     QemuTrace,
     /// Instructions as QEMU's TCG executed them, counted by the plugin `insncount`: no processor's counter.
     TcgInsn,
+    /// Energy counters of the host's processors (powercap).
+    Rapl,
+    /// The host's own power meter (IPMI DCMI).
+    Dcmi,
+    /// A meter at the plug, by its log.
+    Meter,
     /// The agent's or the harness's clock.
     Clock,
     /// Measured elsewhere, and read from what a tool or a script wrote there; the dimension `tool` names it.
@@ -82,6 +88,9 @@ impl std::fmt::Display for Provenance {
             Self::Tracefs => "tracefs",
             Self::QemuTrace => "qemu-trace",
             Self::TcgInsn => "tcg-insn",
+            Self::Rapl => "rapl",
+            Self::Dcmi => "dcmi",
+            Self::Meter => "meter",
             Self::Clock => "clock",
             Self::Imported => "imported",
             Self::Fake => "fake",

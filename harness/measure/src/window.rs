@@ -4,6 +4,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use crate::Provenance;
+
 /// Files by their path in the guest, each with its content or why it could not be read.
 pub type Files = BTreeMap<String, Result<Vec<u8>, String>>;
 
@@ -69,8 +71,29 @@ pub struct Window {
     pub trace: Option<TraceCounts>,
     /// What the host's KVM counted, if it was asked.
     pub kvm: Option<KvmCounts>,
+    /// What the host's meters said, if they were asked.
+    pub power: Option<PowerReadings>,
     /// What was executed, in a closed world.
     pub instructions: Option<InstructionCounts>,
+}
+
+impl Window {
+    /// A window around which nothing was read.
+    #[must_use]
+    pub fn empty(sides: Sides) -> Self {
+        Self {
+            sides,
+            carriers: BTreeMap::new(),
+            server: SideFiles::default(),
+            client: SideFiles::default(),
+            elapsed: Duration::ZERO,
+            traffic: Traffic::Unknown,
+            trace: None,
+            kvm: None,
+            power: None,
+            instructions: None,
+        }
+    }
 }
 
 /// What a guest executed within a window, both ends of the workload together, as QEMU's TCG executes it.
@@ -102,6 +125,18 @@ pub struct KvmWindow {
     pub before: BTreeMap<String, u64>,
     /// And after.
     pub after: BTreeMap<String, u64>,
+}
+
+/// What the host took within a window, by the name of the meter, or why a meter does not tell.
+pub type PowerReadings = BTreeMap<String, Result<Metered, String>>;
+
+/// A mean over a window: from before the server's start until after its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metered {
+    /// Never 0.
+    pub milliwatts: u64,
+    /// Which kind of meter it is.
+    pub provenance: Provenance,
 }
 
 /// Trace events of QEMU, by the guest's name: `server`, `client`, `host`, or `guest` when there is only one.

@@ -134,6 +134,12 @@ pub struct Roi {
     pub power: f64,
 }
 
+impl Default for Roi {
+    fn default() -> Self {
+        Self { throughput: 2.0, power: 1.0 }
+    }
+}
+
 impl Receive {
     /// Its name in scenarios and reports.
     #[must_use]

@@ -80,6 +80,7 @@ pub(crate) fn scale(value: f64, unit: Unit) -> (f64, String) {
         | Unit::PerSecond
         | Unit::Ratio
         | Unit::IioClocks
+        | Unit::Watts
         | Unit::Seconds => &[],
     };
     match prefixes.iter().find(|(factor, _)| value.abs() >= *factor) {

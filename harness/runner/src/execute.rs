@@ -1,6 +1,13 @@
 //! From the schedule to finished trials.
 
-use std::{collections::BTreeMap, future::Future, path::Path, path::PathBuf, pin::Pin, time::Instant};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    path::Path,
+    path::PathBuf,
+    pin::Pin,
+    time::{Instant, SystemTime},
+};
 
 use machine::{BootFiles, Host, MachineError};
 use measure::{KernelImage, TrialEnd, TrialRecord};
@@ -33,8 +40,19 @@ pub struct Setup<'a> {
     pub budget: Option<&'a Budget>,
     /// `libinsncount.so`, where the plan's evidence is exact.
     pub counting: Option<&'a Path>,
+    /// The host's meters, and the clock by which one of them keeps its log.
+    pub power: Power<'a>,
     /// `assay-bench`, where the plan has streams and guests to run them in.
     pub bench: Option<&'a Path>,
+}
+
+/// What tells how much the host takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Power<'a> {
+    /// Every meter that it has.
+    pub meters: &'a power::Meters,
+    /// The wall clock.
+    pub now: fn() -> SystemTime,
 }
 
 /// Why the caller could not keep something: the run stops.

@@ -8,6 +8,7 @@ mod event;
 mod exact;
 mod execute;
 mod replicate;
+mod roi;
 mod schedule;
 mod trial;
 
@@ -15,6 +16,6 @@ pub use budget::{Budget, Fit, Pace, fit};
 pub use complaints::complaints;
 pub use event::Event;
 pub use exact::COUNTS_FILE;
-pub use execute::{Finish, KeepError, Keeper, RunError, Setup, execute, given_up};
+pub use execute::{Finish, KeepError, Keeper, Power, RunError, Setup, execute, given_up};
 pub use replicate::perturbation;
 pub use schedule::{Trial, schedule};

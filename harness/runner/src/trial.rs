@@ -16,8 +16,9 @@ use plan::{Collector, Evidence, Machine, Plan, Workload, WorkloadKind};
 use workload::{WorkloadError, ktap::Tests};
 
 use crate::{
-    Event, Keeper, RunError, Setup, Trial, complaints,
+    Event, Keeper, Power, RunError, Setup, Trial, complaints,
     exact::{self, Rehearsals},
+    roi::roi,
 };
 
 /// A clean power-off flushes nothing that matters; a guest that cannot even do this hangs.
@@ -248,6 +249,10 @@ async fn workloads(
             Ok(files) => files,
             Err(error) => return silent(trial, running, error).await,
         };
+        let metering = collectors.contains(&Collector::Power).then(|| {
+            let Power { meters, now } = setup.power;
+            meters.start(now(), setup.supervisor)
+        });
         let outcome = workload::run(
             workload,
             &running.server(),
@@ -263,6 +268,7 @@ async fn workloads(
         )
         .await;
         let exits = exits.map(|start| running.kvm_window_stop(start));
+        let metered = metering.map(power::Metering::stop);
         let mut outcome = match outcome {
             Ok(outcome) => outcome,
             Err(WorkloadError::Failed(failure)) => {
@@ -291,12 +297,20 @@ async fn workloads(
             continue;
         }
         outcome.window.kvm = exits;
+        outcome.window.power = metered;
         if let Some(counts) = &counts {
             outcome.window.instructions = Some(counts.window(trial, number)?);
         }
         let around: &[Collector] =
             if matches!(workload.kind, WorkloadKind::Ktap(_)) { &[] } else { &collectors };
-        let reduced = collect::reduce(around, &outcome.window);
+        let mut reduced = collect::reduce(around, &outcome.window);
+        if around.contains(&Collector::Power) {
+            match roi(&workload.kind, &outcome.samples, &reduced.samples) {
+                Some(Ok(sample)) => reduced.samples.push(sample),
+                Some(Err(why)) => reduced.unavailable.push(why),
+                None => {}
+            }
+        }
         // Where nothing is timed, what a workload cannot time is no loss either.
         let (timed, untimed) = if trial.traced || counts.is_some() {
             (vec![], vec![])

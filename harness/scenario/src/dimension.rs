@@ -135,6 +135,7 @@ fn sides_of(metric: &Definition<'_>, kind: &WorkloadKind, machine: &Machine) -> 
             _,
         ) => by_kernel,
         (Collector::Syscalls, _) => BOTH,
+        (Collector::Power, _) => &[][..],
         (Collector::PagePool | Collector::Ethtool, _) => by_namespace,
         (Collector::Net, Around::Anything) if metric.dims.contains(&"interface") => by_namespace,
         (Collector::Net, Around::Anything) => by_kernel,

@@ -1,6 +1,6 @@
 //! Runs a workload on two endpoints.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use machine::{Endpoint, Executed, GuestCommand, RunningCommand, Session, SessionError};
 use measure::{RawFile, Sample, SideFiles, Sides, Window};
@@ -159,16 +159,12 @@ async fn run_pair(
         Err(error) => return Err(recipe.failure(chain(&error), raw)),
     };
     let mut window = Window {
-        sides,
         // Of each observation the reading that lies on the window's side: the command in between is outside.
         server: SideFiles { before: idle.after, after: done.before },
         client: SideFiles { before: executed.before, after: executed.after },
-        carriers: BTreeMap::new(),
         elapsed: executed.elapsed,
         traffic: findings.traffic,
-        trace: None,
-        kvm: None,
-        instructions: None,
+        ..Window::empty(sides)
     };
     window.server.after.extend(of_server(&served));
     raw.extend(window_files(&workload.name, &window));

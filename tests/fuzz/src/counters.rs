@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use measure::{GuestTrace, KvmWindow, Payload, SideFiles, Sides, Traffic, Window};
+use measure::{GuestTrace, KvmWindow, Payload, Sides, Traffic, Window};
 use plan::Collector;
 
 use crate::sections::split;
@@ -26,15 +26,9 @@ const COLLECTORS: &[Collector] = &[
 /// say what the window is, `kvm before` and `trace` hold lines of a name and a count.
 pub fn run(input: &[u8]) {
     let mut window = Window {
-        carriers: BTreeMap::new(),
-        sides: Sides::TwoGuests,
-        server: SideFiles::default(),
-        client: SideFiles::default(),
         elapsed: Duration::from_secs(2),
         traffic: Traffic::Bulk(Payload { client_to_server: Some(1 << 30), server_to_client: Some(0) }),
-        trace: None,
-        kvm: None,
-        instructions: None,
+        ..Window::empty(Sides::TwoGuests)
     };
     for (name, content) in split(input) {
         let mut words = name.splitn(3, ' ');

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use measure::{InstructionCounts, Payload, SideFiles, Sides, Traffic, Window};
+use measure::{InstructionCounts, Payload, Sides, Traffic, Window};
 use plan::Collector;
 use profile::{Context, Counts, Profile, Symbols};
 
@@ -45,15 +45,10 @@ pub fn run(input: &[u8]) {
 
 fn reduced(counts: InstructionCounts) {
     let window = Window {
-        carriers: BTreeMap::new(),
-        sides: Sides::TwoNamespaces,
-        server: SideFiles::default(),
-        client: SideFiles::default(),
         elapsed: Duration::from_secs(1),
         traffic: Traffic::Bulk(Payload { client_to_server: Some(1 << 20), server_to_client: Some(0) }),
-        trace: None,
-        kvm: None,
         instructions: Some(counts),
+        ..Window::empty(Sides::TwoNamespaces)
     };
     for sample in collect::reduce(&[Collector::Instructions], &window).samples {
         assert!(sample.value.is_finite(), "{}", sample.metric);

@@ -57,15 +57,11 @@ pub(super) fn side(folder: &str, side: &str) -> SideFiles {
 /// iperf3 from client to server between two guests with two cores each; so many bytes were received.
 fn guests(folder: &str, bytes: u64) -> Window {
     Window {
-        carriers: std::collections::BTreeMap::new(),
-        sides: Sides::TwoGuests,
         server: side(folder, "server"),
         client: side(folder, "client"),
         elapsed: Duration::from_secs(5),
         traffic: Traffic::Bulk(Payload { client_to_server: Some(bytes), server_to_client: Some(0) }),
-        trace: None,
-        kvm: None,
-        instructions: None,
+        ..Window::empty(Sides::TwoGuests)
     }
 }
 

@@ -32,15 +32,11 @@ fn captured(folder: &str, side: &str) -> SideFiles {
 /// iperf3 from client to server for 3 s after 1 s of warm-up, between guests with one core each.
 fn two_guests() -> Window {
     Window {
-        carriers: BTreeMap::new(),
-        sides: Sides::TwoGuests,
         server: captured("two-guests-1-core", "server"),
         client: captured("two-guests-1-core", "client"),
         elapsed: Duration::from_secs(5),
         traffic: Traffic::Bulk(Payload { client_to_server: Some(103_153_664), server_to_client: Some(0) }),
-        trace: None,
-        kvm: None,
-        instructions: None,
+        ..Window::empty(Sides::TwoGuests)
     }
 }
 
@@ -48,15 +44,11 @@ fn two_guests() -> Window {
 fn two_namespaces() -> Window {
     let payload = Payload { client_to_server: Some(18_481_152), server_to_client: Some(17_039_360) };
     Window {
-        carriers: BTreeMap::new(),
-        sides: Sides::TwoNamespaces,
         server: captured("two-namespaces-2-cores", "server"),
         client: captured("two-namespaces-2-cores", "client"),
         elapsed: Duration::from_secs(5),
         traffic: Traffic::Bulk(payload),
-        trace: None,
-        kvm: None,
-        instructions: None,
+        ..Window::empty(Sides::TwoNamespaces)
     }
 }
 
@@ -68,17 +60,7 @@ fn changed(files: &[(&str, &str, &str)]) -> Window {
     let client = SideFiles { before: read(|file| file.1.to_owned()), after: read(|file| file.2.to_owned()) };
     let traffic = Traffic::Bulk(Payload { client_to_server: Some(4096), server_to_client: Some(0) });
     let elapsed = Duration::from_secs(1);
-    Window {
-        carriers: BTreeMap::new(),
-        sides: Sides::OneNamespace,
-        server: SideFiles::default(),
-        client,
-        elapsed,
-        traffic,
-        trace: None,
-        kvm: None,
-        instructions: None,
-    }
+    Window { client, elapsed, traffic, ..Window::empty(Sides::OneNamespace) }
 }
 
 fn edit(files: &mut Files, path: &str, change: impl FnOnce(String) -> String) {

@@ -5,16 +5,13 @@ use super::{counters::side, *};
 /// One side's files of a captured window in which so many bytes were received.
 fn captured(folder: &str, bytes: u64) -> Window {
     let (server, client) = (side(folder, "server"), side(folder, "client"));
+    let sides = if server.after.is_empty() { Sides::OneNamespace } else { Sides::TwoGuests };
     Window {
-        carriers: std::collections::BTreeMap::new(),
-        sides: if server.after.is_empty() { Sides::OneNamespace } else { Sides::TwoGuests },
         server,
         client,
         elapsed: Duration::from_secs(1),
         traffic: Traffic::Bulk(Payload { client_to_server: Some(bytes), server_to_client: Some(0) }),
-        trace: None,
-        kvm: None,
-        instructions: None,
+        ..Window::empty(sides)
     }
 }
 

@@ -97,6 +97,7 @@ pub(crate) static METRIC: Section = Section {
                 "milliseconds",
                 "microseconds",
                 "nanoseconds",
+                "watts",
                 "bytes",
                 "percent",
                 "count",

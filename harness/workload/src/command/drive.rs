@@ -1,6 +1,6 @@
 //! Runs a command, and its server if it has one.
 
-use std::{collections::BTreeMap, io, time::Duration};
+use std::{io, time::Duration};
 
 use machine::{Endpoint, Executed, FileReadings, GuestCommand, RunningCommand, SessionError};
 use measure::{RawFile, SideFiles, Sides, Window};
@@ -63,15 +63,11 @@ pub(crate) async fn run(
         (Side::Server, _) => (around, beside),
     };
     let mut window = Window {
-        carriers: BTreeMap::new(),
-        sides: ends.sides,
         server,
         client,
         elapsed: ended.elapsed,
         traffic: findings.traffic,
-        trace: None,
-        kvm: None,
-        instructions: None,
+        ..Window::empty(ends.sides)
     };
     window.server.after.extend(followed);
     raw.extend(window_files(&workload.name, &window));

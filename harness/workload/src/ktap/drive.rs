@@ -1,12 +1,9 @@
 //! Runs selftests in a guest.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use machine::{Endpoint, Executed, GuestCommand, SessionError};
-use measure::{RawFile, SideFiles, TestOutcome, TestResult, Traffic, Window};
+use measure::{RawFile, TestOutcome, TestResult, Window};
 use plan::{Ktap, Workload};
 use protocol::HowEnded;
 
@@ -59,17 +56,7 @@ pub(crate) async fn run(
         }
         suite.run(program).await?;
     }
-    let window = Window {
-        carriers: BTreeMap::new(),
-        sides: ends.sides,
-        server: SideFiles::default(),
-        client: SideFiles::default(),
-        elapsed: begun.elapsed(),
-        traffic: Traffic::Unknown,
-        trace: None,
-        kvm: None,
-        instructions: None,
-    };
+    let window = Window { elapsed: begun.elapsed(), ..Window::empty(ends.sides) };
     Ok(Outcome { samples: vec![], unavailable: vec![], raw: vec![], window, void: None })
 }
 

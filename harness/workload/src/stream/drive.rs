@@ -1,9 +1,9 @@
 //! Runs both sides of a stream.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use machine::{Endpoint, Executed, GuestCommand, RunningCommand, SessionError};
-use measure::{RawFile, SideFiles, Traffic, Window};
+use measure::{RawFile, SideFiles, Window};
 use plan::{Stream, Workload};
 use protocol::{HowEnded, Transport};
 
@@ -90,17 +90,7 @@ impl Job<'_> {
 
     /// An outcome without numbers.
     fn void(&self, why: String, raw: Vec<RawFile>) -> Outcome {
-        let window = Window {
-            carriers: BTreeMap::new(),
-            sides: self.ends.sides,
-            server: SideFiles::default(),
-            client: SideFiles::default(),
-            elapsed: std::time::Duration::ZERO,
-            traffic: Traffic::Unknown,
-            trace: None,
-            kvm: None,
-            instructions: None,
-        };
+        let window = Window::empty(self.ends.sides);
         Outcome { samples: vec![], unavailable: vec![], raw, window, void: Some(why) }
     }
 
@@ -226,15 +216,10 @@ impl Job<'_> {
             Err(error) => return Err(self.failure(chain(&error), raw)),
         };
         let mut window = Window {
-            carriers: BTreeMap::new(),
-            sides: self.ends.sides,
             server: SideFiles { before: idle.after, after: done.before },
             client: SideFiles { before: client.before, after: client.after },
             elapsed: client.elapsed,
-            traffic: Traffic::Unknown,
-            trace: None,
-            kvm: None,
-            instructions: None,
+            ..Window::empty(self.ends.sides)
         };
         window.server.after.extend(of_server(&server));
         raw.extend(window_files(&self.workload.name, &window));

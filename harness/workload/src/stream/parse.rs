@@ -61,7 +61,6 @@ pub fn parse(params: &Stream, reports: &Reports, files: &[&SideFiles]) -> Findin
         Ok(_) => collected.lack(&metric::ROI_CPU, "no core was busy"),
         Err(reason) => collected.lack(&metric::ROI_CPU, reason),
     }
-    collected.lack(&metric::ROI_POWER, "no meter tells what a guest takes");
     collected.findings(Traffic::Bulk(Payload {
         client_to_server: Some(receiver.bytes),
         server_to_client: Some(0),

@@ -51,7 +51,7 @@ fn what_both_sides_say_becomes_samples() {
     let around = SideFiles { before: stat(0, 0), after: stat(80, 20) };
     for (name, receive) in [("plain", Receive::Plain), ("devmem", DEVMEM), ("zcrx", Receive::Zcrx(ZCRX))] {
         let findings = super::parse(&stream(receive, Send::Plain), &reports(name), &[&around]);
-        assert_eq!(findings.unavailable, ["roi-power: no meter tells what a guest takes"]);
+        assert!(findings.unavailable.is_empty(), "{:?}", findings.unavailable);
         assert!(
             matches!(findings.traffic, Traffic::Bulk(payload) if payload.client_to_server == Some(64 << 20))
         );

@@ -97,6 +97,7 @@ fn counters_around_a_workload_come_to_the_report_and_what_a_kernel_lacks_with_th
     let room = Room::new();
     // A meter at the plug that writes 200 W every tenth of a millisecond, the next 30 s included.
     let meter = tempfile::NamedTempFile::new().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a meter's program has a clock of its own")]
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
     let line = |tenths: u32| format!("{:.4},200\n", now + f64::from(tenths) / 10_000.0);
     std::fs::write(meter.path(), (0..300_000).map(line).collect::<String>()).unwrap();

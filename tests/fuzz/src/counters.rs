@@ -1,6 +1,6 @@
 //! What a guest's files and netlink dumps say before and after a workload, and what the host counted of the guest.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use measure::{GuestTrace, KvmWindow, Payload, Sides, Traffic, Window};
 use plan::Collector;

@@ -1,6 +1,6 @@
 //! What the counting plugin writes of a guest, and the kernel's list of symbols: names in either are the guest's.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use measure::{InstructionCounts, Payload, Sides, Traffic, Window};
 use plan::Collector;

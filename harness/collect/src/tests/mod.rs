@@ -6,7 +6,7 @@ mod kvm;
 mod net;
 mod pools;
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use measure::{Files, GuestTrace, Payload, SideFiles, Sides, TraceCounts, Traffic};
 use proptest::prelude::*;

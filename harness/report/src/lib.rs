@@ -35,6 +35,7 @@ mod reachable;
 mod remarks;
 mod run_metrics;
 mod series;
+mod shape;
 mod stop;
 mod suite;
 mod syscalls;
@@ -52,9 +53,9 @@ pub use describe::{kernel_in_words, label, machine_in_words};
 pub use findings::stack;
 pub use history::{
     ArmLine, CompareError, Compared, ComparedSide, Comparing, Difference, Filter, GateLine, HISTORY_FORMAT,
-    Refused, RunLine, RunList, RunState, Times, Trend, TrendGroup, TrendInput, TrendPoint, VersusGate,
-    VersusRow, compare, compare_json, compare_markdown, compare_text, runs_json, runs_text, trend,
-    trend_json, trend_text,
+    Refused, RunLine, RunList, RunState, Times, Trend, TrendChange, TrendGroup, TrendInput, TrendPoint,
+    VersusGate, VersusRow, compare, compare_json, compare_markdown, compare_text, runs_json, runs_text,
+    trend, trend_json, trend_text, trend_worse,
 };
 pub use html::html;
 pub use json::{Document, FORMAT, json};

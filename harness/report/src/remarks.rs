@@ -8,6 +8,7 @@ use plan::{Iommu, IommuMode, Machine, Topology};
 use crate::{
     Arm, Gate, Model, Stopped, Trial, describe, number,
     places::{self, asked},
+    shape,
 };
 
 /// Every remark, gravest first, as sentences.
@@ -25,6 +26,7 @@ pub fn remarks(model: &Model) -> Vec<String> {
     all.extend(iommus_not_as_asked(model));
     all.extend(model.baselines().filter_map(baseline_fails_at_times));
     all.extend(noisy(model));
+    all.extend(shape::shapes(model));
     all.extend(known_complaints(model));
     all.extend(model.warnings.iter().cloned());
     all

@@ -24,6 +24,8 @@
 //!
 //! *Before its end.* [`Looks`] makes p-values and intervals that hold for looks after every block.
 //!
+//! *Over time.* [`change_point`] finds a change in a series, [`drift`] a level that wanders, [`two_groups`] boots that fall into two.
+//!
 //! What is drawn is drawn from seeds that stand in the code: the same input gives the same output on every machine. Values that are not finite are an error, values for
 //! which a method is undefined give a reason instead of a number.
 //!
@@ -33,13 +35,16 @@
 
 mod arms;
 mod block;
+mod change;
 mod components;
 mod contrast;
 mod draws;
+mod drift;
 mod expected;
 mod explore;
 mod fisher;
 mod gate;
+mod groups;
 mod judge;
 mod looks;
 mod median;
@@ -54,13 +59,16 @@ mod unpaired;
 
 pub use arms::{Pair, arms_differ, pairs};
 pub use block::{Block, Differences, NotComparable, Scale, Side};
+pub use change::{Change, change_point};
 pub use components::{Component, Components, Nested, components};
 pub use contrast::{Class, Contrast, Tally, contrast};
 pub use draws::Draws;
+pub use drift::{Drifting, drift};
 pub use expected::Course;
 pub use explore::{Exploration, explore};
 pub use fisher::{PassFail, fisher_exact};
 pub use gate::{Better, Claim, Comparison, Effect, Judgement, Note, Verdict};
+pub use groups::{Groups, two_groups};
 pub use judge::{judge, judge_at};
 pub use looks::{Looks, LooksOfShape};
 pub use median::median_interval;

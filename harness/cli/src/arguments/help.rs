@@ -356,9 +356,11 @@ pub(super) const TREND: &str = "\
 Examples:
   assay trend throughput
   assay trend latency --workload rtt --dim percentile=99 --json
+  assay trend throughput --scenario net --gate      # every night, after the run
 
 Exit status:
   0    at least one run has it
+  1    with --gate: a series changed for the worse
   2    none has; the message lists the metrics that there are";
 
 /// Of `assay doctor`.

@@ -84,9 +84,17 @@ pub(crate) struct Trend {
     /// Only series with this dimension, such as `percentile=99`. May be given more than once.
     #[arg(long, value_name = "NAME=VALUE", value_parser = dimension)]
     pub(crate) dim: Vec<(String, String)>,
+    /// Exit status 1 if a series changed for the worse, at this level over all series that are looked at.
+    #[arg(long, value_name = "LEVEL", num_args = 0..=1, default_missing_value = "0.01", value_parser = level)]
+    pub(crate) gate: Option<f64>,
     /// As JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn level(text: &str) -> Result<f64, String> {
+    let level = text.parse::<f64>().ok().filter(|level| *level > 0.0 && *level <= 0.2);
+    level.ok_or_else(|| "expected a number above 0 and at most 0.2, such as 0.01".to_owned())
 }
 
 fn dimension(text: &str) -> Result<(String, String), String> {

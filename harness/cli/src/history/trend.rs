@@ -27,7 +27,11 @@ pub(crate) fn trend(places: &Places, flags: &arguments::Trend) -> Result<ExitCod
     let inputs = found.into_iter().filter_map(input).collect();
     let trend = report::trend(&flags.metric, inputs)?;
     print!("{}", if flags.json { report::trend_json(&trend) } else { report::trend_text(&trend, screen()) });
-    Ok(ExitCode::SUCCESS)
+    let worse = flags.gate.map_or_else(Vec::new, |level| report::trend_worse(&trend, level));
+    for line in &worse {
+        eprintln!("changed for the worse: {line}");
+    }
+    Ok(if worse.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn nothing(places: &Places, flags: &arguments::Trend, metrics: &[String]) -> String {

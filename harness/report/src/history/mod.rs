@@ -9,7 +9,9 @@ pub use compare::{
     VersusRow, compare, compare_json, compare_markdown, compare_text,
 };
 pub use runs::{ArmLine, GateLine, RunLine, RunList, RunState, runs_json, runs_text};
-pub use trend::{Trend, TrendGroup, TrendInput, TrendPoint, trend, trend_json, trend_text};
+pub use trend::{
+    Trend, TrendChange, TrendGroup, TrendInput, TrendPoint, trend, trend_json, trend_text, trend_worse,
+};
 
 /// The version of these documents' JSON. It grows when a key changes its meaning or goes away, not when one is added.
 pub const HISTORY_FORMAT: u32 = 1;

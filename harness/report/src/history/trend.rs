@@ -2,7 +2,7 @@
 
 use measure::{Better, Unit};
 use serde::Serialize;
-use stats::{Interval, StatsError, median_interval, summarise};
+use stats::{Interval, StatsError, change_point, holm, median_interval, summarise};
 
 use crate::{
     SeriesKey, Terminal, describe, number,
@@ -14,6 +14,8 @@ use crate::{
 const LEVEL: f64 = 0.025;
 /// Series that are shown; a metric of each core has hundreds.
 const MOST: usize = 12;
+/// Runs on either side of a change.
+const LEAST: usize = 3;
 /// Columns of an interval's picture: none at all where there are fewer.
 const STRIP: std::ops::RangeInclusive<usize> = 12..=40;
 
@@ -79,6 +81,26 @@ pub struct TrendGroup {
     pub provenance: String,
     /// Oldest first.
     pub points: Vec<TrendPoint>,
+    /// Where its medians most likely changed; none with fewer than six runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<TrendChange>,
+}
+
+/// The most likely change in a series of runs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TrendChange {
+    /// The first run after it.
+    pub run: String,
+    /// The median of the medians before it.
+    pub before: f64,
+    /// The median of those after it.
+    pub after: f64,
+    /// Of "nothing changes anywhere", over all places where the series could change.
+    pub p: f64,
+    /// That p adjusted for all series that were looked at (Holm).
+    pub adjusted: f64,
+    /// Whether it is for the worse.
+    pub worse: bool,
 }
 
 /// One arm of one run.
@@ -108,8 +130,8 @@ pub struct TrendPoint {
     pub max: f64,
 }
 
-const NOTE: &str = "Runs of different times are compared by eye only: the host may have been busier, warmer or newer, and no boot of \
-                    one run was paired with one of another.";
+const NOTE: &str = "Runs of different times: the host may have been busier, warmer or newer, and no boot of one run was paired with one \
+                    of another. A change says that something changed, not that a kernel did.";
 
 /// Puts the values of one metric in the order of time, those side by side that can be looked at side by side.
 ///
@@ -146,15 +168,67 @@ pub fn trend(metric: &str, inputs: Vec<TrendInput>) -> Result<Trend, StatsError>
                 better: input.better,
                 provenance: input.provenance,
                 points: vec![point],
+                change: None,
             }),
         }
     }
     for group in &mut groups {
         group.points.sort_by(|a, b| (&a.started, &a.run).cmp(&(&b.started, &b.run)));
     }
+    for group in &mut groups {
+        group.change = changed(group)?;
+    }
+    let p: Vec<f64> = groups.iter().filter_map(|group| Some(group.change.as_ref()?.p)).collect();
+    let adjusted = holm(&p, LEVEL).into_iter().map(|step| step.adjusted);
+    for (change, adjusted) in groups.iter_mut().filter_map(|group| group.change.as_mut()).zip(adjusted) {
+        change.adjusted = adjusted;
+    }
     // The longest histories first, and wholes before their parts; otherwise as they came.
     groups.sort_by_key(|group| (describe::is_part(&group.series), std::cmp::Reverse(group.points.len())));
     Ok(Trend { format: super::HISTORY_FORMAT, metric: metric.to_owned(), note: NOTE, groups })
+}
+
+/// The most likely change of a series.
+fn changed(group: &TrendGroup) -> Result<Option<TrendChange>, StatsError> {
+    let medians: Vec<f64> = group.points.iter().map(|point| point.median).collect();
+    let Some(change) = change_point(&medians, LEAST)? else { return Ok(None) };
+    let worse = match group.better {
+        Better::Higher => change.after < change.before,
+        Better::Lower => change.after > change.before,
+        Better::Neither => false,
+    };
+    Ok(group.points.get(change.at).map(|first| TrendChange {
+        run: first.run.clone(),
+        before: change.before,
+        after: change.after,
+        p: change.p,
+        adjusted: change.p,
+        worse,
+    }))
+}
+
+/// The series that changed for the worse, at a level over all series together, each in a line.
+#[must_use]
+pub fn trend_worse(trend: &Trend, level: f64) -> Vec<String> {
+    let is_worse = |change: &&TrendChange| change.worse && change.adjusted <= level;
+    let worse =
+        trend.groups.iter().filter_map(|group| Some((group, group.change.as_ref().filter(is_worse)?)));
+    worse
+        .map(|(group, change)| format!("{}: {}", describe::label(&group.series), in_words(group, change)))
+        .collect()
+}
+
+fn in_words(group: &TrendGroup, change: &TrendChange) -> String {
+    let (divisor, symbol) = number::scale(change.before.abs().max(change.after.abs()), group.unit);
+    let text = |value: f64| number::significant(value / divisor, 3);
+    format!(
+        "from {} to {} {symbol} with {}, p {} ({} for all series)",
+        text(change.before),
+        text(change.after),
+        change.run,
+        number::probability(change.p),
+        number::probability(change.adjusted),
+    )
 }
 
 /// The trend as JSON.
@@ -193,6 +267,11 @@ fn group_lines(group: &TrendGroup, terminal: Terminal, columns: usize) -> Vec<St
     let how: Vec<&str> = group.runs.as_deref().into_iter().chain([group.machine.as_str()]).collect();
     let how = format!("{}; {}", how.join("; "), direction(group.better));
     lines.extend(hang("  ", &how, columns).into_iter().map(|line| terminal.colour.faint(&line)));
+    if let Some(change) = &group.change {
+        let sure =
+            if change.adjusted <= 2.0 * LEVEL { "changed" } else { "no change is sure; the most likely one" };
+        lines.extend(hang("  ", &format!("{sure}: {}", in_words(group, change)), columns));
+    }
     // One unit for all of them, so that they can be compared by eye.
     let unit = number::scale(medians.iter().fold(0.0, |most, median| median.abs().max(most)), group.unit);
     let cells = |point: &TrendPoint| {

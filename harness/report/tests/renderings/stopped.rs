@@ -41,3 +41,26 @@ fn a_run_that_made_all_its_boots_says_that_not_all_is_decided() {
         report::remarks(&model).iter().any(|remark| remark.starts_with("Not decided after all 8 blocks"))
     );
 }
+
+#[test]
+fn boots_that_fall_into_two_groups_or_drift_are_told_with_what_usually_causes_it() {
+    let mut lab = baseline(&["same"]).boots("same", 0.0, 0.0, 1.0);
+    let throughput = |lab: &mut crate::lab::Lab, change: &dyn Fn(u32) -> f64| {
+        for trial in lab.trials.iter_mut().filter(|trial| trial.arm == "same") {
+            let block = trial.block;
+            let samples = trial.end.samples_mut().expect("the boot was measured");
+            let of_tcp = samples.iter_mut().filter(|sample| sample.metric == "throughput");
+            of_tcp.for_each(|sample| sample.value *= change(block));
+        }
+    };
+    throughput(&mut lab, &|block| if block % 3 == 0 { 0.8 } else { 1.0 });
+    let remarks = report::remarks(&lab.model());
+    assert!(
+        remarks.iter().any(|r| r.contains("same: boots fall into two groups, 3 around 446")),
+        "{remarks:#?}"
+    );
+    let mut lab = baseline(&["same"]).boots("same", 0.0, 0.0, 1.0);
+    throughput(&mut lab, &|block| 1.0 - 0.03 * f64::from(block));
+    let remarks = report::remarks(&lab.model());
+    assert!(remarks.iter().any(|r| r.contains("same: the level drifts by -1")), "{remarks:#?}");
+}

@@ -14,6 +14,8 @@ const REBUILD: Work = Work { seconds: 40.0, bytes: 800_000_000 };
 const FETCH: Work = Work { seconds: 20.0, bytes: 150_000_000 };
 /// Boot of one trial's guests, until all agents have answered, and power-off, under emulation.
 const BOOT_SECONDS: f64 = 6.0;
+/// And of a host with a guest of its own.
+const NESTED_BOOT_SECONDS: f64 = 20.0;
 /// A whole trial on a fake machine, which replays what it was given.
 const FAKE_TRIAL_SECONDS: f64 = 0.1;
 /// Start and end of one workload: server, connection, snapshots.
@@ -112,7 +114,13 @@ pub fn estimate(plan: &Plan, known: &Known) -> Estimate {
 #[must_use]
 pub fn trial_seconds(plan: &Plan, known: &Known) -> f64 {
     let fake = plan.arms.iter().any(|arm| matches!(arm.machine, Machine::Fake(_)));
-    let boot = known.boot_seconds.unwrap_or(if fake { FAKE_TRIAL_SECONDS } else { BOOT_SECONDS });
+    let nested = plan.arms.iter().any(|arm| matches!(arm.machine, Machine::Nested(_)));
+    let unknown = match (fake, nested) {
+        (true, _) => FAKE_TRIAL_SECONDS,
+        (false, true) => NESTED_BOOT_SECONDS,
+        (false, false) => BOOT_SECONDS,
+    };
+    let boot = known.boot_seconds.unwrap_or(unknown);
     let workloads: f64 =
         if fake { 0.0 } else { plan.workloads.iter().map(|workload| workload_seconds(&workload.kind)).sum() };
     boot + workloads

@@ -45,7 +45,8 @@ pub fn markdown(model: &Model) -> String {
 
 fn head(model: &Model) -> String {
     let conclusion = conclude(model);
-    let mut lines = vec![format!("## {}: {}", model.plan.scenario, conclusion.outcome.word()), String::new()];
+    let outcome = if model.is_imported() { "imported" } else { conclusion.outcome.word() };
+    let mut lines = vec![format!("## {}: {outcome}", model.plan.scenario), String::new()];
     lines.extend(wrap(&plain(&model.plan.question), COLUMNS));
     lines.push(String::new());
     for reason in &conclusion.reasons {

@@ -93,7 +93,10 @@ impl Page {
     fn head(&mut self, model: &Model) {
         let conclusion = conclude(model);
         let name = self.colour.heading(&model.plan.scenario);
-        let outcome = self.colour.outcome(conclusion.outcome, conclusion.outcome.word());
+        let outcome = match model.is_imported() {
+            true => "imported".to_owned(),
+            false => self.colour.outcome(conclusion.outcome, conclusion.outcome.word()),
+        };
         self.line(&format!("{name}: {outcome}"));
         self.hang("", &model.plan.question);
         self.line("");

@@ -351,6 +351,49 @@ fn position(value: f64, axis: Interval, cells: usize) -> usize {
 mod tests {
     use super::*;
 
+    fn run(number: u32, value: f64) -> TrendInput {
+        TrendInput {
+            run: format!("run-{number:02}"),
+            scenario: "net".into(),
+            started: format!("2026-01-{number:02}T00:00:00Z"),
+            finished: true,
+            arm: "baseline".into(),
+            kernel: "6.12".into(),
+            series: SeriesKey {
+                workload: Some("tcp".into()),
+                metric: "throughput".into(),
+                dims: measure::Dims::new(),
+                at: measure::Dims::new(),
+            },
+            runs: None,
+            machine: "one QEMU guest".into(),
+            unit: Unit::BitsPerSecond,
+            better: Better::Higher,
+            provenance: "iperf3".into(),
+            values: vec![value; 3],
+        }
+    }
+
+    #[test]
+    fn a_loss_that_stays_fails_the_gate_and_names_its_first_run() {
+        let history = |factor: f64| {
+            let runs = (1..=14)
+                .map(|n| run(n, 1e9 * (1.0 + f64::from(n % 5) / 500.0) * if n > 8 { factor } else { 1.0 }));
+            trend("throughput", runs.collect()).unwrap()
+        };
+        let lost = history(0.9);
+        let change = lost.groups[0].change.as_ref().unwrap();
+        assert_eq!((change.run.as_str(), change.worse), ("run-09", true));
+        assert!(change.p < 0.01 && change.adjusted == change.p, "{change:?}");
+        assert!(trend_worse(&lost, 0.01)[0].contains("with run-09"), "{:?}", trend_worse(&lost, 0.01));
+        // A gain is a change, and no reason to fail; without one nothing is sure.
+        assert!(
+            trend_worse(&history(1.1), 0.01).is_empty()
+                && !history(1.1).groups[0].change.as_ref().unwrap().worse
+        );
+        assert!(trend_worse(&history(1.0), 0.01).is_empty());
+    }
+
     #[test]
     fn pictures_span_the_values() {
         assert_eq!(spark(&[1.0, 2.0, 8.0, 4.5]), "▁▂█▅");

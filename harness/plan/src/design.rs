@@ -44,6 +44,14 @@ pub struct Design {
     /// plans of before there were any, whose blocks differ by their random numbers alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replicates: Vec<u32>,
+    /// So many of the first and of the last timed boots of each arm are made and do not count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub trim: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// When a run makes no more timed boots.
@@ -66,6 +74,33 @@ impl Stop {
 }
 
 impl Design {
+    /// So many timed boots of each arm, all of which count, and nothing else that is out of the ordinary.
+    #[must_use]
+    pub fn of(boots: u32) -> Self {
+        Self {
+            boots,
+            stop: Stop::AtTheEnd,
+            traced_boots: 0,
+            seed: 1,
+            alpha: 0.05,
+            boot_deadline_s: 60,
+            replicates: vec![],
+            trim: 0,
+        }
+    }
+
+    /// Whether a timed boot of this block counts.
+    #[must_use]
+    pub fn counts(&self, block: u32) -> bool {
+        self.trim == 0 || (self.trim..self.boots.saturating_sub(self.trim)).contains(&block)
+    }
+
+    /// Timed boots of each arm that count.
+    #[must_use]
+    pub fn counted_boots(&self) -> u32 {
+        self.boots.saturating_sub(self.trim.saturating_mul(2))
+    }
+
     /// Makes it `boots` timed boots of each arm. Replicates that are more than before go on counting.
     pub fn set_boots(&mut self, boots: u32) {
         if !self.replicates.is_empty() {

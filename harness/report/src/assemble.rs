@@ -171,6 +171,7 @@ fn plan_summary(plan: &Plan) -> PlanSummary {
         dimensions: plan.dimensions.clone(),
         workloads: workloads.collect(),
         boots: plan.design.boots,
+        trim: plan.design.trim,
         traced_boots: plan.design.traced_boots,
         alpha: plan.design.alpha,
         seed: plan.design.seed,

@@ -173,6 +173,10 @@ fn design(model: &Model) -> String {
         None => number::counted(plan.boots, "boot"),
     };
     let mut text = format!("{boots} of each arm in randomised blocks, seed {}", plan.seed);
+    if plan.trim > 0 {
+        let first = number::counted(plan.trim, "boot");
+        text.push_str(&format!(", of which the first and the last {first} do not count"));
+    }
     if plan.traced_boots > 0 {
         text.push_str(&format!(", and {} with tracing", plan.traced_boots));
     }

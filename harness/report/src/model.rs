@@ -99,12 +99,20 @@ pub struct PlanSummary {
     pub workloads: Vec<WorkloadSummary>,
     /// Timed boots of each arm; at most so many, if the run stops when all is decided.
     pub boots: u32,
+    /// So many of the first and of the last of these do not count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub trim: u32,
     /// Traced boots of each arm.
     pub traced_boots: u32,
     /// Family-wise level of the gates.
     pub alpha: f64,
     /// Seed of the order of boots.
     pub seed: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// A workload in words.

@@ -123,7 +123,8 @@ impl SeriesSet {
         let side = |trial: &TrialRecord| -> String {
             sides.get(trial.arm.as_str()).map_or(&*trial.arm, |side| *side).to_owned()
         };
-        for trial in trials {
+        let counts = |trial: &TrialRecord| trial.traced || plan.design.counts(trial.block);
+        for trial in trials.iter().filter(|trial| counts(trial)) {
             set.booted.entry(trial.traced).or_default().insert(trial.block);
         }
         set.sides = sorted(trials.iter().map(side));
@@ -140,7 +141,7 @@ impl SeriesSet {
             let Some((trial, side)) = last else { continue };
             let member = &members[entry.kind as usize];
             // Tracing slows a guest down: what is timed in such a boot is not evidence, and counts come from nowhere else.
-            if member.traced != trial.traced {
+            if member.traced != trial.traced || !counts(trial) {
                 continue;
             }
             let values = &mut set.values[member.key * set.sides.len() + side];
@@ -350,15 +351,7 @@ mod tests {
             arms: vec![],
             workloads: vec![],
             collectors: vec![],
-            design: Design {
-                boots: 1,
-                traced_boots: 0,
-                seed: 1,
-                alpha: 0.05,
-                boot_deadline_s: 60,
-                stop: plan::Stop::default(),
-                replicates: vec![],
-            },
+            design: Design::of(1),
             gates: vec![],
             test_gates: vec![],
             known_complaints: vec![],
@@ -382,6 +375,29 @@ mod tests {
         let set = set.unwrap();
         let key = set.select(&selector(&[]), &Dims::new()).unwrap();
         assert_eq!(set.blocks(&key, "a", "b"), Ok(vec![Block::both(1.0, 2.0)]));
+    }
+
+    #[test]
+    fn trimmed_boots_at_both_ends_belong_to_no_series() {
+        let value = |block: u32| sample(&metric::THROUGHPUT, f64::from(block), &[TCP, UP]);
+        // The last of five is not made yet: it is the second last that counts all the same.
+        let boots = [
+            (0, "a", 0),
+            (1, "a", 1),
+            (2, "a", 2),
+            (3, "a", 3),
+            (4, "b", 0),
+            (5, "b", 1),
+            (6, "b", 2),
+            (7, "b", 3),
+        ];
+        let trials = boots.map(|(index, arm, block)| trial(index, block, arm, false, vec![value(block)]));
+        let mut plan = plan(vec![]);
+        plan.design = Design { trim: 1, ..Design::of(5) };
+        let set = SeriesSet::collect(&plan, &trials, &SampleTable::of(&trials)).unwrap();
+        let key = set.select(&selector(&[]), &Dims::new()).unwrap();
+        let counted = [1.0, 2.0, 3.0].map(|value| Block::both(value, value));
+        assert_eq!(set.blocks(&key, "a", "b"), Ok(counted.to_vec()));
     }
 
     #[test]

@@ -36,6 +36,40 @@ pub(crate) fn boots(fields: &Fields<'_>, findings: &mut Findings) -> Option<(u32
     }
 }
 
+/// How many of the first and of the last boots do not count.
+pub(crate) fn trim(
+    fields: &Fields<'_>,
+    boots: Option<(u32, Stop)>,
+    evidence: Option<Evidence>,
+    findings: &mut Findings,
+) -> Option<u32> {
+    let trim = fields.count("trim", findings)?;
+    let (Some((boots, stop)), true) = (boots, trim > 0) else { return Some(trim) };
+    let place = fields.place_of("trim");
+    if evidence == Some(Evidence::Exact) {
+        findings.add(
+            &place,
+            "`trim` with exact evidence, in which no boot is slower for being the first",
+            "0",
+        );
+        return None;
+    }
+    if stop == Stop::WhenDecided {
+        findings.add(
+            &place,
+            "`trim` with `until: decided`, which does not know its last boot before it is made",
+            "0",
+        );
+        return None;
+    }
+    if trim.saturating_mul(2) >= boots {
+        let message = format!("{trim} of the first and of the last of {boots} boots: none would count");
+        findings.add(&place, message, format!("at most {}", boots.saturating_sub(1) / 2));
+        return None;
+    }
+    Some(trim)
+}
+
 /// Refuses a run that stops when all is decided, but has nothing that looks after blocks can decide.
 pub(crate) fn check_stop(
     fields: &Fields<'_>,

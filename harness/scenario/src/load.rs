@@ -152,6 +152,7 @@ fn design(
     let alpha = fields.fraction("alpha", findings);
     let boot_deadline_s = fields.seconds_u32("boot-deadline", findings);
     let replicates = exact::replicates(fields, evidence, boots.map_or(0, |(boots, _)| boots), findings);
+    let trim = boots::trim(fields, boots, evidence, findings);
     Some(Design {
         boots: boots?.0,
         stop: boots?.1,
@@ -160,6 +161,7 @@ fn design(
         alpha: alpha?,
         boot_deadline_s: boot_deadline_s?,
         replicates: replicates?,
+        trim: trim?,
     })
 }
 
@@ -262,7 +264,7 @@ fn check_power(
     };
     let traced = gates.iter().flatten().any(|gate| gate.traced);
     for (key, boots) in [
-        ("boots", design.stop.is_at_the_end().then_some(design.boots)),
+        ("boots", design.stop.is_at_the_end().then_some(design.counted_boots())),
         ("traced-boots", traced.then_some(design.traced_boots)),
     ] {
         if let Some(boots) = boots.filter(|boots| *boots < needed) {

@@ -77,6 +77,13 @@ pub(crate) static SCENARIO: Section = Section {
             "7",
             "Timed boots of each arm: the unit of replication. Too few to decide the gates are refused.",
         ),
+        default(
+            "trim",
+            Kind::Integer { min: 0, max: 100 },
+            "0",
+            "So many of the first and of the last timed boots of each arm are made and do not count: with `boots: 5` and `trim: 1` the rule of \
+             those who make five runs and keep the middle three. Blocks and ranks stand boots that are out of the ordinary without it.",
+        ),
         optional(
             "traced-boots",
             Kind::Integer { min: 0, max: 1000 },

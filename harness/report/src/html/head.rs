@@ -15,7 +15,12 @@ pub(super) fn header(model: &Model) -> Markup {
             p.from { strong { "Assay" } " " (text::line(&model.plan.scenario)) }
             h1 { (text::line(&model.plan.question)) }
             div class={ "answer " (conclusion.outcome.word()) } {
-                p.word { span.sign aria-hidden="true" { (sign(conclusion.outcome)) } (conclusion.outcome.word()) }
+                p.word {
+                    // What others measured is not judged.
+                    @if model.is_imported() { "imported" } @else {
+                        span.sign aria-hidden="true" { (sign(conclusion.outcome)) } (conclusion.outcome.word())
+                    }
+                }
                 div { @for sentence in answer(model) { p { (text::line(&sentence)) } } }
             }
             ul.facts {

@@ -80,7 +80,7 @@ fn page(model: &Model, sections: &[Section]) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="generator" content={ "assay " (model.run.assay) };
-                title { (text::line(&model.plan.scenario)) ": " (crate::overall(model).word()) " - Assay" }
+                title { (text::line(&model.plan.scenario)) ": " (title(model)) " - Assay" }
                 style { (PreEscaped(STYLE)) }
             }
             body {
@@ -100,6 +100,11 @@ fn page(model: &Model, sections: &[Section]) -> Markup {
             }
         }
     }
+}
+
+/// The answer in a word, for the window's title.
+fn title(model: &Model) -> &'static str {
+    if model.is_imported() { "imported" } else { crate::overall(model).word() }
 }
 
 /// Nothing is loaded, nothing is sent, and nothing but our own style and script is used.

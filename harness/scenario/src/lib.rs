@@ -41,7 +41,7 @@ mod zcsim;
 pub use base::{base, flavoured};
 pub use estimate::{Estimate, KernelWork, Known, Step, distinct_kernels, estimate, trial_seconds};
 pub use json_schema::json_schema;
-pub use load::{boots_needed, candidate, load};
+pub use load::{candidate, load};
 pub use overrides::Overrides;
 pub use problem::{Problem, Problems};
 pub use project::Project;

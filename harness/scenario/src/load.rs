@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use plan::{Arm, Base, Collector, Design, Evidence, IommuMode, Machine, Plan, WorkloadKind};
+use stats::{MOST_NEEDED, boots_needed, smallest_p};
 
 use crate::{
     arm::Arms,
@@ -258,7 +259,7 @@ fn check_power(
     let Some(needed) = boots_needed(design.alpha, comparisons) else {
         let message =
             format!("no number of boots can decide {} at this level", counted(comparisons, "comparison"));
-        let smallest = (0.5_f64.powi(MAX_EXACT_BLOCKS) * f64::from(comparisons) * 1e6).ceil() / 1e6;
+        let smallest = (smallest_p(MOST_NEEDED) * f64::from(comparisons) * 1e6).ceil() / 1e6;
         findings.add(&fields.place_of("alpha"), message, format!("alpha: at least {smallest:.6}"));
         return;
     };
@@ -297,30 +298,3 @@ fn counted(count: u32, what: &str) -> String {
 
 /// Most boots of a run: days, at a few seconds each.
 const MAX_BOOTS: u64 = 50_000;
-
-/// Nobody asks for a level that takes more blocks than these (`stats`).
-const MAX_EXACT_BLOCKS: i32 = 16;
-
-/// The fewest boots of each arm with which the most significant of so many one-sided comparisons can reach its threshold
-/// under Holm's procedure: the smallest p of a sign-flip permutation within n blocks is 1/2^n, and Holm's first threshold
-/// is alpha over the number of comparisons.
-///
-/// `None` if no number of boots will do.
-#[must_use]
-pub fn boots_needed(alpha: f64, comparisons: u32) -> Option<u32> {
-    let threshold = alpha / f64::from(comparisons.max(1));
-    (1..=MAX_EXACT_BLOCKS).find(|&boots| 0.5_f64.powi(boots) <= threshold).map(i32::unsigned_abs)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn more_comparisons_need_more_boots() {
-        let needed = |comparisons| boots_needed(0.05, comparisons);
-        assert_eq!([1, 2, 3, 12].map(needed), [Some(5), Some(6), Some(6), Some(8)]);
-        assert_eq!(boots_needed(0.0625, 1), Some(4), "a threshold that is reached exactly will do");
-        assert_eq!(boots_needed(1e-6, 1), None);
-    }
-}

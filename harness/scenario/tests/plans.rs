@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use plan::{Arm, Machine, QemuMachine, Topology, Wire};
 use scenario::{
-    Estimate, KernelWork, Known, Overrides, Project, base, boots_needed, distinct_kernels, estimate, load,
-    remarks, series, series_file, to_yaml,
+    Estimate, KernelWork, Known, Overrides, Project, base, distinct_kernels, estimate, load, remarks, series,
+    series_file, to_yaml,
 };
 
 fn project() -> Project {
@@ -210,7 +210,7 @@ fn as_many_boots_as_are_needed_are_enough() {
     let text = std::fs::read_to_string("tests/good/gated.yaml").unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gated.yaml");
-    let needed = boots_needed(0.05, 2).unwrap();
+    let needed = stats::boots_needed(0.05, 2).unwrap();
     for (boots, enough) in [(needed - 1, false), (needed, true)] {
         std::fs::write(&path, text.replace("boots: 7", &format!("boots: {boots}"))).unwrap();
         assert_eq!(load(&path, &project(), &Overrides::default()).is_ok(), enough, "{boots} boots");

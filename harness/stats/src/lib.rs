@@ -75,7 +75,7 @@ pub use median::median_interval;
 pub use multiplicity::{HolmStep, benjamini_hochberg, holm};
 pub use power::{PowerCurve, blocks_for};
 pub use quantile::{Quantile, quantile};
-pub use resolution::{boots_needed, smallest_p};
+pub use resolution::{MOST_NEEDED, boots_needed, smallest_p};
 pub use signed_rank::{Interval, SignedRanks, attainable_level};
 pub use summary::{Summary, summarise};
 pub use unpaired::UnpairedShifts;

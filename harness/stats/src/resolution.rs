@@ -1,7 +1,7 @@
 //! How small a p-value a number of boots can yield at all.
 
 /// Beyond so many blocks nobody asks for a level that needs them.
-const MOST: u32 = 16;
+pub const MOST_NEEDED: u32 = 16;
 
 /// The smallest one-sided p-value that `blocks` blocks can yield: all `2^blocks` sign flips are equally likely, and the
 /// data is one of them.
@@ -15,7 +15,7 @@ pub fn smallest_p(blocks: u32) -> f64 {
 #[must_use]
 pub fn boots_needed(alpha: f64, comparisons: u32) -> Option<u32> {
     let level = alpha / f64::from(comparisons.max(1));
-    (1..=MOST).find(|blocks| smallest_p(*blocks) <= level)
+    (1..=MOST_NEEDED).find(|blocks| smallest_p(*blocks) <= level)
 }
 
 #[cfg(test)]
@@ -31,6 +31,7 @@ mod tests {
 
     #[test]
     fn more_comparisons_need_more_boots() {
+        assert_eq!(boots_needed(0.0625, 1), Some(4), "a level that is reached exactly will do");
         assert_eq!(boots_needed(0.05, 1), Some(5));
         assert_eq!(boots_needed(0.05, 2), Some(6));
         assert_eq!(boots_needed(0.05, 3), Some(6));

@@ -1,13 +1,18 @@
 //! Folders: the cache, the project, and the private one for sockets.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File},
+    io::ErrorKind,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
-use nix::fcntl::{Flock, FlockArg};
+use nix::{
+    errno::Errno,
+    fcntl::{Flock, FlockArg},
+};
 
 use crate::{arguments::Places, failure::Failure, hints::meant};
 
@@ -97,6 +102,11 @@ pub(crate) fn results() -> PathBuf {
     state.map_or_else(|| "results".into(), |state| state.join("assay/results"))
 }
 
+/// How long making a folder waits for those who make or remove others.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two tries. `flock` has no deadline of its own and no event to wait for.
+const POLL: Duration = Duration::from_millis(5);
+
 /// A private folder for one invocation's sockets. Its lock tells the next invocation whether its maker still lives.
 #[derive(Debug)]
 pub(crate) struct Runtime {
@@ -107,18 +117,24 @@ pub(crate) struct Runtime {
 impl Runtime {
     /// Makes the folder, and removes what dead invocations left.
     pub(crate) fn create() -> Result<Self> {
-        let base = base()?;
-        sweep(&base)?;
+        Self::within(&base()?)
+    }
+
+    fn within(base: &Path) -> Result<Self> {
+        // A sweep never meets a folder that its maker has not locked yet.
+        let _creation = creation(base)?;
+        sweep(base)?;
         for attempt in 0..1000 {
             let folder = base.join(format!("{}-{attempt}", std::process::id()));
             match DirBuilder::new().mode(0o755).create(&folder) {
-                // Another invocation's sweep may come between making the folder and locking it, and remove it.
                 Ok(()) => {
-                    if let Ok(Some(lock)) = lock(&folder) {
-                        return Ok(Self { folder, _lock: lock });
-                    }
+                    let path = folder.join(LOCK);
+                    let file =
+                        File::create_new(&path).with_context(|| format!("creating {}", path.display()))?;
+                    let lock = taken(file, &path)?.context("a new folder is locked by somebody else")?;
+                    return Ok(Self { folder, _lock: lock });
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error).with_context(|| format!("creating {}", folder.display())),
             }
         }
@@ -132,7 +148,9 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.folder) {
+        // A sweep that found the lock gone would remove the rest at the same time.
+        let _creation = self.folder.parent().map(creation);
+        if let Err(error) = fs::remove_dir_all(&self.folder).or_else(gone) {
             eprintln!("assay: removing {}: {error}; the next invocation will", self.folder.display());
         }
     }
@@ -166,13 +184,14 @@ fn base() -> Result<PathBuf> {
 /// The folders of this user's invocations that live, with their process ids.
 pub(crate) fn living() -> Result<Vec<(u32, PathBuf)>> {
     let base = base()?;
+    // Nobody makes a folder that only looks dead because it is looked at.
+    let _creation = creation(&base)?;
     let mut found = Vec::new();
     for entry in fs::read_dir(&base).with_context(|| format!("reading {}", base.display()))? {
         let folder = entry.with_context(|| format!("reading {}", base.display()))?.path();
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         let Some(pid) = name.split_once('-').and_then(|(pid, _)| pid.parse().ok()) else { continue };
-        // One that vanishes while it is looked at is as dead as one whose lock is free.
-        if matches!(lock(&folder), Ok(None)) {
+        if !is_dead(&folder)? {
             found.push((pid, folder));
         }
     }
@@ -180,12 +199,11 @@ pub(crate) fn living() -> Result<Vec<(u32, PathBuf)>> {
     Ok(found)
 }
 
-/// Removes the folders whose makers are gone.
+/// Removes the folders whose makers are gone, for whoever holds [`creation`].
 fn sweep(base: &Path) -> Result<()> {
     for entry in fs::read_dir(base).with_context(|| format!("reading {}", base.display()))? {
         let folder = entry.with_context(|| format!("reading {}", base.display()))?.path();
-        // A folder that vanishes or that another sweep holds is being taken care of.
-        if let Ok(Some(_held)) = lock(&folder) {
+        if is_dead(&folder)? {
             fs::remove_dir_all(&folder)
                 .or_else(gone)
                 .with_context(|| format!("removing {}", folder.display()))?;
@@ -195,21 +213,85 @@ fn sweep(base: &Path) -> Result<()> {
 }
 
 fn gone(error: std::io::Error) -> std::io::Result<()> {
-    if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+    if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
-/// The lock of a runtime folder, or nothing if its maker lives.
-fn lock(folder: &Path) -> Result<Option<Flock<File>>> {
-    let path = folder.join("lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .with_context(|| format!("creating {}", path.display()))?;
+/// The lock in every invocation's folder.
+const LOCK: &str = "lock";
+
+/// Whether a folder's maker is gone: its lock is free, or there is none. For whoever holds [`creation`], as the maker does until
+/// the lock is there; a folder that vanishes while it is looked at is dead, too.
+fn is_dead(folder: &Path) -> Result<bool> {
+    let path = folder.join(LOCK);
+    match File::open(&path) {
+        Ok(file) => Ok(taken(file, &path)?.is_some()),
+        // What is no folder is not ours to remove.
+        Err(error) => Ok(error.kind() == ErrorKind::NotFound),
+    }
+}
+
+/// The lock on the folder of folders, held while one is made and while the dead ones are removed.
+fn creation(base: &Path) -> Result<Flock<File>> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let file = File::open(base).with_context(|| format!("opening {}", base.display()))?;
+        if let Some(lock) = taken(file, base)? {
+            return Ok(lock);
+        }
+        if Instant::now() > deadline {
+            bail!("another invocation has held {} for {} s", base.display(), PATIENCE.as_secs());
+        }
+        pause();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "polls the condition `the lock is free` until a deadline")]
+fn pause() {
+    std::thread::sleep(POLL);
+}
+
+/// The lock of a file, or nothing if somebody else has it.
+fn taken(file: File, path: &Path) -> Result<Option<Flock<File>>> {
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(Some(lock)),
-        Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
         Err((_, errno)) => Err(errno).with_context(|| format!("locking {}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_at_once_keep_their_folders_until_they_are_dropped() {
+        let room = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        let runtime = Runtime::within(room.path()).unwrap();
+                        let socket = runtime.folder().join("socket");
+                        fs::write(&socket, "").unwrap();
+                        assert!(!is_dead(runtime.folder()).unwrap());
+                        assert!(socket.is_file());
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(room.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_the_dead_left_is_removed() {
+        let room = tempfile::tempdir().unwrap();
+        let folder = |name: &str| room.path().join(name);
+        fs::create_dir_all(folder("7-0/deep")).unwrap();
+        fs::create_dir(folder("8-0")).unwrap();
+        fs::write(folder("8-0").join(LOCK), "").unwrap();
+        let living = Runtime::within(room.path()).unwrap();
+        assert!(!folder("7-0").exists(), "killed before it made its lock");
+        assert!(!folder("8-0").exists());
+        assert!(living.folder().is_dir());
     }
 }

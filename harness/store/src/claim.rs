@@ -47,9 +47,10 @@ impl Claim {
             let folder = results.join(&name);
             match fs::create_dir(&folder) {
                 Ok(()) => {
-                    // Between the two, another process may have taken the folder for a leftover and removed it.
+                    // Between the two, another process may have taken the folder for a leftover and removed it, and a third may
+                    // have made it again and gone.
                     match writers_lock(&folder) {
-                        Ok(lock) if lock.is_at(&folder.join("lock")) => {
+                        Ok(lock) if lock.is_at(&folder.join("lock")) && is_new(&folder)? => {
                             return Ok(Self { folder, name, lock });
                         }
                         Ok(_) | Err(StoreError::Busy { .. }) => {}
@@ -133,14 +134,34 @@ pub fn remove_leftover(folder: &Path) -> Result<bool, StoreError> {
     if !is_leftover(folder)? {
         return Ok(false);
     }
-    let Some(_lock) = lock::exclusive_now(&path).map_err(StoreError::io("locking", &path))? else {
-        return Ok(false);
+    let lock = match lock::exclusive_now(&path) {
+        // Whoever removes a folder removes its lock last, and then another file may have the name.
+        Ok(Some(lock)) if lock.is_at(&path) => lock,
+        Ok(_) => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(StoreError::io("locking", &path)(error)),
     };
     if !is_leftover(folder)? {
         return Ok(false);
     }
-    fs::remove_dir_all(folder).map_err(StoreError::io("removing", folder))?;
-    Ok(true)
+    for entry in fs::read_dir(folder).map_err(StoreError::io("reading", folder))? {
+        let entry = entry.map_err(StoreError::io("reading", folder))?.path();
+        let removed = match fs::symlink_metadata(&entry) {
+            _ if entry == path => Ok(()),
+            Ok(found) if found.is_dir() => fs::remove_dir_all(&entry),
+            _ => fs::remove_file(&entry),
+        };
+        removed.map_err(StoreError::io("removing", entry))?;
+    }
+    fs::remove_file(&path).map_err(StoreError::io("removing", &path))?;
+    drop(lock);
+    match fs::remove_dir(folder) {
+        Ok(()) => Ok(true),
+        // Somebody claimed it as it became empty, and has it now.
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(StoreError::io("removing", folder)(error)),
+    }
 }
 
 fn is_leftover(folder: &Path) -> Result<bool, StoreError> {
@@ -148,7 +169,12 @@ fn is_leftover(folder: &Path) -> Result<bool, StoreError> {
     if !named || folder.is_symlink() {
         return Ok(false);
     }
-    for entry in fs::read_dir(folder).map_err(StoreError::io("reading", folder))? {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(StoreError::io("reading", folder)(error)),
+    };
+    for entry in entries {
         let entry = entry.map_err(StoreError::io("reading", folder))?;
         let kind = entry.file_type().map_err(StoreError::io("looking at", entry.path()))?;
         let is_expected = if entry.file_name() == TRIALS {
@@ -161,6 +187,12 @@ fn is_leftover(folder: &Path) -> Result<bool, StoreError> {
         }
     }
     Ok(true)
+}
+
+/// Whether there is nothing in a folder but its lock.
+fn is_new(folder: &Path) -> Result<bool, StoreError> {
+    let mut names = fs::read_dir(folder).map_err(StoreError::io("reading", folder))?;
+    Ok(names.all(|entry| entry.is_ok_and(|entry| entry.file_name() == "lock")))
 }
 
 fn is_empty(folder: &Path) -> Result<bool, StoreError> {
@@ -178,6 +210,11 @@ fn is_run_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
+
     use super::*;
 
     #[test]
@@ -198,6 +235,40 @@ mod tests {
         assert_eq!(leftovers(results.path()).unwrap(), std::slice::from_ref(&folder));
         assert!(remove_leftover(&folder).unwrap() && !folder.exists());
         assert!(second.folder().exists());
+    }
+
+    #[test]
+    fn a_sweep_beside_a_claim_takes_nothing_away() {
+        let results = tempfile::tempdir().unwrap();
+        let name = "20260101-000000-a";
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        for number in 1..8 {
+                            let name = if number == 1 { name.into() } else { format!("{name}-{number}") };
+                            remove_leftover(&results.path().join(name)).unwrap();
+                        }
+                    }
+                });
+            }
+            let makers: Vec<_> = (0..3)
+                .map(|_| {
+                    scope.spawn(|| {
+                        for _ in 0..200 {
+                            let claim = Claim::new(results.path(), name).unwrap();
+                            fs::create_dir(claim.folder().join("builds")).unwrap();
+                            fs::write(claim.folder().join("environment.json"), "{}").unwrap();
+                            assert!(claim.lock.is_at(&claim.folder().join("lock")));
+                        }
+                    })
+                })
+                .collect();
+            let ends: Vec<_> = makers.into_iter().map(thread::ScopedJoinHandle::join).collect();
+            done.store(true, Ordering::Relaxed);
+            ends.into_iter().for_each(|end| end.unwrap());
+        });
     }
 
     #[test]

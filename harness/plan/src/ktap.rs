@@ -10,6 +10,9 @@ pub struct Ktap {
     pub collections: Vec<String>,
     /// Programs of other collections that run as well: names such as `net:tls`, or shell patterns over them.
     pub tests: Vec<String>,
+    /// Collections that are built and do not run: what tests call is theirs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub build: Vec<String>,
     /// Programs that do not run: shell patterns over names such as `net:fcnal-test.sh`.
     pub skip: Vec<String>,
     /// Known flakes: shell patterns over names of programs and subtests. They run and are shown, and decide nothing.
@@ -26,13 +29,13 @@ pub struct Ktap {
 }
 
 impl Ktap {
-    /// The collections that are built: those that run, and those that single programs are of.
+    /// The collections that are built: those that run, those that single programs are of, and those that are only built.
     #[must_use]
     pub fn built_collections(&self) -> Vec<String> {
         let of_tests =
             self.tests.iter().filter_map(|test| test.split_once(':')).map(|(name, _)| name.to_owned());
         let all: std::collections::BTreeSet<String> =
-            self.collections.iter().cloned().chain(of_tests).collect();
+            self.collections.iter().chain(&self.build).cloned().chain(of_tests).collect();
         all.into_iter().collect()
     }
 }

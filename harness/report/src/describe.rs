@@ -199,6 +199,9 @@ fn ktap(params: &Ktap) -> String {
     if !params.tests.is_empty() {
         words.push(number::counted(params.tests.len(), "named program"));
     }
+    if !params.build.is_empty() {
+        words.push(format!("{} built beside them", params.build.join(", ")));
+    }
     if !params.skip.is_empty() {
         words.push(format!("without {}", params.skip.join(", ")));
     }

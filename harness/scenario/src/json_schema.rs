@@ -219,7 +219,7 @@ fn shape(section: &Section, key: &str) -> Value {
             json!({ "anyOf": [status, list(status.clone()), { "const": "any" }] })
         }
         ("command", "metrics") => list(reference(&METRIC)),
-        ("ktap", "collections" | "tests" | "skip" | "flakes") => list(json!({ "type": "string" })),
+        ("ktap", "collections" | "tests" | "build" | "skip" | "flakes") => list(json!({ "type": "string" })),
         (title, key) => panic!("{title} has no schema for {key}"),
     }
 }

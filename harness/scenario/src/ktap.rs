@@ -16,6 +16,7 @@ const MAX_ENTRIES: usize = 1000;
 pub(crate) fn ktap(fields: &Fields<'_>, findings: &mut Findings) -> Option<WorkloadKind> {
     let collections = list(fields, "collections", COLLECTION, findings);
     let tests = list(fields, "tests", TEST, findings);
+    let build = list(fields, "build", COLLECTION, findings);
     let skip = list(fields, "skip", TEST_PATTERN, findings);
     let flakes = list(fields, "flakes", TEST_PATTERN, findings);
     let timeout_s = fields.seconds_u32("timeout", findings);
@@ -31,6 +32,7 @@ pub(crate) fn ktap(fields: &Fields<'_>, findings: &mut Findings) -> Option<Workl
     Some(WorkloadKind::Ktap(Ktap {
         collections,
         tests,
+        build: build?,
         skip: skip?,
         flakes: flakes?,
         timeout_s: timeout_s?,

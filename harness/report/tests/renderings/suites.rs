@@ -14,6 +14,7 @@ fn boots(candidates: &[&str], candidate: impl Fn(&str, u32) -> TestResult) -> Mo
     let ktap = Ktap {
         collections: vec!["net".into(), "iommu".into()],
         tests: vec![],
+        build: vec![],
         skip: vec![],
         flakes: vec!["net:flaky.sh".into()],
         timeout_s: 45,
@@ -97,6 +98,7 @@ fn with_a_fix(candidate: TestResult) -> Model {
     let ktap = Ktap {
         collections: vec!["net".into()],
         tests: vec![],
+        build: vec![],
         skip: vec![],
         flakes: vec![],
         timeout_s: 45,

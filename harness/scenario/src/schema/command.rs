@@ -152,6 +152,12 @@ pub(crate) static KTAP: Section = Section {
             "All of whose programs run.",
         ),
         default("tests", TESTS, "[]", "Single programs that run as well."),
+        default(
+            "build",
+            Kind::Shape("a list of folders of tools/testing/selftests, such as [drivers/net/hw]"),
+            "[]",
+            "Built, and not run: for tests that call programs of another collection.",
+        ),
         default("skip", PATTERNS, "[]", "Programs that do not run."),
         default(
             "flakes",

@@ -147,6 +147,7 @@ fn params(collections: &[&str], tests: &[&str], skip: &[&str]) -> Ktap {
     Ktap {
         collections: owned(collections),
         tests: owned(tests),
+        build: vec![],
         skip: owned(skip),
         flakes: vec![],
         timeout_s: 60,

@@ -234,8 +234,10 @@ metrics! {
     BLOCKED_TIME = "blocked-time", Percent, Neither, Stream, "side";
     /// Time of a side's process in its own code, of the window (`getrusage`); 100 % is one CPU.
     APPLICATION_TIME = "application-time", Percent, Lower, Stream, "side";
-    /// Time of a side's process in the kernel, of the window (`getrusage`); softirqs are in `cpu-softirq`.
+    /// Time of a side's process in the kernel, of the window (`getrusage`); softirqs are not in it.
     SYSTEM_TIME = "system-time", Percent, Lower, Stream, "side";
+    /// Time of a side's cores in hard and soft interrupts, of the window; 100 % is one CPU. Only where each side has a kernel of its own.
+    SOFTIRQ_TIME = "softirq-time", Percent, Lower, Stream, "side";
     /// System calls that a side of a stream made for each MiB of payload, by name.
     SYSCALLS_PER_MIB = "syscalls-per-mib", PerMib, Neither, Stream, "side", "syscall";
     /// Return on investment: throughput in Gbit/s to the power n, over the busy time of all cores in percent (100 is one core);

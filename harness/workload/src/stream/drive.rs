@@ -7,7 +7,7 @@ use measure::{RawFile, SideFiles, Window};
 use plan::{Stream, Workload};
 use protocol::{HowEnded, Transport};
 
-use super::{PORT, Placement, Reports, deadline, not_taken, parse, parse::STAT, receiver, sender};
+use super::{PORT, Placement, Reports, deadline, not_taken, parse, receiver, sender, stat::STAT};
 use crate::{
     Findings, Outcome, WorkloadError,
     drive::{self, Around, Ends, LISTEN_DEADLINE, chain, last_words, observe, of_program, of_server},

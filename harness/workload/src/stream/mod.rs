@@ -4,6 +4,7 @@
 mod drive;
 mod parse;
 mod path;
+mod stat;
 #[cfg(test)]
 mod tests;
 

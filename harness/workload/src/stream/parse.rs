@@ -4,6 +4,7 @@ use flow::{Report, Side};
 use measure::{Payload, Provenance, SideFiles, Traffic, metric};
 use plan::Stream;
 
+use super::stat::Spent;
 use crate::{Findings, ParseError, findings::Collected};
 
 /// Both sides' accounts.
@@ -53,7 +54,12 @@ pub fn parse(params: &Stream, reports: &Reports, files: &[&SideFiles]) -> Findin
         of_side(side, report, &mut collected);
     }
     of_receives(receiver, &mut collected);
-    match busy_percent(files) {
+    let cores: Result<Vec<Spent>, String> = files.iter().map(|side| Spent::of(side)).collect();
+    match &cores {
+        Ok(cores) => softirqs(cores, &mut collected),
+        Err(reason) => collected.lack(&metric::SOFTIRQ_TIME, reason),
+    }
+    match cores.map(|cores| cores.iter().map(|spent| spent.busy_percent).sum::<f64>()) {
         Ok(busy) if busy > 0.0 => {
             let gigabits = receiver.bits_per_second / 1e9;
             collected.add(&metric::ROI_CPU, gigabits.powf(params.roi.throughput) / busy, &[]);
@@ -65,6 +71,17 @@ pub fn parse(params: &Stream, reports: &Reports, files: &[&SideFiles]) -> Findin
         client_to_server: Some(receiver.bytes),
         server_to_client: Some(0),
     }))
+}
+
+/// Each side's softirqs, if each has a kernel of its own.
+fn softirqs(cores: &[Spent], collected: &mut Collected) {
+    let [server, client] = cores else {
+        let reason = "one kernel takes the interrupts of both sides; `cpu-softirq` has them by core (`collect: [cpu]`)";
+        return collected.lack(&metric::SOFTIRQ_TIME, reason);
+    };
+    for (side, spent) in [("server", server), ("client", client)] {
+        collected.add(&metric::SOFTIRQ_TIME, spent.interrupts_percent, &[("side", side)]);
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "bytes and times of one run stay below 2^53")]
@@ -123,54 +140,6 @@ fn range(index: usize) -> String {
     }
 }
 
-/// Time that all cores of all guests were busy, in percent of one core.
-fn busy_percent(files: &[&SideFiles]) -> Result<f64, String> {
-    let mut sum = 0.0;
-    for side in files {
-        let read = |files: &measure::Files| match files.get(STAT) {
-            Some(Ok(bytes)) => times(&String::from_utf8_lossy(bytes)),
-            Some(Err(why)) => Err(format!("{STAT}: {why}")),
-            None => Err(format!("{STAT} was not read")),
-        };
-        let (before, after) = (read(&side.before)?, read(&side.after)?);
-        let all = after.all.saturating_sub(before.all);
-        if all == 0 {
-            return Err(format!("{STAT}: no time passed"));
-        }
-        #[expect(clippy::cast_precision_loss, reason = "ticks of one run stay below 2^53")]
-        let share = after.busy.saturating_sub(before.busy) as f64 / all as f64;
-        sum += share * f64::from(after.cores) * 100.0;
-    }
-    Ok(sum)
-}
-
-/// Read around every timed stream.
-pub(super) const STAT: &str = "/proc/stat";
-
-struct Times {
-    busy: u64,
-    all: u64,
-    cores: u32,
-}
-
-/// The first line of `/proc/stat` (proc(5)): user nice system idle iowait irq softirq steal, and what is in them already.
-fn times(text: &str) -> Result<Times, String> {
-    let line = text.lines().find_map(|line| line.strip_prefix("cpu "));
-    let fields: Option<Vec<u64>> = line
-        .map(|line| line.split_ascii_whitespace().take(8).filter_map(|field| field.parse().ok()).collect());
-    let fields = fields.filter(|fields| fields.len() == 8).ok_or_else(|| format!("{STAT}: no line `cpu`"))?;
-    let is_core = |line: &&str| {
-        line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-    };
-    let cores = u32::try_from(text.lines().filter(is_core).count()).unwrap_or(u32::MAX);
-    let sum = |fields: &[u64]| fields.iter().fold(0_u64, |sum, field| sum.saturating_add(*field));
-    Ok(Times {
-        busy: sum(&[fields[0], fields[1], fields[2], fields[5], fields[6]]),
-        all: sum(&fields),
-        cores,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,16 +148,5 @@ mod tests {
     fn entries_of_a_distribution_are_named_by_their_bounds() {
         assert_eq!([0, 1, 2, 3, 10, 11].map(range), ["0", "1", "2-3", "4-7", "512-1023", "1024-2047"]);
         assert_eq!(range(64), format!("{}-{}", 1_u64 << 63, u64::MAX - 1));
-    }
-
-    #[test]
-    fn busy_is_all_but_idle_iowait_and_steal_of_all_cores() {
-        let stat = |busy: u64, idle: u64| {
-            let text = format!("cpu  {busy} 0 0 {idle} 0 0 0 0 0 0\ncpu0 1\ncpu1 1\nintr 5\n");
-            measure::Files::from([(STAT.to_owned(), Ok(text.into_bytes()))])
-        };
-        let side = SideFiles { before: stat(100, 100), after: stat(250, 150) };
-        assert_eq!(busy_percent(&[&side]), Ok(150.0));
-        assert!(busy_percent(&[&SideFiles::default()]).unwrap_err().contains("was not read"));
     }
 }

@@ -4,7 +4,7 @@ use flow::Report;
 use measure::{Files, SideFiles, Traffic};
 use plan::{Amount, BigTcp, Cores, Receive, Roi, Send, Stream, StreamNic, Zcrx};
 
-use super::{Reports, not_taken, parse};
+use super::{Reports, not_taken, parse, stat};
 
 fn output(name: &str) -> Vec<u8> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/assay-bench");
@@ -43,15 +43,16 @@ fn stream(receive: Receive, send: Send) -> Stream {
 
 fn stat(busy: u64, idle: u64) -> Files {
     let text = format!("cpu  {busy} 0 0 {idle} 0 0 0 0 0 0\ncpu0 {busy} 0 0 {idle} 0 0 0 0 0 0\n");
-    Files::from([(parse::STAT.to_owned(), Ok(text.into_bytes()))])
+    Files::from([(stat::STAT.to_owned(), Ok(text.into_bytes()))])
 }
 
 #[test]
 fn what_both_sides_say_becomes_samples() {
     let around = SideFiles { before: stat(0, 0), after: stat(80, 20) };
     for (name, receive) in [("plain", Receive::Plain), ("devmem", DEVMEM), ("zcrx", Receive::Zcrx(ZCRX))] {
-        let findings = super::parse(&stream(receive, Send::Plain), &reports(name), &[&around]);
-        assert!(findings.unavailable.is_empty(), "{:?}", findings.unavailable);
+        let findings = parse(&stream(receive, Send::Plain), &reports(name), &[&around]);
+        let [softirqs] = &findings.unavailable[..] else { panic!("{:?}", findings.unavailable) };
+        assert!(softirqs.starts_with("softirq-time: one kernel"), "{softirqs}");
         assert!(
             matches!(findings.traffic, Traffic::Bulk(payload) if payload.client_to_server == Some(64 << 20))
         );
@@ -65,6 +66,23 @@ fn what_both_sides_say_becomes_samples() {
             .collect();
         insta::assert_snapshot!(format!("samples-{name}"), lines.join("\n"));
     }
+}
+
+#[test]
+fn two_kernels_have_softirqs_of_their_own() {
+    let guest = |softirq: u64| {
+        let line = format!("cpu  50 0 0 {} 0 0 {softirq} 0 0 0\ncpu0 0\n", 50 - softirq);
+        let after = Files::from([(stat::STAT.to_owned(), Ok(line.into_bytes()))]);
+        SideFiles { before: stat(0, 0), after }
+    };
+    let (server, client) = (guest(30), guest(10));
+    let findings = parse(&stream(Receive::Plain, Send::Plain), &reports("plain"), &[&server, &client]);
+    assert!(findings.unavailable.is_empty(), "{:?}", findings.unavailable);
+    let of_side = |side: &str| {
+        let of = |sample: &&measure::Sample| sample.metric == "softirq-time" && sample.dims["side"] == *side;
+        findings.samples.iter().find(of).unwrap().value
+    };
+    assert_eq!((of_side("server"), of_side("client")), (30.0, 10.0));
 }
 
 #[test]

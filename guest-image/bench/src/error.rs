@@ -4,7 +4,7 @@ use std::io;
 
 use flow::exit;
 
-use crate::netlink::Refusal;
+use netlink::Refusal;
 
 /// Each is one sentence for standard error, and an exit status.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,6 @@ mod cli;
 mod control;
 mod conversation;
 mod error;
-mod netlink;
 mod nic;
 mod payload;
 mod receive;

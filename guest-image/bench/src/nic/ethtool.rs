@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::netlink::{
+use netlink::{
     Attributes, Family, Refusal,
     attributes::{find, number_of, parse, text},
 };

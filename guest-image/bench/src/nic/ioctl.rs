@@ -142,7 +142,7 @@ impl Driver {
         info[0] = GDRVINFO;
         self.ask(&mut info)?;
         let bytes: Vec<u8> = info[1..9].iter().flat_map(|word| word.to_ne_bytes()).collect();
-        Ok(crate::netlink::attributes::text(&bytes))
+        Ok(netlink::attributes::text(&bytes))
     }
 
     /// The driver's counters by their names, as `ethtool -S` lists them.
@@ -162,7 +162,7 @@ impl Driver {
         let names: Vec<u8> = names[3..].iter().flat_map(|word| word.to_ne_bytes()).collect();
         Ok(names
             .chunks(STRING_LENGTH)
-            .map(crate::netlink::attributes::text)
+            .map(netlink::attributes::text)
             .zip(values[1..].iter().copied())
             .collect())
     }

@@ -2,7 +2,7 @@
 
 use nix::sys::socket::SockProtocol;
 
-use crate::netlink::{Netlink, Refusal, attributes::number_of};
+use netlink::{Netlink, Refusal, attributes::number_of};
 
 const RTM_GETLINK: u16 = 18;
 /// `struct ifinfomsg`: family, padding, type, index, flags, change.

@@ -7,7 +7,7 @@ use std::{
 
 use flow::{PagePool, Provider, QueueCounters, QueueKind};
 
-use crate::netlink::{
+use netlink::{
     Attributes, Family, Refusal,
     attributes::{find, number, number_of, parse},
 };

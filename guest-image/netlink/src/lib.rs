@@ -1,14 +1,20 @@
-//! Requests over netlink, generic or not. The kernel's own words come with each refusal.
+//! Requests over netlink (`include/uapi/linux/netlink.h`, `genetlink.h`), generic or not. The kernel's own words come with each
+//! refusal.
 //!
 //! Of the crates for netlink, none knows the netdev family or header split; what they would save is this file.
+//!
+//! Invariant: knows no family but the one that names them.
+
+#![deny(missing_docs)]
 
 use std::{
     fmt, io,
-    os::fd::{AsFd, AsRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
 
 use nix::{
     errno::Errno,
+    libc,
     sys::{
         socket::{
             AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, setsockopt, socket,
@@ -18,11 +24,9 @@ use nix::{
     },
 };
 
-pub(crate) mod attributes;
+pub mod attributes;
 
-pub(crate) use attributes::Attributes;
-
-use crate::sys;
+pub use attributes::Attributes;
 
 // include/uapi/linux/netlink.h and genetlink.h.
 const NLMSG_ERROR: u16 = 2;
@@ -44,7 +48,7 @@ const CTRL_ATTR_FAMILY_ID: u16 = 1;
 const CTRL_ATTR_FAMILY_NAME: u16 = 2;
 const HEADER: usize = 16;
 /// Of a generic family's messages: command, version, two bytes reserved.
-pub(crate) const GENERIC_HEADER: usize = 4;
+pub const GENERIC_HEADER: usize = 4;
 
 /// The kernel fills a datagram up to 32 KiB.
 const DATAGRAM: usize = 64 * 1024;
@@ -54,14 +58,17 @@ const PATIENCE_S: i64 = 20;
 
 /// Why the kernel did not do what it was asked.
 #[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) errno: Errno,
+pub struct Refusal {
+    /// What it answered.
+    pub errno: Errno,
     /// The kernel's own sentence, if it has one.
     message: Option<String>,
 }
 
 impl Refusal {
-    pub(crate) fn bad() -> Self {
+    /// Of an answer that lacks what was asked.
+    #[must_use]
+    pub fn bad() -> Self {
         Self { errno: Errno::EBADMSG, message: Some("the kernel's answer lacks what was asked".to_owned()) }
     }
 }
@@ -89,27 +96,46 @@ impl fmt::Display for Refusal {
 
 /// A netlink socket. Some of what is asked through it lives as long as it does.
 #[derive(Debug)]
-pub(crate) struct Netlink(OwnedFd);
+pub struct Netlink(OwnedFd);
 
 /// A generic family, by the number that it has at this boot.
 #[derive(Debug)]
-pub(crate) struct Family {
-    pub(crate) netlink: Netlink,
+pub struct Family {
+    /// Its socket.
+    pub netlink: Netlink,
     id: u16,
 }
 
 impl Netlink {
-    pub(crate) fn open(protocol: SockProtocol) -> nix::Result<Self> {
+    /// A socket that gives up waiting after 20 s.
+    ///
+    /// # Errors
+    /// If the kernel has none.
+    pub fn open(protocol: SockProtocol) -> nix::Result<Self> {
         let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
         setsockopt(&socket, ReceiveTimeout, &TimeVal::new(PATIENCE_S, 0))?;
         for option in [NETLINK_CAP_ACK, NETLINK_EXT_ACK] {
-            sys::set_option(socket.as_fd(), SOL_NETLINK, option, &1_i32.to_ne_bytes())?;
+            switch_on(socket.as_fd(), option)?;
         }
         Ok(Self(socket))
     }
 
     /// Sends a request and gives the body of each message that answers it. `body` is what comes after the header.
-    pub(crate) fn ask(&self, kind: u16, dump: bool, body: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
+    ///
+    /// # Errors
+    /// If the kernel refuses, does not answer in time, or answers with what is no message.
+    pub fn ask(&self, kind: u16, dump: bool, body: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
+        self.request(kind, dump, body)?;
+        let mut answers = Vec::new();
+        loop {
+            let datagram = self.receive()?;
+            if take(&datagram, &mut |body| answers.push(body.to_vec()))? {
+                return Ok(answers);
+            }
+        }
+    }
+
+    fn request(&self, kind: u16, dump: bool, body: &[u8]) -> nix::Result<()> {
         let flags = NLM_F_REQUEST | if dump { NLM_F_DUMP } else { NLM_F_ACK };
         let length = u32::try_from(HEADER + body.len()).map_err(|_| Errno::EMSGSIZE)?;
         let mut message = Vec::with_capacity(HEADER + body.len());
@@ -118,14 +144,7 @@ impl Netlink {
         message.extend(flags.to_ne_bytes());
         message.extend([0; 8]); // Sequence and sender: there is one request at a time.
         message.extend(body);
-        send(self.0.as_raw_fd(), &message, MsgFlags::empty())?;
-        let mut answers = Vec::new();
-        loop {
-            let datagram = self.receive()?;
-            if take(&datagram, &mut answers)? {
-                return Ok(answers);
-            }
-        }
+        send(self.0.as_raw_fd(), &message, MsgFlags::empty()).map(drop)
     }
 
     fn receive(&self) -> nix::Result<Vec<u8>> {
@@ -141,7 +160,11 @@ impl Netlink {
 }
 
 impl Family {
-    pub(crate) fn open(name: &str) -> Result<Self, Refusal> {
+    /// The family called `name`.
+    ///
+    /// # Errors
+    /// If the kernel has none of that name, or does not answer.
+    pub fn open(name: &str) -> Result<Self, Refusal> {
         let netlink = Netlink::open(SockProtocol::NetlinkGeneric)?;
         let attributes = Attributes::default().string(CTRL_ATTR_FAMILY_NAME, name);
         let answers =
@@ -161,14 +184,52 @@ impl Family {
     }
 
     /// The attributes of each answer.
-    pub(crate) fn ask(&self, command: u8, attributes: &Attributes) -> Result<Vec<Vec<u8>>, Refusal> {
+    ///
+    /// # Errors
+    /// If the kernel refuses or does not answer.
+    pub fn ask(&self, command: u8, attributes: &Attributes) -> Result<Vec<Vec<u8>>, Refusal> {
         self.netlink.ask(self.id, false, &body(command, attributes)).map(without_headers)
     }
 
     /// The attributes of each answer.
-    pub(crate) fn dump(&self, command: u8, attributes: &Attributes) -> Result<Vec<Vec<u8>>, Refusal> {
+    ///
+    /// # Errors
+    /// If the kernel refuses or does not answer.
+    pub fn dump(&self, command: u8, attributes: &Attributes) -> Result<Vec<Vec<u8>>, Refusal> {
         self.netlink.ask(self.id, true, &body(command, attributes)).map(without_headers)
     }
+
+    /// Every message of a dump as it came, headers and the last one (`NLMSG_DONE`) included. None if that would be more than `most`
+    /// bytes.
+    ///
+    /// # Errors
+    /// If the kernel refuses or does not answer.
+    pub fn messages(&self, command: u8, most: usize) -> Result<Option<Vec<u8>>, Refusal> {
+        self.netlink.request(self.id, true, &body(command, &Attributes::default()))?;
+        let mut messages = Vec::new();
+        loop {
+            let datagram = self.netlink.receive()?;
+            if messages.len() + datagram.len() > most {
+                return Ok(None);
+            }
+            let is_last = take(&datagram, &mut |_| ())?;
+            messages.extend(datagram);
+            if is_last {
+                return Ok(Some(messages));
+            }
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "no crate has the option")]
+fn switch_on(socket: BorrowedFd<'_>, option: i32) -> nix::Result<()> {
+    let on = 1_i32;
+    let length = libc::socklen_t::try_from(size_of_val(&on)).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: the kernel reads `length` bytes of `on`.
+    Errno::result(unsafe {
+        libc::setsockopt(socket.as_raw_fd(), SOL_NETLINK, option, (&raw const on).cast(), length)
+    })
+    .map(drop)
 }
 
 fn body(command: u8, attributes: &Attributes) -> Vec<u8> {
@@ -183,8 +244,8 @@ fn without_headers(mut answers: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     answers
 }
 
-/// Takes the bodies of a datagram's messages. True once the last one has come.
-fn take(mut datagram: &[u8], answers: &mut Vec<Vec<u8>>) -> Result<bool, Refusal> {
+/// Gives the bodies of a datagram's messages. True once the last one has come.
+fn take(mut datagram: &[u8], answer: &mut dyn FnMut(&[u8])) -> Result<bool, Refusal> {
     while !datagram.is_empty() {
         let header = datagram.get(..HEADER).ok_or_else(Refusal::bad)?;
         let length = u32::from_ne_bytes([header[0], header[1], header[2], header[3]]) as usize;
@@ -193,7 +254,7 @@ fn take(mut datagram: &[u8], answers: &mut Vec<Vec<u8>>) -> Result<bool, Refusal
         let body = datagram.get(HEADER..length).ok_or_else(Refusal::bad)?;
         datagram = datagram.get(length.next_multiple_of(4)..).unwrap_or_default();
         if !matches!(kind, NLMSG_ERROR | NLMSG_DONE) {
-            answers.push(body.to_vec());
+            answer(body);
             continue;
         }
         let code = body.get(..4).and_then(|code| code.try_into().ok()).map_or(0, i32::from_ne_bytes);
@@ -250,14 +311,33 @@ mod tests {
         datagram.extend((NLM_F_CAPPED | NLM_F_ACK_TLVS).to_ne_bytes());
         datagram.extend([0; 8]);
         datagram.extend(body);
-        let refusal = take(&datagram, &mut Vec::new()).unwrap_err();
+        let refusal = take(&datagram, &mut |_| ()).unwrap_err();
         assert_eq!(refusal.to_string(), "tcp-data-split is disabled (Invalid argument)");
+    }
+
+    #[test]
+    fn the_end_of_a_dump_may_be_a_refusal() {
+        let message = |kind: u16, code: i32| {
+            [&20_u32.to_ne_bytes()[..], &kind.to_ne_bytes(), &[0; 10], &code.to_ne_bytes()].concat()
+        };
+        let is_last = |datagram: &[u8]| take(datagram, &mut |_| ());
+        assert!(!is_last(&message(GENL_ID_CTRL, 0)).unwrap());
+        assert!(is_last(&[message(GENL_ID_CTRL, 0), message(NLMSG_DONE, 0)].concat()).unwrap());
+        let refusal = is_last(&message(NLMSG_DONE, -(Errno::EOPNOTSUPP as i32))).unwrap_err();
+        assert_eq!(refusal.errno, Errno::EOPNOTSUPP);
+    }
+
+    #[test]
+    fn a_dump_larger_than_is_wanted_is_none() {
+        let controller = Family::open("nlctrl").unwrap();
+        assert_eq!(controller.messages(CTRL_CMD_GETFAMILY, 100).unwrap(), None);
+        assert!(controller.messages(CTRL_CMD_GETFAMILY, 1 << 20).unwrap().is_some());
     }
 
     proptest! {
         #[test]
         fn no_answer_is_too_bad_to_be_read(datagram in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = take(&datagram, &mut Vec::new());
+            let _ = take(&datagram, &mut |_| ());
         }
     }
 }

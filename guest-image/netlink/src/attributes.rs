@@ -9,10 +9,12 @@ const HEADER: usize = 4;
 
 /// Attributes that are being put together.
 #[derive(Debug, Default)]
-pub(crate) struct Attributes(Vec<u8>);
+pub struct Attributes(Vec<u8>);
 
 impl Attributes {
-    pub(crate) fn bytes(mut self, kind: u16, payload: &[u8]) -> Self {
+    /// Adds one with this payload, which is below 64 KiB.
+    #[must_use]
+    pub fn bytes(mut self, kind: u16, payload: &[u8]) -> Self {
         let length = u16::try_from(HEADER + payload.len()).expect("no attribute of ours has 64 KiB");
         self.0.extend(length.to_ne_bytes());
         self.0.extend(kind.to_ne_bytes());
@@ -21,34 +23,45 @@ impl Attributes {
         self
     }
 
-    pub(crate) fn u8(self, kind: u16, value: u8) -> Self {
+    /// Adds a byte.
+    #[must_use]
+    pub fn u8(self, kind: u16, value: u8) -> Self {
         self.bytes(kind, &[value])
     }
 
-    pub(crate) fn u32(self, kind: u16, value: u32) -> Self {
+    /// Adds a number.
+    #[must_use]
+    pub fn u32(self, kind: u16, value: u32) -> Self {
         self.bytes(kind, &value.to_ne_bytes())
     }
 
     /// With the zero at its end.
-    pub(crate) fn string(self, kind: u16, value: &str) -> Self {
+    #[must_use]
+    pub fn string(self, kind: u16, value: &str) -> Self {
         self.bytes(kind, &[value.as_bytes(), &[0]].concat())
     }
 
-    pub(crate) fn flag(self, kind: u16) -> Self {
+    /// Adds one without payload.
+    #[must_use]
+    pub fn flag(self, kind: u16) -> Self {
         self.bytes(kind, &[])
     }
 
-    pub(crate) fn nest(self, kind: u16, inner: Self) -> Self {
+    /// Adds one that holds others.
+    #[must_use]
+    pub fn nest(self, kind: u16, inner: Self) -> Self {
         self.bytes(kind | NLA_F_NESTED, &inner.0)
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    /// As they go into a message.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
 /// Attributes as they came: each kind, without flags, and its payload. Ends where what is left is no attribute.
-pub(crate) fn parse(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub fn parse(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let length = usize::from(u16::from_ne_bytes(bytes.get(..2)?.try_into().ok()?));
         let kind = u16::from_ne_bytes(bytes.get(2..HEADER)?.try_into().ok()?) & NLA_TYPE_MASK;
@@ -59,12 +72,14 @@ pub(crate) fn parse(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 }
 
 /// The payload of the first attribute of a kind.
-pub(crate) fn find(bytes: &[u8], kind: u16) -> Option<&[u8]> {
+#[must_use]
+pub fn find(bytes: &[u8], kind: u16) -> Option<&[u8]> {
     parse(bytes).find(|(found, _)| *found == kind).map(|(_, payload)| payload)
 }
 
 /// A number in one, two, four or eight bytes, as `u8` to `uint` are sent.
-pub(crate) fn number(payload: &[u8]) -> Option<u64> {
+#[must_use]
+pub fn number(payload: &[u8]) -> Option<u64> {
     match payload.len() {
         1 => payload.first().map(|byte| u64::from(*byte)),
         2 => payload.try_into().ok().map(u16::from_ne_bytes).map(u64::from),
@@ -75,12 +90,14 @@ pub(crate) fn number(payload: &[u8]) -> Option<u64> {
 }
 
 /// [`number`] of the first attribute of a kind, if it fits.
-pub(crate) fn number_of<T: TryFrom<u64>>(bytes: &[u8], kind: u16) -> Option<T> {
+#[must_use]
+pub fn number_of<T: TryFrom<u64>>(bytes: &[u8], kind: u16) -> Option<T> {
     T::try_from(number(find(bytes, kind)?)?).ok()
 }
 
 /// Text up to its zero.
-pub(crate) fn text(payload: &[u8]) -> String {
+#[must_use]
+pub fn text(payload: &[u8]) -> String {
     let end = payload.iter().position(|byte| *byte == 0).unwrap_or(payload.len());
     String::from_utf8_lossy(&payload[..end]).into_owned()
 }

@@ -43,7 +43,7 @@ impl Default for Policy {
             first_boots: 6,
             batches: vec![1, 2, 3, 4, 5, 6, 8, 10, 12],
             weigh: Weigh::Seconds,
-            foresight: 1.0,
+            foresight: 0.2,
             untestable: (1.0, 20.0),
         }
     }

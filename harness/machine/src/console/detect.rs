@@ -65,8 +65,9 @@ const STALLS: &[(&str, &str)] = &[
     ("rcu: INFO: rcu_", "detected stall"),
     ("rcu: INFO: rcu_", "self-detected stall"),
     ("rcu: INFO: rcu_", "detected expedited stalls"),
-    ("watchdog: Watchdog detected hard LOCKUP", ""),
-    ("NMI watchdog: Watchdog detected hard LOCKUP", ""),
+    // kernel/watchdog.c: in 7.3 the processor that noticed it is named between the two, in 6.12 it is not.
+    ("watchdog: ", "Watchdog detected hard LOCKUP"),
+    ("NMI watchdog: ", "Watchdog detected hard LOCKUP"),
 ];
 
 /// A crash as the console tells it.

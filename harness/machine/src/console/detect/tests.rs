@@ -27,6 +27,7 @@ fn a_trace_is_waited_for_to_its_end() {
     let mut detector = Detector::default();
     detector.feed(b"[    1.0] watchdog: Watchdog detected hard LOCKUP on cpu 0\n");
     assert!(detector.has_found() && !detector.is_in_a_trace());
+    assert_eq!(judge("watchdog: CPU1: Watchdog detected hard LOCKUP on cpu 0"), Some(CrashKind::Stall));
     detector.feed(b"[    1.1] Call Trace:\n[    1.1]  <TASK>\n[    1.1]  f+0x1/0x2\n");
     assert!(detector.is_in_a_trace());
     detector.feed(b"[    1.2]  </TASK>\n");

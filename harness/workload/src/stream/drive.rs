@@ -1,5 +1,7 @@
 //! Runs both sides of a stream.
 
+use std::time::Duration;
+
 use std::path::Path;
 
 use machine::{Endpoint, Executed, GuestCommand, RunningCommand, SessionError};
@@ -10,7 +12,7 @@ use protocol::{HowEnded, Transport};
 use super::{PORT, Placement, Reports, deadline, not_taken, parse, receiver, sender, stat::STAT};
 use crate::{
     Findings, Outcome, WorkloadError,
-    drive::{self, Around, Ends, LISTEN_DEADLINE, chain, last_words, observe, of_program, of_server},
+    drive::{self, Around, Ends, chain, last_words, observe, of_program, of_server},
     recipe::{MAX_OUTPUT, SIGTERM, SLACK, window_files},
 };
 
@@ -19,6 +21,10 @@ pub const GUEST_PATH: &str = "/tmp/assay-bench";
 
 /// What interfaces are made with: `GSO_LEGACY_MAX_SIZE`, `GRO_LEGACY_MAX_SIZE` of include/linux/netdevice.h.
 const LEGACY_MAX_SIZE: u32 = 65_536;
+
+/// How long a receiver may take until it listens: it changes the NIC and binds memory to a queue before, and did that for more than 30 s in an
+/// emulated guest on a host with six times more to do than it could.
+const SETUP_DEADLINE: Duration = Duration::from_secs(120);
 
 /// Puts the program into the guest of `endpoint`, once before its streams.
 ///
@@ -140,7 +146,7 @@ impl Job<'_> {
         let placement = Placement { vcpus, steers, window };
         let receive = self.command(server, &receiver(self.params, server, placement));
         let receive = receive
-            .deadline(deadline(self.params) + LISTEN_DEADLINE + 2 * SLACK)
+            .deadline(deadline(self.params) + SETUP_DEADLINE + 2 * SLACK)
             .snapshot(of_program(self.around.snapshots).0);
         let serving = match server.session.start(receive).await {
             // The guest has no such program.
@@ -240,7 +246,7 @@ impl Job<'_> {
     async fn await_listener(&self, serving: &RunningCommand) -> Result<Result<(), String>, WorkloadError> {
         let server = self.ends.server;
         let last = PORT + super::flows(self.params).saturating_sub(1);
-        let listening = server.session.wait_listening(server.netns, Transport::Tcp, last, LISTEN_DEADLINE);
+        let listening = server.session.wait_listening(server.netns, Transport::Tcp, last, SETUP_DEADLINE);
         let waited = tokio::select! {
             // A closed world has answered both by now, and the receiver's end came later.
             biased;

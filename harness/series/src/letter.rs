@@ -213,8 +213,11 @@ impl PatchText {
         self.below = below;
         let message = String::from_utf8_lossy(&message.concat()).into_owned();
         let rest = self.in_body_headers(&message);
-        let clean = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
-        self.message = rest.trim_matches('\n').trim_end().chars().filter(|c| clean(*c)).collect();
+        // Replaced, not left out: what stands on both sides of one could become the beginning of a diff.
+        let clean = |c: char| {
+            if c.is_control() && !matches!(c, '\n' | '\t') { char::REPLACEMENT_CHARACTER } else { c }
+        };
+        self.message = rest.replace("\r\n", "\n").trim_matches('\n').trim_end().chars().map(clean).collect();
     }
 
     /// `From:`, `Date:` and `Subject:` at the very beginning say more than the mail's own: the sender may be a list or a

@@ -96,8 +96,8 @@ fn head(histories: usize, unchanged: &Fared) -> String {
          from it since none between them builds; two standard errors of so many at 95 % are {:.1} points. In {all} further histories nothing changed; no commit was named in {of} of them.\n\n\
          Costs, the same for all: a full build {:.0} s, the first one; later ones {:.0} to {:.0} s from the objects that stand there, with the logarithm of how many commits lie between\n\
          (1 to {:.0}); one that fails takes as long; an image that was built is kept; boot and load {:.0} s. Both ends are built and booted first, and that counts.\n\n\
-         `git bisect` calls a commit bad if the mean of its boots is nearer to the bad end's; the first row that is right as often as Assay has the repeats that it needs. A\n\
-         posterior that ignores costs takes the test that tells most for each boot. syzkaller's rule (`pkg/bisect`) is made for crashes: ten boots of a commit, twenty of the first,\n\
+         `git bisect` calls a commit bad if the mean of its boots is nearer to the bad end's; the first row that is right as often as Assay has the repeats that it needs, and if none is, it needs more than the last. A\n\
+         posterior that ignores costs takes the test that tells most for each boot. Boots, and the one full build, are needed by all: what minding costs can save is in the later builds. syzkaller's rule (`pkg/bisect`) is made for crashes: ten boots of a commit, twenty of the first,\n\
          bad if any is; what is bad is a value above a share of the change, whose size it is granted. Noise of two thirds of the change is beyond it, and that is no fault of a rule for crashes.\n\n",
         COMMITS.0,
         COMMITS.1,

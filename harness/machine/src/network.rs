@@ -285,8 +285,13 @@ pub(crate) async fn exec(guest: &Guest, command: GuestCommand) -> Result<Execute
 
 /// The guest's own words on what it could not do.
 pub(crate) fn refused(guest: &Guest, what: &str, executed: &Executed) -> Trouble {
-    let said = if executed.stderr.is_empty() { &executed.stdout } else { &executed.stderr };
-    let said = crate::console::plain(said, 500);
+    let said = match executed.how {
+        HowEnded::DeadlinePassed => "it did not come to an end in time".to_owned(),
+        HowEnded::Exited(_) | HowEnded::Signalled(_) => {
+            let said = if executed.stderr.is_empty() { &executed.stdout } else { &executed.stderr };
+            crate::console::plain(said, 500)
+        }
+    };
     Trouble::NotTestable(format!("guest `{}`: {what}: {said}", guest.process.name()))
 }
 

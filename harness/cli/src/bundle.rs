@@ -152,6 +152,15 @@ fn as_it_is(folder: &Path, scrub: &Scrub) -> Result<Vec<Part>, Failure> {
                 parts.push(file(&format!("trials/{index}/raw/{}", bundle::safe_name(&name)), &path));
             }
         }
+        // Consoles of boots that the emulator spoilt: who doubts that they were spoilt can look.
+        for (aside, spoilt) in folders(&trial)?.into_iter().filter(|(name, _)| name.starts_with("set-aside-"))
+        {
+            for (name, path) in files(&spoilt)? {
+                let member =
+                    format!("trials/{index}/{}/{}", bundle::safe_name(&aside), bundle::safe_name(&name));
+                parts.push(clean(&member, &path, scrub)?);
+            }
+        }
     }
     Ok(parts)
 }

@@ -83,6 +83,9 @@ impl Keeper for RunKeeper<'_> {
             Event::Workload { trial, name } => {
                 self.progress.status(&self.position(trial), &format!("{name}{}", self.left()));
             }
+            Event::SetAside { trial, why } => {
+                self.progress.line(format!("{}: set aside, and made again: {why}", self.position(trial)));
+            }
             Event::Ended { trial, record } => {
                 self.run.finish_trial(record)?;
                 self.made.push(record.arm.clone());

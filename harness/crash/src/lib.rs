@@ -3,6 +3,7 @@
 //! Invariant: pure but for [`Symbols`] and [`source_files`], which read a kernel's symbols. Input comes from a guest that may be hostile: every line,
 //! every text and every list is bounded.
 
+mod artefact;
 mod frame;
 mod mark;
 mod read;
@@ -11,6 +12,7 @@ mod symbols;
 mod text;
 mod title;
 
+pub use artefact::artefact;
 pub use read::{MOST_READ, read};
 pub use sources::source_files;
 pub use symbols::{Symbols, SymbolsError, hang};

@@ -320,6 +320,7 @@ fn trials(arms: &[Arm], blocks: &[Vec<Block>], items: &[Item]) -> Vec<TrialRecor
                 complaints: vec![],
                 tests: vec![],
                 voids: vec![],
+                set_aside: vec![],
             });
         }
     }

@@ -41,7 +41,7 @@ pub use boot::{Boot, BootEnd, BootFiles, boot};
 pub use error::{MachineError, SessionError};
 pub use exits::KvmWindowStart;
 pub use helper::helper;
-pub use host::Host;
+pub use host::{Host, emulates_threads};
 pub use qemu::Qemu;
 pub use running::{Endpoint, Running};
 pub use session::{

@@ -42,6 +42,10 @@ pub struct TrialRecord {
     /// Workloads that ran to their end on another path than the one that was asked for: none of their numbers count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub voids: Vec<Void>,
+    /// Boots of this trial that the emulator spoilt, why each, in order: they were made again, and nothing of them counts. What they left is in folders
+    /// `set-aside-1`, ... of the trial.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set_aside: Vec<String>,
 }
 
 /// A workload whose numbers say nothing about what was asked.

@@ -236,6 +236,7 @@ fn trial(record: &TrialRecord, known: &Patterns) -> Trial {
         kernel_warnings: record.warnings.clone(),
         complaints,
         known_complaints,
+        set_aside: record.set_aside.clone(),
     }
 }
 

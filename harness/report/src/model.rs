@@ -229,6 +229,9 @@ pub struct Trial {
     /// Those that they survived and that the plan says are known: they decide nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_complaints: Vec<Complaint>,
+    /// Boots that were made before it for this trial, and that the emulator spoilt: why, one by one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set_aside: Vec<String>,
 }
 
 /// What one boot yielded of a series; an array of three numbers in JSON.

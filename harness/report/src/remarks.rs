@@ -28,6 +28,7 @@ pub fn remarks(model: &Model) -> Vec<String> {
     all.extend(noisy(model));
     all.extend(shape::shapes(model));
     all.extend(known_complaints(model));
+    all.extend(made_again(model));
     all.extend(model.warnings.iter().cloned());
     all
 }
@@ -88,6 +89,21 @@ fn known_complaints(model: &Model) -> Vec<String> {
         }
     }
     remarks
+}
+
+/// What the emulator spoilt, by arm: if one arm is hit more often than another, the reader has to know.
+fn made_again(model: &Model) -> Vec<String> {
+    let of_arm = |arm: &Arm| {
+        let reasons: Vec<&String> = arm.trials.iter().flat_map(|trial| &trial.set_aside).collect();
+        let first = *reasons.first()?;
+        let boots = number::counted(reasons.len(), "boot");
+        Some(format!(
+            "{}: {boots} set aside and made again, since the emulator spoilt {}: {first}. What was seen of them is in `set-aside-N` of their trials.",
+            arm.name,
+            if reasons.len() == 1 { "it" } else { "them" },
+        ))
+    };
+    model.arms.iter().filter_map(of_arm).collect()
 }
 
 /// The image that an arm boots.

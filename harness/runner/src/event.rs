@@ -26,6 +26,13 @@ pub enum Event<'a> {
         /// Its name.
         name: &'a str,
     },
+    /// The emulator spoilt a boot: the trial is made again.
+    SetAside {
+        /// Which.
+        trial: &'a Trial,
+        /// By what.
+        why: &'static str,
+    },
     /// A trial is over. The run goes on only if the caller could keep it.
     Ended {
         /// Which.

@@ -16,7 +16,7 @@ use plan::{Collector, Evidence, Machine, Plan, Workload, WorkloadKind};
 use workload::{WorkloadError, ktap::Tests};
 
 use crate::{
-    Event, Keeper, Power, RunError, Setup, Trial, complaints,
+    Event, Keeper, Power, RunError, Setup, Trial, again, complaints,
     exact::{self, Rehearsals},
     roi::roi,
 };
@@ -39,7 +39,37 @@ pub(crate) async fn run_trial(
     keeper.event(Event::Booting { trial }).map_err(RunError::keep(trial))?;
 
     let started = Instant::now();
-    let mut record = TrialRecord {
+    let mut record = nothing(setup, trial);
+    loop {
+        let (end, consoles) = match exact::world(setup, trial, files, &folder, rehearsals).await? {
+            Ok(world) => {
+                (booted(setup, trial, (files, &world), &folder, &mut record, keeper).await?, folder.clone())
+            }
+            // It was never booted: what there is to see is its rehearsal's.
+            Err(end) => (end, exact::rehearsal_folder(&folder)),
+        };
+        record.end = end;
+        let crash = match &record.end {
+            TrialEnd::Crashed { report, .. } => Some(report),
+            _ => None,
+        };
+        record.complaints =
+            complaints(&consoles, setup.images.get(&trial.arm), crash, &mut record.unavailable)
+                .map_err(|error| RunError::keep(trial)(Box::new(error)))?;
+        let Some(why) = spoilt(setup, trial, &record) else { break };
+        record.set_aside.push(why.to_owned());
+        again::set_aside(&folder, record.set_aside.len())
+            .map_err(|error| RunError::keep(trial)(Box::new(error)))?;
+        record = TrialRecord { set_aside: record.set_aside, ..nothing(setup, trial) };
+        keeper.event(Event::SetAside { trial, why }).map_err(RunError::keep(trial))?;
+    }
+    record.took_seconds = started.elapsed().as_secs_f64();
+    Ok(record)
+}
+
+/// Of which nothing was seen yet.
+fn nothing(setup: &Setup<'_>, trial: &Trial) -> TrialRecord {
+    TrialRecord {
         index: trial.index,
         block: trial.block,
         arm: trial.arm.clone(),
@@ -54,21 +84,18 @@ pub(crate) async fn run_trial(
         complaints: vec![],
         tests: vec![],
         voids: vec![],
-    };
-    let (end, consoles) = match exact::world(setup, trial, files, &folder, rehearsals).await? {
-        Ok(world) => (booted(setup, trial, (files, &world), &folder, &mut record, keeper).await?, folder),
-        // It was never booted: what there is to see is its rehearsal's.
-        Err(end) => (end, exact::rehearsal_folder(&folder)),
-    };
-    record.end = end;
-    record.took_seconds = started.elapsed().as_secs_f64();
-    let crash = match &record.end {
-        TrialEnd::Crashed { report, .. } => Some(report),
-        _ => None,
-    };
-    record.complaints = complaints(&consoles, setup.images.get(&trial.arm), crash, &mut record.unavailable)
-        .map_err(|error| RunError::keep(trial)(Box::new(error)))?;
-    Ok(record)
+        set_aside: vec![],
+    }
+}
+
+/// Why a boot is made again: the emulator spoilt it, and it may have another one.
+fn spoilt(setup: &Setup<'_>, trial: &Trial, record: &TrialRecord) -> Option<&'static str> {
+    let machine = &setup.plan.arm(&trial.arm)?.machine;
+    if record.set_aside.len() == again::MOST || !machine::emulates_threads(machine, setup.host) {
+        return None;
+    }
+    let fatal = || record.complaints.iter().filter(|complaint| complaint.fatal);
+    matches!(record.end, TrialEnd::Crashed { .. }).then(|| fatal().find_map(crash::artefact)).flatten()
 }
 
 /// Boots the machine, runs the workloads on it, and says how that ended.

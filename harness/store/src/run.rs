@@ -188,6 +188,7 @@ mod tests {
             complaints: vec![],
             tests: vec![],
             voids: vec![],
+            set_aside: vec![],
         }
     }
 

@@ -114,7 +114,7 @@ pub(crate) async fn boot(boot: &Boot<'_>, nested: &NestedMachine) -> Result<Boot
 }
 
 /// The host and its peer as two guests on a wire.
-fn outer(nested: &NestedMachine) -> [QemuMachine; 2] {
+pub(crate) fn outer(nested: &NestedMachine) -> [QemuMachine; 2] {
     let no_iommu = Iommu { mode: IommuMode::None, caching_mode: false };
     let server = Nic { model: nested.host.nic, iommu: nested.host.iommu, mtu: nested.mtu };
     let client = Nic { model: nested.peer, iommu: no_iommu, mtu: nested.mtu };

@@ -7,7 +7,9 @@ mod hang;
 mod monitor;
 mod trace;
 
-pub(crate) use args::{CLIENT_MAC, EMULATED_TIME, List, Role, SERVER_MAC, base_parameters, iommu_parameters};
+pub(crate) use args::{
+    CLIENT_MAC, EMULATED_TIME, Execution, List, Role, SERVER_MAC, base_parameters, iommu_parameters,
+};
 pub use binary::Qemu;
 pub(crate) use guest::{Planned, PoweredOn, boot, choose, power_on};
 pub(crate) use hang::explained;

@@ -127,6 +127,7 @@ impl Lab {
             complaints: vec![],
             tests: vec![],
             voids: vec![],
+            set_aside: vec![],
         });
     }
 

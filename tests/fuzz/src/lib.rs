@@ -20,6 +20,27 @@ pub mod wire;
 
 mod scratch;
 
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+
+/// What one input may take of a processor, in an optimised build: a parser that is slower can be made to hang.
+pub const SLOWEST: Duration = Duration::from_secs(10);
+
+/// Runs a target on one input, for no longer than `most` of processor time. Time that passes says nothing of a parser on a machine that others use.
+///
+/// # Panics
+/// If the target does, or took longer.
+pub fn in_time(target: Target, input: &[u8], most: Duration) {
+    let used = || -> Duration {
+        clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).expect("a process has such a clock").into()
+    };
+    let before = used();
+    target(input);
+    let took = used().saturating_sub(before);
+    assert!(took < most, "one input took {took:?} of a processor, and may take {most:?}");
+}
+
 /// A target: what reads its input.
 pub type Target = fn(&[u8]);
 

@@ -1,9 +1,9 @@
 //! Every kept input, through its target: valid ones that give parsers their coverage, and every one that once was a finding.
 
-use std::{fs, path::Path, time::Instant};
+use std::{fs, path::Path, time::Duration};
 
-/// Most seconds of one input in an unoptimised build. libFuzzer's limit for an optimised one is 10.
-const SECONDS: u64 = 20;
+/// Most processor time of one input in an unoptimised build.
+const MOST: Duration = fuzz::SLOWEST.saturating_mul(2);
 
 fn replay(target: &str) {
     let run = fuzz::TARGETS.iter().find(|(name, _)| *name == target).expect("a target").1;
@@ -12,11 +12,9 @@ fn replay(target: &str) {
     for entry in fs::read_dir(&folder).expect("the corpus is there") {
         let path = entry.expect("it can be listed").path();
         let input = fs::read(&path).expect("it can be read");
-        let began = Instant::now();
         // The name stands above the panic's words, if it is one.
         println!("{}", path.display());
-        run(&input);
-        assert!(began.elapsed().as_secs() < SECONDS, "{}: {:?}", path.display(), began.elapsed());
+        fuzz::in_time(run, &input, MOST);
         count += 1;
     }
     assert!(count > 0, "the corpus of {target} is empty");

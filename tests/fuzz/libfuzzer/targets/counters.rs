@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::counters::run(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::in_time(fuzz::counters::run, input, fuzz::SLOWEST));

@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::wire::run(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::in_time(fuzz::wire::run, input, fuzz::SLOWEST));

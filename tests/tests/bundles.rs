@@ -9,7 +9,8 @@ use std::{
     fs,
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -99,6 +100,57 @@ fn a_run_is_repeated_elsewhere_with_the_same_images_and_agrees() {
     assert_eq!(elsewhere.bundles_left(), 0, "what was unpacked is gone");
     assert_eq!(fs::read_dir(elsewhere.room.path().join("home")).unwrap().count(), 0);
     assert_eq!(fs::read_dir(elsewhere.room.path().join("here")).unwrap().count(), 0);
+}
+
+/// What a replay comes to is said by whoever takes it up, and only when it is finished.
+#[test]
+fn an_interrupted_replay_says_whether_it_agrees_when_it_was_taken_up() {
+    let room = Room::new();
+    let file = bundled(&room, "slower", &[]);
+    let taken_up = |elsewhere: &Elsewhere| {
+        let output = elsewhere.command().args(["run", "--resume"]).arg(elsewhere.run()).output().unwrap();
+        (output.status.code(), said(&output))
+    };
+    let elsewhere = killed_in_the_middle(&file);
+    let (code, text) = taken_up(&elsewhere);
+    assert_eq!(code, Some(1), "its own gate fails, as the bundle's: {text}");
+    assert!(text.contains("run.bundle.tar.zst repeats ") && text.contains("agrees"), "{text}");
+    let agreed = fs::read_to_string(elsewhere.run().join("agreement.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&agreed).unwrap()["agrees"], "yes", "{agreed}");
+
+    // A bundle that is gone meanwhile is told, and costs the run nothing.
+    let elsewhere = killed_in_the_middle(&file);
+    fs::remove_file(&file).unwrap();
+    let (code, text) = taken_up(&elsewhere);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("is not known: ") && text.contains("assay replay FILE"), "{text}");
+    assert!(!elsewhere.run().join("agreement.json").exists());
+}
+
+/// A replay that kill -9 ended between its first trial and its last. One that was done before it was killed is none, and another is begun.
+fn killed_in_the_middle(file: &Path) -> Elsewhere {
+    const TRIALS: usize = 12;
+    for _ in 0..50 {
+        let elsewhere = Elsewhere::new();
+        let results = elsewhere.room.path().join("results");
+        let finished = || -> usize {
+            let runs = fs::read_dir(&results).into_iter().flatten().flatten();
+            let trials = runs.flat_map(|run| fs::read_dir(run.path().join("trials")).into_iter().flatten());
+            trials.flatten().filter(|trial| trial.path().join("trial.json").exists()).count()
+        };
+        let mut child = elsewhere.command().arg("replay").arg(file).stderr(Stdio::null()).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while finished() == 0 && child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "after 120 s no trial is finished");
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if (1..TRIALS).contains(&finished()) {
+            return elsewhere;
+        }
+    }
+    panic!("50 replays were done before they could be killed");
 }
 
 #[test]

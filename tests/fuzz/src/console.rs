@@ -20,6 +20,7 @@ pub fn run(input: &[u8]) {
         assert!(!complaint.title.contains(char::is_control), "{:?}", complaint.title);
         assert!(complaint.excerpt.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\t')));
         assert!(complaint.times > 0 && complaint.excerpt.len() <= 500 * 4 * 1100);
+        assert!(crash::artefact(complaint).is_none() || complaint.kind == ComplaintKind::Oops);
     }
     machine::fuzzing::console(input);
 }

@@ -160,6 +160,7 @@ pub(super) const TARGETS: &[(&str, &[Parser])] = &[
             whole("harness/crash/src/mark.rs"),
             whole("harness/crash/src/text.rs"),
             whole("harness/crash/src/title.rs"),
+            whole("harness/crash/src/artefact.rs"),
             part("harness/crash/src/symbols.rs", &["open", "decode", "lines", "from_top", "functions"]),
         ],
     ),

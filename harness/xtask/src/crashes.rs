@@ -20,6 +20,13 @@ const BASES: [(&str, &str); 2] = [("debian-6.12", "6.12"), ("debian-7.3", "7.3")
 /// What the laboratory's kernel has beyond its base: LKDTM, and the module that locks up. Few files are compiled for it.
 const OPTIONS: [&str; 3] = ["RUNTIME_TESTING_MENU=y", "LKDTM=y", "TEST_LOCKUP=m"];
 
+/// The base with the detector of data races that belongs to a base.
+const RACES: [(&str, &str); 1] = [("debian-6.12", "debian-6.12-races")];
+
+fn races(base: &str) -> Option<&'static str> {
+    RACES.iter().find(|(of, _)| *of == base).map(|(_, races)| *races)
+}
+
 /// Which kernel a crash needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kernel {
@@ -27,6 +34,8 @@ enum Kernel {
     Laboratory,
     /// The debug flavour, which has all of them.
     DebugFlavour,
+    /// A base with the detector of data races, which excludes KASAN: that of [`RACES`].
+    Races,
 }
 
 /// How the guest ends.
@@ -39,7 +48,7 @@ enum End {
 }
 
 use End::{Dies, Lives};
-use Kernel::{DebugFlavour, Laboratory};
+use Kernel::{DebugFlavour, Laboratory, Races};
 
 /// One crash.
 struct Crash {
@@ -190,6 +199,27 @@ static CRASHES: &[Crash] = &[
             "modprobe test_lockup time_nsecs=1000 lock_mutex_ptr=0x$(grep ' rtnl_mutex$' /proc/kallsyms | cut -d' ' -f1) lock_rwsem_ptr=0x$(grep ' pernet_ops_rwsem$' /proc/kallsyms | cut -d' ' -f1); true",
         ),
     ),
+    // The detector's own tests, which race until it has seen what they wait for.
+    with(
+        crash(
+            "kcsan-race",
+            Races,
+            Lives,
+            Shell("modprobe kunit filter_glob=kcsan.test_basic; modprobe kcsan_test; true"),
+        ),
+        2,
+        &[],
+    ),
+    with(
+        crash(
+            "kcsan-unknown-origin",
+            Races,
+            Lives,
+            Shell("modprobe kunit filter_glob=kcsan.test_unknown_origin; modprobe kcsan_test; true"),
+        ),
+        2,
+        &[],
+    ),
 ];
 
 /// Provokes those that are asked for, all by default.
@@ -216,9 +246,9 @@ pub(crate) fn crashes(bases: &[String], only: &[String], assay: Option<PathBuf>)
     {
         let folder = run::top().join("tests/fixtures/console").join(folder);
         fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
-        for crash in
-            CRASHES.iter().filter(|crash| only.is_empty() || only.iter().any(|name| name == crash.name))
-        {
+        let is_asked = |crash: &&Crash| only.is_empty() || only.iter().any(|name| name == crash.name);
+        let has_kernel = |crash: &&Crash| crash.kernel != Races || races(base).is_some();
+        for crash in CRASHES.iter().filter(is_asked).filter(has_kernel) {
             if let Some(why) = provoke(&assay, base, crash, &folder)? {
                 strange.push(format!("{base}, {}: {why}", crash.name));
             }
@@ -240,8 +270,10 @@ fn provoke(assay: &Path, base: &str, crash: &Crash, folder: &Path) -> Result<Opt
         format!("mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug; {script}");
     let (console, told) =
         (folder.join(format!("{}.txt", crash.name)), folder.join(format!("{}.told.txt", crash.name)));
+    let base = if crash.kernel == Races { races(base).unwrap_or(base) } else { base };
     let mut flags: Vec<&str> = vec!["exec", "--base", base, "--accel", "tcg"];
     match crash.kernel {
+        Races => {}
         DebugFlavour => flags.extend(["--flavour", "debug"]),
         Laboratory => flags.extend(OPTIONS.iter().flat_map(|option| ["--option", option])),
     }

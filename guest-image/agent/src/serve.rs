@@ -13,11 +13,11 @@ use protocol::{FrameError, FromAgent, Id, Moment, Step, ToAgent, VERSION};
 use crate::{
     EXIT_BROKEN, EXIT_CLOSED, console, exec,
     interact::{self, Feed},
-    kernel_log, listening, perturb, power,
+    kernel_log, listening, namespace, perturb, power,
     put::Puts,
     read,
     session::Session,
-    share,
+    share, source,
 };
 
 /// What the agent is on this machine.
@@ -163,6 +163,14 @@ fn dispatch(request: ToAgent, session: &Arc<Session>, puts: &mut Puts, role: Rol
         ToAgent::Resize(id, size) => feed(session, id, |feed| feed.resize(size)),
         ToAgent::Perturb(id, perturb) => concurrently(session, id, move |session| {
             perturb::perturb(perturb)?;
+            session.finish(id, Ok(()));
+            Ok(())
+        }),
+        ToAgent::SetRing(id, asked) => concurrently(session, id, move |session| {
+            if let Some(name) = &asked.netns {
+                namespace::enter(name)?;
+            }
+            source::set_receive_ring(&asked.interface, asked.receive)?;
             session.finish(id, Ok(()));
             Ok(())
         }),

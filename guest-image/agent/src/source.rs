@@ -9,6 +9,8 @@ use nix::time::ClockId;
 
 use crate::read::Reading;
 
+pub(crate) use ethtool::set_receive_ring;
+
 /// Most bytes of one source.
 const MOST: usize = 4 * 1024 * 1024;
 

@@ -14,8 +14,8 @@ mod script;
 
 pub use frame::{FrameError, MAX_FRAME, decode, encode, read_frame, write_frame};
 pub use message::{
-    CHUNK, Exec, FileContent, FromAgent, HowEnded, Id, Interact, KillTarget, Listen, Moment, Perturb, Share,
-    Stream, TerminalSize, ToAgent, Transport, VERSION, WINDOW, WaitFile,
+    CHUNK, Exec, FileContent, FromAgent, HowEnded, Id, Interact, KillTarget, Listen, Moment, Perturb,
+    SetRing, Share, Stream, TerminalSize, ToAgent, Transport, VERSION, WINDOW, WaitFile,
 };
 pub use script::{Awaited, MOST_PLAYED, SCRIPT_FILE, Step};
 

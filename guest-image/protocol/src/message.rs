@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Version of the protocol. The agent says it in [`FromAgent::Ready`]; the host refuses another one. Both are built
 /// from one tree, so this guards against a stale image, not against the past.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// Most bytes of payload in one message.
 pub const CHUNK: usize = 64 * 1024;
@@ -92,6 +92,8 @@ pub enum ToAgent {
     Mount(Id, Share),
     /// Shift what comes after: its moment, and the state of memory. Answered by `Done` or `Failed`.
     Perturb(Id, Perturb),
+    /// Give a NIC's receive queues rings of another length. Answered by `Done`, once the driver has it so, or `Failed`.
+    SetRing(Id, SetRing),
 }
 
 impl ToAgent {
@@ -113,7 +115,8 @@ impl ToAgent {
             | Self::Taken(id, _)
             | Self::Resize(id, _)
             | Self::Mount(id, _)
-            | Self::Perturb(id, _) => *id,
+            | Self::Perturb(id, _)
+            | Self::SetRing(id, _) => *id,
         }
     }
 }
@@ -185,6 +188,17 @@ pub struct Perturb {
     pub held: u32,
     /// How long to wait then, in microseconds.
     pub wait_us: u32,
+}
+
+/// How long receive rings are to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetRing {
+    /// A network namespace by its name in `/run/netns`; the agent's own if none.
+    pub netns: Option<String>,
+    /// The interface.
+    pub interface: String,
+    /// Descriptors of each receive queue.
+    pub receive: u32,
 }
 
 /// Something that is to listen.

@@ -113,7 +113,7 @@ impl Consoles<'_> {
 
     /// A console that cannot be read is told as what it is by whoever keeps it.
     fn complaints(&self, crash: Option<&CrashReport>) -> Vec<Complaint> {
-        runner::complaints(self.folder, Some(self.image), crash, &mut vec![]).unwrap_or_default()
+        runner::complaints(self.folder, &|_| Some(self.image), crash, &mut vec![]).unwrap_or_default()
     }
 }
 

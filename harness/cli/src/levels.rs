@@ -31,9 +31,11 @@ pub(crate) fn machine(flags: &GuestFlags, nic: InnerNic, memory_mib: u32) -> Mac
             nic: NicModel::Igb,
             iommu: Iommu { mode: IommuMode::Strict, caching_mode: false },
             scalable_mode: false,
+            kernel: None,
         },
-        guest: InnerGuest { count: 1, vcpus: flags.vcpus, memory_mib, link },
+        guest: InnerGuest { count: 1, vcpus: flags.vcpus, memory_mib, link, kernel: None },
         peer: NicModel::VirtioNet,
+        peer_kernel: None,
         mtu: 1500,
         knobs: Knobs::default(),
     })

@@ -25,6 +25,33 @@ pub struct BootFiles {
     pub disks: Vec<PathBuf>,
 }
 
+/// Levels of a nested machine that have a kernel of their own: of these files its kernel, initramfs and modules count, and the rest is
+/// [`Boot::files`]'.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Levels<'a> {
+    /// The host.
+    pub host: Option<&'a BootFiles>,
+    /// The host's guests.
+    pub guest: Option<&'a BootFiles>,
+    /// The peer outside.
+    pub peer: Option<&'a BootFiles>,
+}
+
+impl BootFiles {
+    /// These, with the kernel of others, where there are any.
+    pub(crate) fn with_kernel_of(&self, others: Option<&Self>) -> Self {
+        match others {
+            None => self.clone(),
+            Some(others) => Self {
+                kernel: others.kernel.clone(),
+                initramfs: others.initramfs.clone(),
+                modules_disk: others.modules_disk.clone(),
+                ..self.clone()
+            },
+        }
+    }
+}
+
 /// A machine that is to boot.
 #[derive(Clone, Copy, Debug)]
 pub struct Boot<'a> {
@@ -34,6 +61,8 @@ pub struct Boot<'a> {
     pub cmdline: &'a [String],
     /// What boots.
     pub files: &'a BootFiles,
+    /// What levels of a nested machine boot in the place of that.
+    pub levels: Levels<'a>,
     /// An existing folder for console and error logs: `GUEST.console.log`, `GUEST.stderr.log`.
     pub folder: &'a Path,
     /// An existing folder with a short path that the guests' user can pass through; sockets go into a private folder in

@@ -37,7 +37,7 @@ mod zcsim;
 
 pub use access::{Obstacle, obstacle};
 pub use attachments::{Access, Attachments, Debugger, MAX_SHARES, Root, Share, debugger_socket};
-pub use boot::{Boot, BootEnd, BootFiles, boot};
+pub use boot::{Boot, BootEnd, BootFiles, Levels, boot};
 pub use error::{MachineError, SessionError};
 pub use exits::KvmWindowStart;
 pub use helper::helper;

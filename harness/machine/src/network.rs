@@ -184,6 +184,28 @@ pub(crate) async fn set_knobs(guests: &[Guest], layout: &Layout, knobs: &plan::K
     Ok(())
 }
 
+/// Gives the NICs of both ends the receive rings that were asked for. A driver may take its link down for it: whoever comes next waits
+/// until packets pass.
+pub(crate) async fn set_rings(guests: &[Guest], ends: [&End; 2], ring: Option<u32>) -> Result<(), Trouble> {
+    let Some(receive) = ring else { return Ok(()) };
+    for end in ends {
+        let guest = &guests[end.guest];
+        let asked = protocol::SetRing {
+            netns: end.netns.map(str::to_owned),
+            interface: end.interface.clone(),
+            receive,
+        };
+        match guest.session.set_ring(asked).await {
+            Ok(()) => {}
+            Err(error @ SessionError::Guest { .. }) => {
+                return Err(Trouble::NotTestable(format!("guest `{}`: {error}", guest.process.name())));
+            }
+            Err(error) => return Err(of_session_error(&guest.process, error).await),
+        }
+    }
+    Ok(())
+}
+
 /// Sets a sysctl in one namespace; or says why it is not there to be set. Other namespaces than the first do not have
 /// every key, and some of those that they have can only be read there.
 async fn set_sysctl(

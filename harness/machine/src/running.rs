@@ -143,6 +143,7 @@ async fn prepare(booted: &Booted<'_>, knobs: &plan::Knobs) -> Result<Prepared, T
     }
     let (server, client) = network::set_up(&booted.guests, &booted.layout, &nics).await?;
     network::set_knobs(&booted.guests, &booted.layout, knobs).await?;
+    network::set_rings(&booted.guests, [&server, &client], knobs.ring).await?;
     network::await_reachable(&booted.guests, &booted.layout, &server, &client).await?;
     if let Some(place) = booted.nest.as_ref().and_then(|nest| nest.neighbour) {
         let (mut found, mut its) = facts::read(&booted.guests[place.guest], &[place.mac]).await?;

@@ -13,7 +13,7 @@ pub struct Arm {
     /// Its place in the matrix, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cell: Option<Cell>,
-    /// The kernel under test. In a two-machine topology both machines boot it.
+    /// The kernel under test. In a two-machine topology both machines boot it; a level of a nested machine may name another arm's.
     pub kernel: KernelSpec,
     /// Extra kernel parameters, after those that the machine itself needs.
     pub cmdline: Vec<String>,

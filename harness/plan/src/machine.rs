@@ -141,6 +141,9 @@ pub enum IommuMode {
 pub struct Knobs {
     /// `net.ipv4.tcp_rmem` and the like; set in every namespace that has the key.
     pub sysctls: BTreeMap<String, String>,
+    /// Descriptors of each receive queue of both ends' NICs; the driver's own number if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ring: Option<u32>,
     /// Between two zcsim devices, in both directions.
     #[serde(default, skip_serializing_if = "Wire::is_ideal")]
     pub wire: Wire,

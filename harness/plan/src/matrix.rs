@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Arm, Gate, Plan, Workload};
+use crate::{Arm, Gate, Machine, Plan, Workload};
 
 /// The values of some dimensions, by the dimensions' names. Values are as the scenario file writes them.
 pub type DimensionValues = BTreeMap<String, String>;
@@ -119,6 +119,19 @@ impl Plan {
         self.arms.iter().filter(|arm| arm.side() == side).find(is_there)
     }
 
+    /// The arm whose kernel the guest called `guest` boots in `arm`: `arm` itself, or, at a level of a nested machine that names another
+    /// side, that side's at the same place. None if there is none.
+    #[must_use]
+    pub fn kernel_arm<'a>(&'a self, arm: &'a Arm, guest: &str) -> Option<&'a Arm> {
+        match &arm.machine {
+            Machine::Nested(nested) => match nested.kernel_of(guest) {
+                Some(side) => self.arm_at(side, arm.dims()),
+                None => Some(arm),
+            },
+            Machine::Qemu(_) | Machine::Fake(_) | Machine::Imported(_) => Some(arm),
+        }
+    }
+
     /// Where `gate` is judged: the candidate arm and the workload of each comparison, side by side.
     pub fn comparisons(&self, gate: &Gate) -> impl Iterator<Item = (&Arm, &Workload)> {
         let of_gate = |workload: &&Workload| workload.group() == gate.select.workload;
@@ -135,7 +148,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Base, ConfigStart, Design, FakeMachine, KernelConfig, KernelSpec, Machine, Source};
+    use crate::{Base, ConfigStart, Design, FakeMachine, KernelConfig, KernelSpec, Source};
 
     fn arm(side: &str, vcpus: Option<&str>) -> Arm {
         let source = Source::PrebuiltImage { image: "/image".into(), modules: None, config: None };

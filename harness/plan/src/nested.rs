@@ -23,6 +23,9 @@ pub struct NestedMachine {
     pub guest: InnerGuest,
     /// The peer's NIC.
     pub peer: NicModel,
+    /// As [`HostLevel::kernel`], of the peer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_kernel: Option<String>,
     /// Of every NIC on the wire, in bytes, 68 to 9000.
     pub mtu: u32,
     /// What is set at both ends before workloads start, and in the host.
@@ -39,6 +42,9 @@ pub struct HostLevel {
     pub iommu: Iommu,
     /// `x-scalable-mode=on`: PASID tables in the place of context entries.
     pub scalable_mode: bool,
+    /// The side, by its name in the scenario file, whose kernel it boots; its own arm's if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
 }
 
 /// Guests of the host, all of one shape.
@@ -53,6 +59,9 @@ pub struct InnerGuest {
     pub memory_mib: u32,
     /// How they reach the host's wire.
     pub link: InnerLink,
+    /// As [`HostLevel::kernel`], of all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
 }
 
 /// How a guest of the host reaches the wire.
@@ -130,6 +139,21 @@ impl InnerLink {
 }
 
 impl NestedMachine {
+    /// Levels that boot another side's kernel than their own arm's: the guest's name (of guests within, the first one's), and the side.
+    #[must_use]
+    pub fn other_kernels(&self) -> Vec<(&'static str, &str)> {
+        let levels =
+            [("host", &self.host.kernel), ("server", &self.guest.kernel), ("client", &self.peer_kernel)];
+        levels.into_iter().filter_map(|(level, kernel)| Some((level, kernel.as_deref()?))).collect()
+    }
+
+    /// The side whose kernel the guest called `guest` boots; none for its own arm's.
+    #[must_use]
+    pub fn kernel_of(&self, guest: &str) -> Option<&str> {
+        let level = if guest == "neighbour" { "server" } else { guest };
+        self.other_kernels().into_iter().find(|(name, _)| *name == level).map(|(_, side)| side)
+    }
+
     /// The IOMMUs that its levels are asked for, by the names of the levels: `host`, `server`.
     #[must_use]
     pub fn iommus(&self) -> Vec<(&'static str, Iommu)> {

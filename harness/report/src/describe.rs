@@ -245,8 +245,14 @@ pub(crate) fn machine(machine: &Machine) -> Vec<String> {
             lines.extend([format!("server {}", nic(server)), format!("client {}", nic(client))]);
         }
     }
+    lines.extend(qemu.knobs.ring.map(ring));
     lines.extend(qemu.knobs.sysctls.iter().map(|(key, value)| format!("sysctl {key} = {value}")));
     lines
+}
+
+/// Receive rings in words.
+pub(crate) fn ring(ring: u32) -> String {
+    format!("receive rings of {ring} descriptors")
 }
 
 pub(crate) fn accel(accel: Accel) -> &'static str {

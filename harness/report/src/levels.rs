@@ -3,7 +3,7 @@
 use plan::{GuestIommu, InnerLink, NestedMachine, Nic, PciFunction, Vfio};
 
 use crate::{
-    describe::{accel, model, nic},
+    describe::{accel, model, nic, ring},
     number,
 };
 
@@ -48,6 +48,9 @@ pub(crate) fn levels(nested: &NestedMachine) -> Vec<String> {
         ),
         format!("client: a QEMU guest outside, {}", model(nested.peer)),
     ];
+    lines.extend(nested.knobs.ring.map(ring));
+    let other = |(level, side): (&str, &str)| format!("{level}: the kernel of {side}");
+    lines.extend(nested.other_kernels().into_iter().map(other));
     lines.extend(nested.knobs.sysctls.iter().map(|(key, value)| format!("sysctl {key} = {value}")));
     lines
 }

@@ -6,13 +6,13 @@ use crash::Symbols;
 use measure::{Complaint, CrashKind, CrashReport, KernelImage};
 
 /// What kernels complained about on the consoles that guests left in `folder` (`GUEST.console.log`), with lines of source.
-/// `image` is the kernel that they booted, `crash` how one of them ended. What is not read goes to `unavailable`.
+/// `image` tells which kernel a guest booted, by the guest's name, `crash` how one of them ended. What is not read goes to `unavailable`.
 ///
 /// # Errors
 /// If the consoles cannot be read.
-pub fn complaints(
+pub fn complaints<'i>(
     folder: &Path,
-    image: Option<&KernelImage>,
+    image: &dyn Fn(&str) -> Option<&'i KernelImage>,
     crash: Option<&CrashReport>,
     unavailable: &mut Vec<String>,
 ) -> io::Result<Vec<Complaint>> {
@@ -55,7 +55,11 @@ fn mark_fatal(complaints: &mut [Complaint], report: &CrashReport) {
 }
 
 /// Symbols that cannot be read leave a complaint as the kernel told it, with the reason.
-fn decode(complaints: &mut Vec<Complaint>, image: Option<&KernelImage>, crash: Option<&CrashReport>) {
+fn decode<'i>(
+    complaints: &mut Vec<Complaint>,
+    image: &dyn Fn(&str) -> Option<&'i KernelImage>,
+    crash: Option<&CrashReport>,
+) {
     // Of a guest that hung without a word, somebody else says where.
     let silent = crash.filter(|report| {
         matches!(report.kind, CrashKind::BootHang | CrashKind::Hang)
@@ -64,17 +68,36 @@ fn decode(complaints: &mut Vec<Complaint>, image: Option<&KernelImage>, crash: O
     if silent.is_none() && complaints.iter().all(|complaint| complaint.frames.is_empty()) {
         return;
     }
-    let symbols = match image.and_then(|image| Some((image.vmlinux.as_ref()?, image.system_map.as_ref()?))) {
-        Some((vmlinux, map)) => Symbols::open(vmlinux, map).map_err(|error| chain(&error)),
-        None => Err("the kernel came without symbols and System.map".to_owned()),
+    // Guests mostly have the same kernel, whose symbols take a while to read.
+    let mut opened: Vec<(Option<&Path>, Result<Symbols, String>)> = Vec::new();
+    let mut of = |guest: &str| {
+        let files =
+            image(guest).and_then(|image| Some((image.vmlinux.as_ref()?, image.system_map.as_ref()?)));
+        let key = files.map(|(vmlinux, _)| vmlinux.as_path());
+        match opened.iter().position(|(known, _)| *known == key) {
+            Some(position) => position,
+            None => {
+                let symbols = match files {
+                    Some((vmlinux, map)) => Symbols::open(vmlinux, map).map_err(|error| chain(&error)),
+                    None => Err("the kernel came without symbols and System.map".to_owned()),
+                };
+                opened.push((key, symbols));
+                opened.len() - 1
+            }
+        }
     };
-    for complaint in complaints.iter_mut().filter(|complaint| !complaint.frames.is_empty()) {
-        match &symbols {
+    let guests: Vec<usize> = complaints.iter().map(|complaint| of(&complaint.guest)).collect();
+    let hung = silent.map(|report| (report, of(&report.guest)));
+    for (complaint, symbols) in complaints.iter_mut().zip(guests) {
+        if complaint.frames.is_empty() {
+            continue;
+        }
+        match &opened[symbols].1 {
             Ok(symbols) => symbols.decode(complaint),
             Err(reason) => complaint.undecoded = Some(reason.clone()),
         }
     }
-    complaints.extend(silent.map(|report| match &symbols {
+    complaints.extend(hung.map(|(report, symbols)| match &opened[symbols].1 {
         Ok(symbols) => symbols.hang(report),
         Err(reason) => Complaint { undecoded: Some(reason.clone()), ..crash::hang(report, vec![]) },
     }));
@@ -110,7 +133,8 @@ mod tests {
             cpus: vec![],
         };
         let mut unavailable = Vec::new();
-        let complaints = complaints(folder.path(), None, Some(&report), &mut unavailable).expect("readable");
+        let complaints =
+            complaints(folder.path(), &|_| None, Some(&report), &mut unavailable).expect("readable");
         assert!(unavailable.is_empty());
         assert_eq!(complaints.len(), 2);
         // No panic says so: it is the one for which the machine was ended.

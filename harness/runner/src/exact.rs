@@ -86,6 +86,7 @@ async fn rehearsal(
         machine: &arm.machine,
         cmdline: &arm.cmdline,
         files,
+        levels: machine::Levels::default(),
         folder: &logs,
         runtime: setup.runtime,
         deadline: deadline(setup.plan, &World::Rehearsal),

@@ -53,9 +53,12 @@ pub(crate) async fn run_trial(
             TrialEnd::Crashed { report, .. } => Some(report),
             _ => None,
         };
-        record.complaints =
-            complaints(&consoles, setup.images.get(&trial.arm), crash, &mut record.unavailable)
-                .map_err(|error| RunError::keep(trial)(Box::new(error)))?;
+        let image = |guest: &str| {
+            let arm = setup.plan.kernel_arm(setup.plan.arm(&trial.arm)?, guest)?;
+            setup.images.get(&arm.name)
+        };
+        record.complaints = complaints(&consoles, &image, crash, &mut record.unavailable)
+            .map_err(|error| RunError::keep(trial)(Box::new(error)))?;
         let Some(why) = spoilt(setup, trial, &record) else { break };
         record.set_aside.push(why.to_owned());
         again::set_aside(&folder, record.set_aside.len())
@@ -109,10 +112,15 @@ async fn booted(
 ) -> Result<TrialEnd, RunError> {
     let arm = setup.plan.arm(&trial.arm).expect("the schedule names arms of the plan");
     let booted = machine::boot(Boot {
+    let levels = match levels(setup, arm) {
+        Ok(levels) => levels,
+        Err(message) => return Ok(TrialEnd::NotTestable { message }),
+    };
         machine: &arm.machine,
         cmdline: &arm.cmdline,
         files,
         folder,
+        levels,
         runtime: setup.runtime,
         deadline: exact::deadline(setup.plan, world),
         traced: trial.traced,
@@ -138,6 +146,22 @@ async fn booted(
 }
 
 /// What has been seen so far; kept outside the workloads' future, so that a crash does not take it along.
+/// What the levels of a nested machine boot that name another arm; the error is for the record.
+fn levels<'a>(setup: &'a Setup<'_>, arm: &plan::Arm) -> Result<machine::Levels<'a>, String> {
+    let mut levels = machine::Levels::default();
+    let Machine::Nested(nested) = &arm.machine else { return Ok(levels) };
+    for (level, side) in nested.other_kernels() {
+        let files = setup.plan.kernel_arm(arm, level).and_then(|other| setup.boot_files.get(&other.name));
+        let files = files.ok_or_else(|| format!("{level} boots the kernel of {side}, and there is none"))?;
+        match level {
+            "host" => levels.host = Some(files),
+            "client" => levels.peer = Some(files),
+            _ => levels.guest = Some(files),
+        }
+    }
+    Ok(levels)
+}
+
 #[derive(Default)]
 struct Seen {
     samples: Vec<Sample>,

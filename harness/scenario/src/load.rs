@@ -227,6 +227,7 @@ fn check_machines(
         let message = format!("`{one}` and `{other}` trace, and either would slow what the other times");
         findings.add(&fields.place_of("collect"), message, "one of them; the other in a scenario of its own");
     }
+    nested::check_kernels(&arms, &fields.place_of("arms"), findings);
     let traces_iotlb = collectors.is_some_and(|collectors| collectors.contains(&Collector::Iotlb));
     let translates = |arm: &&Arm| {
         iommus(&arm.machine)

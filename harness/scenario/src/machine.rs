@@ -43,6 +43,11 @@ pub(crate) fn machine(
     if let Some(topology) = &topology {
         zcsim::check_topology(topology, &fields.place_of("server"), findings);
     }
+    knobs.ring = ring(&fields, findings);
+    if knobs.ring.is_some() && matches!(topology, Some(Topology::Loopback)) {
+        let message = "a guest that talks to itself has no NIC";
+        findings.add(&fields.place_of("ring"), message, "topology: two-guests or two-namespaces");
+    }
     if let Some(node) = fields.given("wire")
         && let Some(wire) = zcsim::wire(node, topology.as_ref(), findings)
     {
@@ -85,6 +90,12 @@ pub(crate) fn memory_mib(fields: &Fields<'_>, findings: &mut Findings) -> Option
         return None;
     }
     Some(u32::try_from(bytes >> 20).expect("the schema allows at most 256 GiB"))
+}
+
+/// What is asked of receive rings, if anything.
+pub(crate) fn ring(fields: &Fields<'_>, findings: &mut Findings) -> Option<u32> {
+    fields.given("ring")?;
+    fields.count("ring", findings)
 }
 
 fn topology(fields: &Fields<'_>, findings: &mut Findings) -> Option<Topology> {

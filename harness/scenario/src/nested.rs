@@ -7,10 +7,11 @@ use plan::{
 
 use crate::{
     fields::Fields,
-    machine::{iommu, memory_mib},
+    machine::{iommu, memory_mib, ring},
     problem::{Findings, Place},
     schema,
     tree::Node,
+    value::printable,
 };
 
 /// What a host needs beside its guests: its kernel, QEMU's own memory for each of them, and their files.
@@ -22,17 +23,21 @@ pub(crate) fn is_nested(machine: &Node) -> bool {
 }
 
 /// The machine that `node` asks for.
-pub(crate) fn machine(node: &Node, knobs: Knobs, findings: &mut Findings) -> Option<NestedMachine> {
+pub(crate) fn machine(node: &Node, mut knobs: Knobs, findings: &mut Findings) -> Option<NestedMachine> {
     let fields = Fields::open(node, &schema::NESTED, findings)?;
     let accel = fields.choice::<Accel>("accel", findings);
     let vcpus = fields.count("vcpus", findings);
     let memory = memory_mib(&fields, findings);
     let mtu = fields.count("mtu", findings);
+    knobs.ring = ring(&fields, findings);
     let host = within(&fields, "host", |node| host(node, findings));
     let guest = within(&fields, "guest", |node| guest(node, findings));
     let peer = within(&fields, "peer", |node| {
-        Fields::open(node, &schema::PEER_LEVEL, findings)?.choice::<NicModel>("nic", findings)
+        let fields = Fields::open(node, &schema::PEER_LEVEL, findings)?;
+        let kernel = fields.optional_text("kernel", findings);
+        Some((fields.choice::<NicModel>("nic", findings)?, kernel?))
     });
+    let (peer, peer_kernel) = peer.unzip();
     let nested = NestedMachine {
         accel: accel?,
         vcpus: vcpus?,
@@ -40,6 +45,7 @@ pub(crate) fn machine(node: &Node, knobs: Knobs, findings: &mut Findings) -> Opt
         host: host?,
         guest: guest?,
         peer: peer?,
+        peer_kernel: peer_kernel?,
         mtu: mtu?,
         knobs,
     };
@@ -60,11 +66,12 @@ fn host(node: &Node, findings: &mut Findings) -> Option<HostLevel> {
     let fields = Fields::open(node, &schema::HOST_LEVEL, findings)?;
     let nic = fields.choice::<NicModel>("nic", findings);
     let scalable_mode = fields.flag("scalable-mode", findings);
+    let kernel = fields.optional_text("kernel", findings);
     let iommu = match fields.given("iommu") {
         Some(node) => iommu(node, findings),
         None => Some(Iommu { mode: IommuMode::Strict, caching_mode: false }),
     };
-    Some(HostLevel { nic: nic?, iommu: iommu?, scalable_mode: scalable_mode? })
+    Some(HostLevel { nic: nic?, iommu: iommu?, scalable_mode: scalable_mode?, kernel: kernel? })
 }
 
 fn guest(node: &Node, findings: &mut Findings) -> Option<InnerGuest> {
@@ -72,8 +79,9 @@ fn guest(node: &Node, findings: &mut Findings) -> Option<InnerGuest> {
     let count = fields.count("count", findings);
     let vcpus = fields.count("vcpus", findings);
     let memory = memory_mib(&fields, findings);
+    let kernel = fields.optional_text("kernel", findings);
     let link = link(&fields, findings);
-    Some(InnerGuest { count: count?, vcpus: vcpus?, memory_mib: memory?, link: link? })
+    Some(InnerGuest { count: count?, vcpus: vcpus?, memory_mib: memory?, link: link?, kernel: kernel? })
 }
 
 fn link(fields: &Fields<'_>, findings: &mut Findings) -> Option<InnerLink> {
@@ -175,6 +183,26 @@ pub(crate) fn remarks(plan: &Plan) -> Vec<String> {
         }
     }
     remarks
+}
+
+/// Levels that name an arm whose kernel they boot: it must be there, at the same place of a matrix.
+pub(crate) fn check_kernels(arms: &[&plan::Arm], place: &Place, findings: &mut Findings) {
+    let mut sides: Vec<&str> = arms.iter().map(|arm| arm.side()).collect();
+    sides.dedup();
+    for arm in arms {
+        let plan::Machine::Nested(nested) = &arm.machine else { continue };
+        for (level, side) in nested.other_kernels() {
+            let is_there = |other: &&&plan::Arm| other.side() == side && other.dims() == arm.dims();
+            if !arms.iter().any(|other| is_there(&other)) {
+                let message = format!(
+                    "{}: {level}: there is no arm `{}` to take a kernel of",
+                    arm.name,
+                    printable(side)
+                );
+                findings.add(place, message, format!("kernel: one of {}", sides.join(", ")));
+            }
+        }
+    }
 }
 
 /// A workload that a nested machine has no way to run.

@@ -214,6 +214,12 @@ impl Vet {
             128..=256 << 10,
         );
         self.within(&format!("{place}: mtu"), nested.mtu.into(), 68..=9000);
+        if let Some(ring) = nested.knobs.ring {
+            self.within(&format!("{place}: ring"), ring.into(), 16..=65_536);
+        }
+        for (_, side) in nested.other_kernels() {
+            self.text(&format!("{place}: kernel"), side, schema::NAME);
+        }
         if let Some((message, _)) = crate::nested::impossible(nested).into_iter().next() {
             self.says(place, &message);
         }
@@ -236,6 +242,9 @@ impl Vet {
         };
         for nic in nics {
             self.within(&format!("{place}: mtu"), nic.mtu.into(), 68..=9000);
+        }
+        if let Some(ring) = machine.knobs.ring {
+            self.within(&format!("{place}: ring"), ring.into(), 16..=65_536);
         }
         self.within(&format!("{place}: loss of the wire"), machine.knobs.wire.loss_ppm.into(), 0..=500_000);
         for (name, value) in &machine.knobs.sysctls {

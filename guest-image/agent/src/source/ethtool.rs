@@ -1,4 +1,4 @@
-//! A driver's own counters, as `ethtool -S` shows them: a line `NAME: VALUE` for each.
+//! A driver's own counters, as `ethtool -S` shows them: a line `NAME: VALUE` for each; and the length of its rings.
 
 #![expect(unsafe_code, reason = "SIOCETHTOOL has no wrapper in std or nix")]
 
@@ -16,6 +16,8 @@ use nix::{
 
 // include/uapi/linux/ethtool.h and sockios.h.
 const SIOCETHTOOL: libc::c_ulong = 0x8946;
+const ETHTOOL_GRINGPARAM: u32 = 0x10;
+const ETHTOOL_SRINGPARAM: u32 = 0x11;
 const ETHTOOL_GSTRINGS: u32 = 0x1b;
 const ETHTOOL_GSTATS: u32 = 0x1d;
 const ETHTOOL_GSSET_INFO: u32 = 0x37;
@@ -97,6 +99,44 @@ fn values(socket: &OwnedFd, interface: &str, count: usize) -> nix::Result<Vec<u6
     Ok(request[1..=count].to_vec())
 }
 
+/// Where the words of `struct ethtool_ringparam` stand that are of plain receive rings: the most, and what they are.
+const MOST_RECEIVE: usize = 1;
+const RECEIVE: usize = 5;
+
+/// Gives an interface's receive queues so many descriptors, as `ethtool -G` does, and looks what the driver made of it: some round up.
+pub(crate) fn set_receive_ring(interface: &str, receive: u32) -> Result<(), String> {
+    let said = |errno: Errno| match errno {
+        Errno::EOPNOTSUPP => format!("{interface}: the driver has no rings that could be set"),
+        errno => format!("{interface}: {}", errno.desc()),
+    };
+    let socket =
+        socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None).map_err(said)?;
+    let rings = || -> nix::Result<[u32; 9]> {
+        let mut rings = [ETHTOOL_GRINGPARAM, 0, 0, 0, 0, 0, 0, 0, 0];
+        ask(&socket, interface, &mut rings)?;
+        Ok(rings)
+    };
+    let mut asked = rings().map_err(said)?;
+    if asked[RECEIVE] == receive {
+        return Ok(());
+    }
+    if receive > asked[MOST_RECEIVE] {
+        return Err(format!(
+            "{interface}: a receive ring of {receive} descriptors; the driver's longest has {}",
+            asked[MOST_RECEIVE]
+        ));
+    }
+    asked[0] = ETHTOOL_SRINGPARAM;
+    asked[RECEIVE] = receive;
+    ask(&socket, interface, &mut asked).map_err(said)?;
+    match rings().map_err(said)?[RECEIVE] {
+        set if set == receive => Ok(()),
+        set => Err(format!(
+            "{interface}: a receive ring of {receive} descriptors was asked for, and the driver made one of {set}"
+        )),
+    }
+}
+
 /// Has the kernel fill `request`, whose first four bytes are the command.
 fn ask<T>(socket: &OwnedFd, interface: &str, request: &mut [T]) -> nix::Result<()> {
     // SAFETY: `ifreq` is plain data, for which zeros are a value.
@@ -118,6 +158,13 @@ fn ask<T>(socket: &OwnedFd, interface: &str, request: &mut [T]) -> nix::Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_no_rings_is_told() {
+        let why = set_receive_ring("lo", 256).unwrap_err();
+        assert_eq!(why, "lo: the driver has no rings that could be set");
+        assert_eq!(set_receive_ring("nosuch0", 256).unwrap_err(), "nosuch0: No such device");
+    }
 
     #[test]
     fn what_has_no_counters_is_told() {

@@ -156,6 +156,7 @@ impl Guest {
             ToAgent::Perturb(id, _) => {
                 self.send(&FromAgent::Failed(id, "a fake machine has no memory to be shifted".into()))
             }
+            ToAgent::SetRing(id, _) => self.send(&FromAgent::Failed(id, "a fake machine has no NIC".into())),
             ToAgent::InputEnd(_) | ToAgent::Taken(..) | ToAgent::Resize(..) | ToAgent::PowerOff(_) => Ok(()),
         }
     }

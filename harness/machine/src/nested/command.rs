@@ -9,7 +9,7 @@ use super::{
     supplies::{INITRAMFS, KERNEL, ROOT_DISK, Supplies, TOOLS},
 };
 use crate::{
-    BootFiles, InteractiveCommand, Qemu,
+    InteractiveCommand, Qemu,
     qemu::{EMULATED_TIME, List, base_parameters, iommu_parameters},
 };
 
@@ -22,8 +22,6 @@ pub(super) struct Inner<'a> {
     /// Of a NIC that is made for it.
     pub(super) mac: &'a str,
     pub(super) supplies: &'a Supplies,
-    /// What the machine boots; in the host they have other names.
-    pub(super) files: &'a BootFiles,
     pub(super) cmdline: &'a [String],
     /// Whether the host's own time is emulated.
     pub(super) emulated: bool,
@@ -91,7 +89,7 @@ impl Inner<'_> {
     fn parameters(&self) -> String {
         let mut words = base_parameters(false);
         words.push("assay.root=/dev/vda");
-        if self.files.modules_disk.is_some() {
+        if self.supplies.modules_disk.is_some() {
             words.push("assay.modules=/dev/vdb");
         }
         if self.emulated {
@@ -117,6 +115,7 @@ mod tests {
     use plan::PciFunction;
 
     use super::*;
+    use crate::BootFiles;
 
     fn listed(shape: &InnerGuest, link: &Link, files: &BootFiles) -> String {
         let cmdline = ["arm.own=1".to_owned()];
@@ -127,7 +126,6 @@ mod tests {
             link,
             mac: "52:54:00:00:00:11",
             supplies: &supplies,
-            files,
             cmdline: &cmdline,
             emulated: true,
         };
@@ -152,7 +150,7 @@ mod tests {
     }
 
     fn shape(link: InnerLink) -> InnerGuest {
-        InnerGuest { count: 1, vcpus: 1, memory_mib: 768, link }
+        InnerGuest { count: 1, vcpus: 1, memory_mib: 768, link, kernel: None }
     }
 
     fn passed(via: Vfio, iommu: GuestIommu) -> InnerLink {

@@ -65,8 +65,10 @@ pub(crate) async fn boot(boot: &Boot<'_>, nested: &NestedMachine) -> Result<Boot
     if *boot.world != World::Open {
         return Ok(BootEnd::NotTestable("a world of several guests cannot be closed".into()));
     }
-    let supplies = Supplies::of(boot.files)?;
-    let host_files = supplies.host_files(boot.files);
+    let inner_files = boot.files.with_kernel_of(boot.levels.guest);
+    let supplies = Supplies::of(&inner_files)?;
+    let host_files = supplies.host_files(&boot.files.with_kernel_of(boot.levels.host));
+    let peer_files = boot.files.with_kernel_of(boot.levels.peer);
     let began = Instant::now();
     let [host, peer] = outer(nested);
     let execution = qemu::choose(&host, boot.host)?;
@@ -75,7 +77,7 @@ pub(crate) async fn boot(boot: &Boot<'_>, nested: &NestedMachine) -> Result<Boot
     let scalable_mode = nested.host.scalable_mode;
     let planned = [
         Planned { role: Role::Host, machine: &host, files: &host_files, scalable_mode, tsc_khz },
-        Planned { role: Role::Client, machine: &peer, files: boot.files, scalable_mode: false, tsc_khz },
+        Planned { role: Role::Client, machine: &peer, files: &peer_files, scalable_mode: false, tsc_khz },
     ];
     let PoweredOn { mut guests, folder, .. } = match qemu::power_on(boot, &planned, execution).await? {
         Ok(on) => on,
@@ -224,7 +226,6 @@ async fn start_all(
             link,
             mac: mac(nested, index),
             supplies,
-            files: boot.files,
             cmdline: boot.cmdline,
             emulated: host.execution != "kvm",
         };

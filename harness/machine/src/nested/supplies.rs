@@ -33,9 +33,13 @@ pub(super) struct Supplies {
     tools: PathBuf,
     kernel: Sized,
     initramfs: Sized,
-    /// The disk with the kernel's modules, if it has any.
+    modules: Option<PathBuf>,
+    /// The disk with their kernel's modules, if it has any.
     pub(super) modules_disk: Option<&'static str>,
 }
+
+/// After the root and the three of every host. Theirs and the host's may be the same file, or not.
+const MODULES_DISK: &str = "/dev/vde";
 
 /// A file that is a disk in the host: whole sectors, of which only so many bytes are the file's.
 #[derive(Debug)]
@@ -56,15 +60,15 @@ impl Sized {
 }
 
 impl Supplies {
-    /// What the machine's files have for its host's guests.
+    /// What the files of its guests have for a host.
     pub(super) fn of(files: &BootFiles) -> Result<Self, MachineError> {
         let [tools] = files.disks.as_slice() else { return Err(MachineError::NoInnerQemu) };
         Ok(Self {
             tools: tools.clone(),
             kernel: Sized::of(&files.kernel)?,
             initramfs: Sized::of(&files.initramfs)?,
-            // After the three below.
-            modules_disk: files.modules_disk.as_ref().map(|_| "/dev/vde"),
+            modules: files.modules_disk.clone(),
+            modules_disk: files.modules_disk.as_ref().map(|_| MODULES_DISK),
         })
     }
 
@@ -76,13 +80,15 @@ impl Supplies {
             tools: files.disks[0].clone(),
             kernel: file(&files.kernel),
             initramfs: file(&files.initramfs),
-            modules_disk: files.modules_disk.as_ref().map(|_| "/dev/vde"),
+            modules: files.modules_disk.clone(),
+            modules_disk: files.modules_disk.as_ref().map(|_| MODULES_DISK),
         }
     }
 
-    /// What the host itself boots.
+    /// What the host itself boots, from its own files.
     pub(super) fn host_files(&self, files: &BootFiles) -> BootFiles {
-        let disks = vec![self.tools.clone(), self.kernel.path.clone(), self.initramfs.path.clone()];
+        let mut disks = vec![self.tools.clone(), self.kernel.path.clone(), self.initramfs.path.clone()];
+        disks.extend(self.modules.clone());
         BootFiles { disks, ..files.clone() }
     }
 

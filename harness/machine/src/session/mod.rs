@@ -145,6 +145,18 @@ impl Session {
         Ok(())
     }
 
+    /// Gives an interface's receive queues rings of so many descriptors.
+    ///
+    /// # Errors
+    /// [`SessionError::Guest`] if the driver does not; otherwise as for [`Session::read`].
+    pub(crate) async fn set_ring(&self, asked: protocol::SetRing) -> Result<(), SessionError> {
+        let request = format!("setting the ring of `{}`", asked.interface);
+        let answer =
+            self.connection.request(&request, READ_LIMIT, |id| ToAgent::SetRing(id, asked.clone())).await?;
+        answer.done(self.patience()).await?;
+        Ok(())
+    }
+
     fn patience(&self) -> Duration {
         self.connection.patience()
     }

@@ -84,6 +84,7 @@ impl Lab {
             machine,
             cmdline: &cmdline,
             files: &self.files,
+            levels: machine::Levels::default(),
             folder: self.folder.path(),
             runtime: self.folder.path(),
             deadline,

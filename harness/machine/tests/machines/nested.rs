@@ -26,9 +26,11 @@ fn nested(link: InnerLink, count: u32) -> Machine {
             nic: NicModel::Igb,
             iommu: Iommu { mode: IommuMode::Strict, caching_mode: false },
             scalable_mode: false,
+            kernel: None,
         },
-        guest: InnerGuest { count, vcpus: 1, memory_mib: 512, link },
+        guest: InnerGuest { count, vcpus: 1, memory_mib: 512, link, kernel: None },
         peer: NicModel::VirtioNet,
+        peer_kernel: None,
         mtu: 1500,
         knobs: Knobs::default(),
     })

@@ -1,6 +1,6 @@
 //! The keys of machines with `kind: nested`.
 
-use super::{Kind, Section, default, optional};
+use super::{Kind, NAME, Section, default, optional};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -13,7 +13,7 @@ pub(crate) static NESTED: Section = Section {
     title: "Nested machine",
     intro: "`machine: { kind: nested }`: a host that is a guest here (L1), guests that it runs with KVM (L2), and a peer outside on \
             the host's wire. Workloads run between the first guest, `server`, and the peer, `client`; the host is called `host`. \
-            Under TCG, QEMU emulates AMD's SVM for the host. All of them boot the arm's kernel.",
+            Under TCG, QEMU emulates AMD's SVM for the host. All of them boot the arm's kernel, but for levels that name another arm's with `kernel`.",
     keys: &[
         optional(
             "kind",
@@ -35,6 +35,7 @@ pub(crate) static NESTED: Section = Section {
             "Memory of the host, that of its guests within; whole MiB.",
         ),
         default("mtu", Kind::Integer { min: 68, max: 9000 }, "1500", "Of all NICs on the wire, in bytes."),
+        optional("ring", super::scenario::RING, "the driver's own number", super::scenario::RING_HELP),
         optional("host", Kind::Shape("a map, see *Host*"), "every default of *Host*", "The host's devices."),
         optional(
             "guest",
@@ -69,6 +70,12 @@ pub(crate) static HOST_LEVEL: Section = Section {
             Kind::Flag,
             "false",
             "QEMU's `x-scalable-mode=on`: PASID tables in the place of context entries.",
+        ),
+        optional(
+            "kernel",
+            Kind::Text(NAME),
+            "the arm's own",
+            "An arm of the scenario, whose kernel the host boots: `baseline` for a series that is to be in its guests only.",
         ),
     ],
 };
@@ -112,6 +119,12 @@ pub(crate) static GUEST_LEVEL: Section = Section {
              VFIO's domain; caching mode makes 6.12 turn lazy into strict, and the mode that the guest really has is read back and \
              recorded. `nested` is unavailable: QEMU's emulated VT-d has no nested translation.",
         ),
+        optional(
+            "kernel",
+            Kind::Text(NAME),
+            "the arm's own",
+            "An arm of the scenario, whose kernel they boot.",
+        ),
     ],
 };
 
@@ -119,5 +132,13 @@ pub(crate) static GUEST_LEVEL: Section = Section {
 pub(crate) static PEER_LEVEL: Section = Section {
     title: "Peer",
     intro: "`machine.peer` with `kind: nested`: a guest with one vCPU and 512 MiB.",
-    keys: &[default("nic", Kind::Choice(&["virtio-net", "igb", "e1000e"]), "virtio-net", "Its NIC.")],
+    keys: &[
+        default("nic", Kind::Choice(&["virtio-net", "igb", "e1000e"]), "virtio-net", "Its NIC."),
+        optional(
+            "kernel",
+            Kind::Text(NAME),
+            "the arm's own",
+            "An arm of the scenario, whose kernel it boots.",
+        ),
+    ],
 };

@@ -148,6 +148,12 @@ pub(crate) static ARM: Section = Section {
 
 const NIC_MAP: Kind = Kind::Shape("a map, see *NIC*");
 
+/// Lengths of receive rings that a driver might take.
+pub(super) const RING: Kind = Kind::Integer { min: 16, max: 65_536 };
+/// What is done with it.
+pub(super) const RING_HELP: &str = "Descriptors of each receive queue of both NICs (`ethtool -G NIC rx N`), read back. A driver that has no such \
+                                    ring, or another one afterwards, makes the arm not testable.";
+
 /// Where an arm boots.
 pub(crate) static MACHINE: Section = Section {
     title: "Machine",
@@ -186,6 +192,7 @@ pub(crate) static MACHINE: Section = Section {
         ),
         optional("server", NIC_MAP, "every default of *NIC*", "The server's NIC; not with `loopback`."),
         optional("client", NIC_MAP, "every default of *NIC*", "The client's NIC; not with `loopback`."),
+        optional("ring", RING, "the driver's own number", RING_HELP),
         optional(
             "wire",
             Kind::Shape("a map, see *Wire*"),

@@ -85,6 +85,7 @@ impl Lab {
             machine,
             cmdline: &[],
             files: &self.files,
+            levels: machine::Levels::default(),
             folder: self.folder.path(),
             runtime: self.folder.path(),
             deadline: Duration::from_secs(120),

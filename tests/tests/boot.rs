@@ -17,6 +17,8 @@ mod crashes;
 mod first_process;
 #[path = "common/forge.rs"]
 mod forge;
+#[path = "boot/nested.rs"]
+mod nested;
 #[path = "boot/streams.rs"]
 mod streams;
 #[path = "boot/terminal.rs"]

@@ -106,12 +106,13 @@ impl Unfinished {
     }
 }
 
-/// Settings of the kernel are no files that could be replaced, and take effect by one write.
+/// Settings of the kernel are no files that could be replaced, and take effect by one write. Nothing is cut off before: in tracefs that
+/// would take away the events and triggers that are there (`kernel/trace/trace_dynevent.c`, `dyn_event_open`).
 fn in_place(path: &Path, offset: u64, bytes: &[u8], last: bool) -> Result<(), String> {
     if offset != 0 || !last {
         return Err(format!("{} takes one part only", path.display()));
     }
-    let write = || File::options().write(true).truncate(true).open(path)?.write_all(bytes);
+    let write = || File::options().write(true).open(path)?.write_all(bytes);
     write().map_err(|error: io::Error| error.to_string())
 }
 

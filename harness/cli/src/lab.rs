@@ -31,6 +31,8 @@ pub(crate) struct Lab {
     pub(crate) supervisor: Supervisor,
     /// What tells how much this host takes.
     pub(crate) meters: Meters,
+    /// What its processors count of their IOMMUs.
+    pub(crate) counters: pmu::Counters,
     cache: PathBuf,
     us: PathBuf,
 }
@@ -65,7 +67,7 @@ impl Lab {
         let cache = places.cache_folder()?;
         std::fs::create_dir_all(&cache).with_context(|| format!("creating {}", cache.display()))?;
         let meters = Meters::of_this_host(None).context("finding power meters")?;
-        Ok(Self { supervisor, meters, cache, us })
+        Ok(Self { supervisor, meters, counters: pmu::Counters::of_this_host(), cache, us })
     }
 
     /// With the meter that writes this log.

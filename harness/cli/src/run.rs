@@ -336,6 +336,7 @@ fn trials(
         counting: counting.as_deref(),
         bench: program.as_deref(),
         power: Power { meters: &lab.meters, now: || Timestamp::now().into() },
+        counters: &lab.counters,
         plan,
         boot_files,
         images: &images,

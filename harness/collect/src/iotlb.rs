@@ -7,20 +7,23 @@ use measure::{GuestTrace, MetricDef, Provenance, Window, metric};
 use crate::{Reduced, files::float, per::pages};
 
 /// Each metric and the events that it sums up (QEMU, `hw/i386/trace-events`).
-const METRICS: [(MetricDef, &[&str]); 4] = [
+const METRICS: [(MetricDef, &[&str]); 5] = [
     (metric::IOTLB_HITS, &["vtd_iotlb_page_hit"]),
     (metric::IOTLB_FILLS, &["vtd_iotlb_page_update"]),
     (metric::IOTLB_PAGE_INVALIDATIONS, &["vtd_inv_desc_iotlb_pages"]),
     (metric::IOTLB_WIDE_INVALIDATIONS, &["vtd_inv_desc_iotlb_domain", "vtd_inv_desc_iotlb_global"]),
+    (metric::QUEUED_WAITS, &["vtd_inv_desc_wait_sw", "vtd_inv_desc_wait_irq"]),
 ];
 
 /// Every event that has to be counted.
-pub const EVENTS: [&str; 5] = [
+pub const EVENTS: [&str; 7] = [
     "vtd_iotlb_page_hit",
     "vtd_iotlb_page_update",
     "vtd_inv_desc_iotlb_pages",
     "vtd_inv_desc_iotlb_domain",
     "vtd_inv_desc_iotlb_global",
+    "vtd_inv_desc_wait_sw",
+    "vtd_inv_desc_wait_irq",
 ];
 
 pub(crate) fn reduce(window: &Window, reduced: &mut Reduced) {

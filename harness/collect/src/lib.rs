@@ -11,26 +11,33 @@ mod context;
 mod cpu;
 mod cpuidle;
 mod ethtool;
+mod exit_reasons;
 mod files;
+mod hist;
 mod instructions;
 mod interrupts;
 mod iotlb;
 mod kvm;
+mod latency;
 mod memory;
 mod net;
 mod netlink;
 mod page_pool;
 mod per;
 mod power;
+mod probes;
 mod softirqs;
 mod softnet;
 mod syscalls;
 mod table;
+mod tracepoints;
+mod uncore;
 
 use measure::{Dims, MetricDef, Provenance, Sample, Window};
 use plan::Collector;
 
 pub use iotlb::EVENTS;
+pub use probes::FUNCTIONS;
 pub use syscalls::SOURCE as SYSCALLS;
 
 /// What these collectors need to have read, as patterns and sources for the agent's snapshots. Paths below `/proc/net` are
@@ -55,13 +62,45 @@ pub fn patterns(collectors: &[Collector]) -> Vec<String> {
                 &[]
             }
             Collector::Syscalls => &[syscalls::SOURCE],
-            Collector::Power | Collector::Iotlb | Collector::Instructions => &[],
+            Collector::Tracepoints => {
+                patterns.extend(tracepoints::sources());
+                &[]
+            }
+            Collector::Probes => {
+                patterns.extend(probes::sources());
+                &[]
+            }
+            Collector::Power | Collector::Uncore | Collector::Iotlb | Collector::Instructions => &[],
         };
         patterns.extend(files.iter().map(|&file| file.to_owned()));
     }
     patterns.sort_unstable();
     patterns.dedup();
     patterns
+}
+
+/// A line that is written to a file of a guest's kernel once, before the first reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preparation {
+    /// Absolute, below `/sys`.
+    pub path: String,
+    /// Written by one call, without a line end.
+    pub line: String,
+}
+
+/// What has to be written in each guest so that there is something to read, in this order. A kernel may refuse any of it: what it then
+/// does not have is told by what is read.
+#[must_use]
+pub fn preparations(collectors: &[Collector]) -> Vec<Preparation> {
+    let mut steps = Vec::new();
+    for collector in collectors {
+        match collector {
+            Collector::Tracepoints => steps.extend(tracepoints::preparations()),
+            Collector::Probes => steps.extend(probes::preparations()),
+            _ => {}
+        }
+    }
+    steps
 }
 
 /// What collectors make of a window.
@@ -104,8 +143,11 @@ pub fn reduce(collectors: &[Collector], window: &Window) -> Reduced {
             Collector::Ethtool => ethtool::reduce(window, &mut reduced),
             Collector::KvmExits => kvm::reduce(window, &mut reduced),
             Collector::Power => power::reduce(window, &mut reduced),
+            Collector::Uncore => uncore::reduce(window, &mut reduced),
             Collector::Iotlb => iotlb::reduce(window, &mut reduced),
             Collector::Syscalls => syscalls::reduce(window, &mut reduced),
+            Collector::Tracepoints => tracepoints::reduce(window, &mut reduced),
+            Collector::Probes => probes::reduce(window, &mut reduced),
             Collector::Instructions => instructions::reduce(window, &mut reduced),
         }
     }

@@ -20,12 +20,12 @@ const PAGE_BYTES: f64 = 4096.0;
 
 /// Columns of pcm-iio and what they are for each page. Event files differ in their words for one event.
 static PER_PAGE: [(&[&str], &MetricDef); 5] = [
-    (&["IOTLB Miss"], &imported::IOTLB_MISSES_PER_PAGE),
-    (&["IOTLB First Lookup", "IOTLB Lookup"], &imported::IOTLB_FIRST_LOOKUPS_PER_PAGE),
-    (&["IOTLB All Lookup", "IOTLB All Lookups"], &imported::IOTLB_ALL_LOOKUPS_PER_PAGE),
-    (&["IOTLB Inv"], &imported::IOTLB_INVALIDATIONS_PER_PAGE),
+    (&["IOTLB Miss"], &metric::IOTLB_MISSES_PER_PAGE),
+    (&["IOTLB First Lookup", "IOTLB Lookup"], &metric::IOTLB_FIRST_LOOKUPS_PER_PAGE),
+    (&["IOTLB All Lookup", "IOTLB All Lookups"], &metric::IOTLB_ALL_LOOKUPS_PER_PAGE),
+    (&["IOTLB Inv"], &metric::IOTLB_INVALIDATIONS_PER_PAGE),
     // The high part is a column of its own, which the script leaves out.
-    (&["IOMMU Mem Access LO", "IOMMU Mem Access"], &imported::IOMMU_MEMORY_ACCESSES_PER_PAGE),
+    (&["IOMMU Mem Access LO", "IOMMU Mem Access"], &metric::IOMMU_MEMORY_ACCESSES_PER_PAGE),
 ];
 
 /// Adds what follows from the samples of one workload of one trial; says why not where that needs a word.
@@ -33,7 +33,7 @@ pub(crate) fn derive(samples: &mut Vec<Sample>, common: &Dims) -> Option<String>
     let mut missing = None;
     let throughput = of(samples, &metric::THROUGHPUT).filter(|throughput| *throughput > 0.0)?;
     let pages = throughput / 8.0 / PAGE_BYTES;
-    if of(samples, &imported::IOTLB_MISSES_PER_PAGE).is_none() {
+    if of(samples, &metric::IOTLB_MISSES_PER_PAGE).is_none() {
         match device(samples) {
             Ok(Some(columns)) => {
                 for (names, metric) in &PER_PAGE {
@@ -42,19 +42,19 @@ pub(crate) fn derive(samples: &mut Vec<Sample>, common: &Dims) -> Option<String>
                     }
                 }
                 if let Some(value) = columns.get("PWT Occupancy") {
-                    put(samples, &imported::PAGE_WALK_OCCUPANCY, *value, common);
+                    put(samples, &metric::PAGE_WALK_OCCUPANCY, *value, common);
                 }
             }
             Ok(None) => {}
             Err(why) => missing = Some(why),
         }
     }
-    if let Some(misses) = of(samples, &imported::IOTLB_MISSES_PER_PAGE).filter(|misses| *misses > 0.0) {
-        if let Some(occupancy) = of(samples, &imported::PAGE_WALK_OCCUPANCY) {
-            put(samples, &imported::PAGE_WALK_TIME, occupancy / (misses * pages), common);
+    if let Some(misses) = of(samples, &metric::IOTLB_MISSES_PER_PAGE).filter(|misses| *misses > 0.0) {
+        if let Some(occupancy) = of(samples, &metric::PAGE_WALK_OCCUPANCY) {
+            put(samples, &metric::PAGE_WALK_TIME, occupancy / (misses * pages), common);
         }
-        if let Some(reads) = of(samples, &imported::IOMMU_MEMORY_ACCESSES_PER_PAGE) {
-            put(samples, &imported::MEMORY_READS_PER_MISS, reads / misses, common);
+        if let Some(reads) = of(samples, &metric::IOMMU_MEMORY_ACCESSES_PER_PAGE) {
+            put(samples, &metric::MEMORY_READS_PER_MISS, reads / misses, common);
         }
     }
     missing

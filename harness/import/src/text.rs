@@ -1,5 +1,7 @@
 //! Lines, words and numbers of what a stranger wrote.
 
+pub(crate) use pmu::csv::number;
+
 use crate::{
     limits::{LINE_BYTES, WORD},
     reading::Reading,
@@ -73,16 +75,6 @@ pub(crate) fn plain(text: &str) -> String {
 /// Marks that turn the direction of text, with which a name can be shown as another.
 fn is_invisible(char: char) -> bool {
     matches!(char, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
-/// A number as tools print it: finite, with a point.
-pub(crate) fn number(text: &str) -> Option<f64> {
-    let first = text.trim_start_matches(['-', '+']).chars().next()?;
-    // Rust also parses `inf` and `nan`, which no count is.
-    if !first.is_ascii_digit() && first != '.' {
-        return None;
-    }
-    text.parse().ok().filter(|value: &f64| value.is_finite())
 }
 
 /// A printed number in a smaller unit. A few digits of a large unit are whole numbers of the small one: what multiplication leaves

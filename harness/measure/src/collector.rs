@@ -32,17 +32,23 @@ pub enum Collector {
     KvmExits,
     /// What the host takes, from its own meters and one at the plug.
     Power,
+    /// What the host's processors count of their own IOMMUs, through perf.
+    Uncore,
     /// IOTLB hits, fills and invalidations per 4 KiB page, from QEMU's trace; runs in traced boots only.
     Iotlb,
     /// Calls, errors and times of each system call, from the guest's tracepoints; runs in traced boots only.
     Syscalls,
+    /// What the kernel's tracepoints count of mappings, invalidations, pools and exits; runs in traced boots only.
+    Tracepoints,
+    /// How long functions of the kernel take, from dynamic probes at their entries and returns; runs in traced boots only.
+    Probes,
     /// Executed instructions, counted in a closed world: exact evidence, in which nothing else is collected.
     Instructions,
 }
 
 impl Collector {
     /// Every collector, in the order of reports.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Cpu,
         Self::Net,
         Self::Interrupts,
@@ -55,8 +61,11 @@ impl Collector {
         Self::Ethtool,
         Self::KvmExits,
         Self::Power,
+        Self::Uncore,
         Self::Iotlb,
         Self::Syscalls,
+        Self::Tracepoints,
+        Self::Probes,
         Self::Instructions,
     ];
 
@@ -64,7 +73,14 @@ impl Collector {
     /// and do nothing while it runs.
     #[must_use]
     pub fn is_tracing(self) -> bool {
-        matches!(self, Self::Iotlb | Self::Syscalls)
+        matches!(self, Self::Iotlb | Self::Syscalls | Self::Tracepoints | Self::Probes)
+    }
+
+    /// Whether a tracing collector tells of times: it then has windows of its own, since whatever else traces would be in them.
+    /// Those that only count share one.
+    #[must_use]
+    pub fn is_timing(self) -> bool {
+        matches!(self, Self::Syscalls | Self::Probes)
     }
 
     /// Its name in scenarios.
@@ -83,8 +99,11 @@ impl Collector {
             Self::Ethtool => "ethtool",
             Self::KvmExits => "kvm-exits",
             Self::Power => "power",
+            Self::Uncore => "uncore",
             Self::Iotlb => "iotlb",
             Self::Syscalls => "syscalls",
+            Self::Tracepoints => "tracepoints",
+            Self::Probes => "probes",
             Self::Instructions => "instructions",
         }
     }
@@ -128,6 +147,11 @@ impl Collector {
                 "What the whole host takes: energy counters (RAPL: `/sys/class/powercap`), the platform's meter (`ipmitool dcmi power \
                  reading`), and the log of a meter at the plug (`assay run --power-log`). In guests of a cloud there is none."
             }
+            Self::Uncore => {
+                "What a server's processors count of their own IOMMUs, for the whole host: IOTLB lookups and misses, page walks, reads of \
+                 memory, invalidations. perf's `uncore_iio` (Ice Lake, Sapphire, Emerald and Granite Rapids) and `dmar`; as root. Guests \
+                 and emulated IOMMUs have no such counters."
+            }
             Self::Iotlb => {
                 "What an emulated IOMMU's translation cache did: QEMU's trace events. It slows guests down, so it gets boots \
                  of its own."
@@ -135,6 +159,17 @@ impl Collector {
             Self::Syscalls => {
                 "What each system call of a workload's programs cost, as `perf trace -s` tells it: the guest's tracepoints \
                  `raw_syscalls`, from a program's start to its end. They slow each call down, so it gets boots of its own."
+            }
+            Self::Tracepoints => {
+                "What each guest's kernel counts at its tracepoints, level by level: mappings (`iommu`), queued invalidations and \
+                 flushes of cache tags (`intel_iommu`), pages of page pools, exits of guests that it runs (`kvm`). With `iotlb` \
+                 beside it, what the kernel submitted is held against what QEMU was asked for in the same window. In traced boots."
+            }
+            Self::Probes => {
+                "How long functions of the kernel take in each guest, from dynamic probes (fprobe, else kprobe) at their entries \
+                 and returns, and the driver's own histogram of invalidations (`dmar_perf_latency`): waits for the lock of the \
+                 invalidation queue and sections under it with `patches/iommu-hooks`, submissions, maps and flushes on any kernel. \
+                 In windows of its own in traced boots."
             }
             Self::Instructions => {
                 "Instructions that the guest executed, by kernel function and context, to the last one: QEMU's TCG with an \

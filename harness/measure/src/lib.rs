@@ -28,6 +28,6 @@ pub use table::{Entry, SampleKind, SampleTable};
 pub use test::{TestOutcome, TestResult};
 pub use trial::{TrialRecord, Void};
 pub use window::{
-    Files, GuestTrace, InstructionCounts, KvmCounts, KvmWindow, Metered, Payload, PowerReadings, SideFiles,
-    Sides, TraceCounts, Traffic, Window,
+    Files, GuestTrace, HardwareCount, HardwareWindow, InstructionCounts, KvmCounts, KvmWindow, Metered,
+    Payload, PowerReadings, SideFiles, Sides, TraceCounts, Traffic, Window,
 };

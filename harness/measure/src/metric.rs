@@ -355,6 +355,30 @@ metrics! {
     /// Return on investment: throughput in Gbit/s to the power n, over the power in watts to the power m; a stream's `roi-throughput` and
     /// `roi-power`, 2 and 1 for other tools. Of several meters the one that sees most: `external`, `dcmi`, `psys`, or all packages.
     ROI_POWER = "roi-power", Ratio, Higher, Power around Bulk;
+    /// IOTLB misses of a processor's IOMMU for each 4 KiB page (pcm-iio `IOTLB Miss`, perf `UNC_IIO_IOMMU0.MISSES`;
+    /// `dmar`: lookups less hits).
+    IOTLB_MISSES_PER_PAGE = "iotlb-misses-per-page", PerPage, Lower, Uncore around Bulk;
+    /// First lookups in the IOTLB for each page (pcm-iio `IOTLB First Lookup`).
+    IOTLB_FIRST_LOOKUPS_PER_PAGE = "iotlb-first-lookups-per-page", PerPage, Neither, Uncore around Bulk;
+    /// All lookups in the IOTLB for each page (pcm-iio `IOTLB All Lookups`).
+    IOTLB_ALL_LOOKUPS_PER_PAGE = "iotlb-all-lookups-per-page", PerPage, Neither, Uncore around Bulk;
+    /// IOTLB invalidations for each page (pcm-iio `IOTLB Inv`; on Ice Lake, whose counters tell global ones, those of domains and of pages
+    /// apart, their sum).
+    IOTLB_INVALIDATIONS_PER_PAGE = "iotlb-invalidations-per-page", PerPage, Lower, Uncore around Bulk;
+    /// Reads of memory by the IOMMU for each page (pcm-iio `IOMMU Mem Access`, of which scripts take the low part).
+    IOMMU_MEMORY_ACCESSES_PER_PAGE = "iommu-memory-accesses-per-page", PerPage, Lower, Uncore around Bulk;
+    /// Page walks in flight, summed over the clocks of a second (pcm-iio `PWT Occupancy`): for each second, although "Run
+    /// Metrics" prints it below "Per page stats".
+    PAGE_WALK_OCCUPANCY = "page-walk-occupancy", PerSecond, Neither, Uncore around Bulk;
+    /// Mean time of a page walk: `page-walk-occupancy` over misses in a second, which are `iotlb-misses-per-page` times
+    /// `throughput` in pages (Little's law).
+    PAGE_WALK_TIME = "page-walk-time", IioClocks, Lower, Uncore around Bulk;
+    /// Reads of memory for each IOTLB miss: `iommu-memory-accesses-per-page` over `iotlb-misses-per-page`.
+    MEMORY_READS_PER_MISS = "memory-reads-per-miss", Ratio, Lower, Uncore around Bulk;
+    /// Reads of memory by the IOMMU for each page, low and high part of the counter together; where it has no parts (Ice Lake), the counter.
+    IOMMU_ALL_MEMORY_ACCESSES_PER_PAGE = "iommu-all-memory-accesses-per-page", PerPage, Lower, Uncore around Bulk;
+    /// Part of the window in which the least of these events was counted: perf scales up what it counts by turns.
+    HARDWARE_COUNTED = "hardware-counted", Percent, Neither, Uncore;
     /// IOTLB hits of the emulated IOMMU for each 4 KiB page (QEMU `vtd_iotlb_page_hit`).
     IOTLB_HITS = "iotlb-hits-per-page", PerPage, Neither, Iotlb around Bulk, "side";
     /// IOTLB misses that were filled, for each page (QEMU `vtd_iotlb_page_update`).
@@ -379,6 +403,41 @@ metrics! {
     /// The standard error of the mean, of the mean, as `perf trace -s` has it in its column `stddev`. Absent where there was one
     /// call.
     SYSCALL_DEVIATION = "syscall-deviation", Percent, Neither, Syscalls, "side", "syscall";
+    /// Mappings that a kernel made in its IOMMU domains for each page (tracepoint `iommu:map`); side `host` is L1, in which the memory of
+    /// guests is mapped as well.
+    IOMMU_MAPS = "iommu-maps-per-page", PerPage, Lower, Tracepoints around Bulk, "side";
+    /// Mappings that it took away for each page (`iommu:unmap`).
+    IOMMU_UNMAPS = "iommu-unmaps-per-page", PerPage, Lower, Tracepoints around Bulk, "side";
+    /// What it mapped, in 4 KiB pages, for each page: the sum of the sizes of `iommu:map`.
+    IOMMU_MAPPED = "iommu-mapped-pages-per-page", PerPage, Lower, Tracepoints around Bulk, "side";
+    /// Invalidations that a kernel put into the queue of its IOMMU for each page, by `kind` (`intel_iommu:qi_submit`, one for each
+    /// descriptor): `iotlb-pages`, `iotlb-domain`, `iotlb-global`, with first-level tables `iotlb-pasid-pages` and `iotlb-pasid`, and the
+    /// caches of contexts, PASIDs, devices and interrupts. Kinds that never occurred are left out.
+    QUEUED_INVALIDATIONS = "queued-invalidations-per-page", PerPage, Lower, Tracepoints around Bulk, "side", "kind";
+    /// Submissions to that queue that were waited for, for each page: QEMU's wait descriptors, which the kernel has no tracepoint for.
+    QUEUED_WAITS = "queued-waits-per-page", PerPage, Lower, Iotlb around Bulk, "side";
+    /// How far the IOTLB invalidations that a kernel submitted (`intel_iommu:qi_submit`) are from those that QEMU was asked for
+    /// (`vtd_inv_desc_iotlb_*`) in the same window, of the latter. Should be 0.
+    INVALIDATIONS_APART = "iotlb-invalidations-apart", Percent, Lower, Tracepoints around Bulk, "side";
+    /// Flushes of the caches of a domain for each page, by `kind` (`intel_iommu:cache_tag_flush_*`, one for each cache of the domain):
+    /// `range` after an unmap, `range-np` after a map where absent entries may be cached, `all` (not in 7.3).
+    CACHE_TAG_FLUSHES = "cache-tag-flushes-per-page", PerPage, Lower, Tracepoints around Bulk, "side", "kind";
+    /// Pages that page pools took from the page allocator (`hold`) and gave back (`release`) for each page of payload
+    /// (`page_pool:page_pool_state_*`).
+    PAGE_POOL_PAGES = "page-pool-pages-per-page", PerPage, Lower, Tracepoints around Bulk, "side", "kind";
+    /// Exits of guests that a guest runs itself for each page, by `reason` (`kvm:kvm_exit`), under the names of the processor's manual.
+    GUEST_EXITS = "guest-exits-per-page", PerPage, Lower, Tracepoints around Bulk, "side", "reason";
+    /// Calls of a function of the kernel that were timed, for each page.
+    PROBED_CALLS = "probed-calls-per-page", PerPage, Neither, Probes around Bulk, "side", "function";
+    /// The mean time from a function's entry to its return, on one processor; interrupts and what it calls are in it, and two probes. With
+    /// `patches/iommu-hooks`, `trace_qi_submit_sync_lock_wrapper` is the wait for the lock of the invalidation queue and
+    /// `trace_qi_submit_sync_cs` the section under it.
+    PROBED_TIME = "probed-time", Nanoseconds, Lower, Probes, "side", "function";
+    /// Calls of a function that took between two powers of two nanoseconds, of all; `range` is such as `1025-2048`.
+    PROBED_CALLS_BY_TIME = "probed-calls-by-time", Percent, Neither, Probes, "side", "function", "range";
+    /// Submissions to the invalidation queue of an IOMMU by how long they took, of all of their `kind` (`dmar_perf_latency` of debugfs);
+    /// `range` is the driver's own, such as `1us-10us`.
+    INVALIDATIONS_BY_TIME = "invalidations-by-time", Percent, Neither, Probes, "side", "unit", "kind", "range";
     /// Instructions that the kernel executed while the workload ran, both ends together, idle tasks and string instructions
     /// apart. Exact: the same on any host. Says nothing about caches, other processors, or time.
     KERNEL_INSTRUCTIONS = "kernel-instructions", Count, Lower, Instructions;

@@ -61,6 +61,10 @@ pub enum Provenance {
     TcgInsn,
     /// Energy counters of the host's processors (powercap).
     Rapl,
+    /// Counters of the I/O units of the host's processors (perf `uncore_iio`).
+    UncoreIio,
+    /// Counters of the host's IOMMUs themselves (perf `dmar`).
+    Dmar,
     /// The host's own power meter (IPMI DCMI).
     Dcmi,
     /// A meter at the plug, by its log.
@@ -89,6 +93,8 @@ impl std::fmt::Display for Provenance {
             Self::QemuTrace => "qemu-trace",
             Self::TcgInsn => "tcg-insn",
             Self::Rapl => "rapl",
+            Self::UncoreIio => "uncore-iio",
+            Self::Dmar => "dmar",
             Self::Dcmi => "dcmi",
             Self::Meter => "meter",
             Self::Clock => "clock",

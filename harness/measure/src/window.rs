@@ -53,7 +53,7 @@ pub struct Payload {
 }
 
 /// Everything that `collect` reduces to samples.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Window {
     /// What both sides share.
     pub sides: Sides,
@@ -73,6 +73,8 @@ pub struct Window {
     pub kvm: Option<KvmCounts>,
     /// What the host's meters said, if they were asked.
     pub power: Option<PowerReadings>,
+    /// What the host's processors counted of their IOMMUs, or why they did not, if they were asked.
+    pub hardware: Option<Result<HardwareWindow, String>>,
     /// What was executed, in a closed world.
     pub instructions: Option<InstructionCounts>,
 }
@@ -91,6 +93,7 @@ impl Window {
             trace: None,
             kvm: None,
             power: None,
+            hardware: None,
             instructions: None,
         }
     }
@@ -137,6 +140,28 @@ pub struct Metered {
     pub milliwatts: u64,
     /// Which kind of meter it is.
     pub provenance: Provenance,
+}
+
+/// Performance counters of the host's I/O units and IOMMUs, over a window that begins before the server's start and ends after its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HardwareWindow {
+    /// By the host's clock.
+    pub elapsed: Duration,
+    /// One for each figure and kind of counter.
+    pub counts: Vec<HardwareCount>,
+}
+
+/// One figure, summed over units.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HardwareCount {
+    /// Which kind of counter it is.
+    pub provenance: Provenance,
+    /// A word of the counting side's, such as `misses`.
+    pub figure: String,
+    /// The count, scaled up to the whole window where it was not counted all the time; or perf's reason for none.
+    pub value: Result<f64, String>,
+    /// Part of the time in which it was counted.
+    pub counted_percent: f64,
 }
 
 /// Trace events of QEMU, by the guest's name: `server`, `client`, `host`, or `guest` when there is only one.

@@ -42,6 +42,8 @@ pub struct Setup<'a> {
     pub counting: Option<&'a Path>,
     /// The host's meters, and the clock by which one of them keeps its log.
     pub power: Power<'a>,
+    /// The counters that the host's processors keep of their IOMMUs.
+    pub counters: &'a pmu::Counters,
     /// `assay-bench`, where the plan has streams and guests to run them in.
     pub bench: Option<&'a Path>,
 }

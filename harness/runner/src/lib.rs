@@ -8,6 +8,7 @@ mod complaints;
 mod event;
 mod exact;
 mod execute;
+mod passes;
 mod replicate;
 mod roi;
 mod schedule;

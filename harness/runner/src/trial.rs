@@ -18,6 +18,7 @@ use workload::{WorkloadError, ktap::Tests};
 use crate::{
     Event, Keeper, Power, RunError, Setup, Trial, again, complaints,
     exact::{self, Rehearsals},
+    passes::{passes, prepare},
     roi::roi,
 };
 
@@ -111,16 +112,16 @@ async fn booted(
     keeper: &mut impl Keeper,
 ) -> Result<TrialEnd, RunError> {
     let arm = setup.plan.arm(&trial.arm).expect("the schedule names arms of the plan");
-    let booted = machine::boot(Boot {
     let levels = match levels(setup, arm) {
         Ok(levels) => levels,
         Err(message) => return Ok(TrialEnd::NotTestable { message }),
     };
+    let booted = machine::boot(Boot {
         machine: &arm.machine,
         cmdline: &arm.cmdline,
         files,
-        folder,
         levels,
+        folder,
         runtime: setup.runtime,
         deadline: exact::deadline(setup.plan, world),
         traced: trial.traced,
@@ -145,7 +146,6 @@ async fn booted(
     }
 }
 
-/// What has been seen so far; kept outside the workloads' future, so that a crash does not take it along.
 /// What the levels of a nested machine boot that name another arm; the error is for the record.
 fn levels<'a>(setup: &'a Setup<'_>, arm: &plan::Arm) -> Result<machine::Levels<'a>, String> {
     let mut levels = machine::Levels::default();
@@ -162,6 +162,7 @@ fn levels<'a>(setup: &'a Setup<'_>, arm: &plan::Arm) -> Result<machine::Levels<'
     Ok(levels)
 }
 
+/// What has been seen so far; kept outside the workloads' future, so that a crash does not take it along.
 #[derive(Default)]
 struct Seen {
     samples: Vec<Sample>,
@@ -267,15 +268,6 @@ async fn workloads(
     seen: &Mutex<Seen>,
     keeper: &mut impl Keeper,
 ) -> Result<Stop, RunError> {
-    // Tracing collectors have boots of their own, and in those nothing is timed.
-    let collectors: Vec<Collector> = setup
-        .plan
-        .collectors
-        .iter()
-        .copied()
-        .filter(|collector| collector.is_tracing() == trial.traced)
-        .collect();
-    let snapshots = collect::patterns(&collectors);
     let counts = match setup.plan.evidence() {
         Evidence::Exact => Some(exact::Counts::read(setup, trial, running, folder)?),
         Evidence::Timed => None,
@@ -284,6 +276,38 @@ async fn workloads(
     if let Err(error) = furnish(setup, running).await {
         return not_furnished(trial, running, error).await;
     }
+    for collectors in passes(&setup.plan.collectors, trial.traced) {
+        if let Err(error) = prepare(running, &collectors).await {
+            return silent(trial, running, error).await;
+        }
+        let pass = Pass { collectors, counts: counts.as_ref(), vcpus, steers };
+        match round(setup, trial, running, folder, seen, keeper, &pass).await? {
+            Stop::Done => {}
+            stop => return Ok(stop),
+        }
+    }
+    Ok(Stop::Done)
+}
+
+/// What is collected while the workloads run once.
+struct Pass<'a> {
+    collectors: Vec<Collector>,
+    counts: Option<&'a exact::Counts>,
+    vcpus: u32,
+    steers: bool,
+}
+
+async fn round(
+    setup: &Setup<'_>,
+    trial: &Trial,
+    running: &Running,
+    folder: &Path,
+    seen: &Mutex<Seen>,
+    keeper: &mut impl Keeper,
+    pass: &Pass<'_>,
+) -> Result<Stop, RunError> {
+    let Pass { collectors, counts, vcpus, steers } = pass;
+    let snapshots = collect::patterns(collectors);
     for (workload, number) in setup.plan.workloads.iter().zip(1..) {
         // Tests say nothing that a trace could explain, and take long.
         if trial.traced && matches!(workload.kind, WorkloadKind::Ktap(_)) {
@@ -304,6 +328,8 @@ async fn workloads(
             let Power { meters, now } = setup.power;
             meters.start(now(), setup.supervisor)
         });
+        let counting =
+            collectors.contains(&Collector::Uncore).then(|| setup.counters.start(setup.supervisor));
         let outcome = workload::run(
             workload,
             &running.server(),
@@ -311,15 +337,16 @@ async fn workloads(
             running.sides(),
             &workload::Around {
                 snapshots: &snapshots,
-                window: counts.as_ref().map(|_| number),
-                vcpus,
-                steers,
+                window: counts.map(|_| number),
+                vcpus: *vcpus,
+                steers: *steers,
             },
             &witness,
         )
         .await;
         let exits = exits.map(|start| running.kvm_window_stop(start));
         let metered = metering.map(power::Metering::stop);
+        let hardware = counting.map(|begun| begun.and_then(pmu::Counting::stop));
         let mut outcome = match outcome {
             Ok(outcome) => outcome,
             Err(WorkloadError::Failed(failure)) => {
@@ -349,11 +376,12 @@ async fn workloads(
         }
         outcome.window.kvm = exits;
         outcome.window.power = metered;
-        if let Some(counts) = &counts {
+        outcome.window.hardware = hardware;
+        if let Some(counts) = counts {
             outcome.window.instructions = Some(counts.window(trial, number)?);
         }
         let around: &[Collector] =
-            if matches!(workload.kind, WorkloadKind::Ktap(_)) { &[] } else { &collectors };
+            if matches!(workload.kind, WorkloadKind::Ktap(_)) { &[] } else { collectors };
         let mut reduced = collect::reduce(around, &outcome.window);
         if around.contains(&Collector::Power) {
             match roi(&workload.kind, &outcome.samples, &reduced.samples) {

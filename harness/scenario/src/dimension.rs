@@ -131,11 +131,13 @@ fn sides_of(metric: &Definition<'_>, kind: &WorkloadKind, machine: &Machine) -> 
             | Collector::Cpuidle
             | Collector::Memory
             | Collector::KvmExits
+            | Collector::Tracepoints
+            | Collector::Probes
             | Collector::Instructions,
             _,
         ) => by_kernel,
         (Collector::Syscalls, _) => BOTH,
-        (Collector::Power, _) => &[][..],
+        (Collector::Power | Collector::Uncore, _) => &[][..],
         (Collector::PagePool | Collector::Ethtool, _) => by_namespace,
         (Collector::Net, Around::Anything) if metric.dims.contains(&"interface") => by_namespace,
         (Collector::Net, Around::Anything) => by_kernel,

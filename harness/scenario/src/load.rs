@@ -187,7 +187,7 @@ fn traced_boots(
             findings.add(
                 &node.place,
                 "traced boots, but nothing in `collect` traces",
-                "0, or iotlb or syscalls in `collect`",
+                "0, or iotlb, syscalls, tracepoints or probes in `collect`",
             );
             None
         }
@@ -220,12 +220,6 @@ fn check_machines(
                 "a base that is built from source, with `tool: ktap`",
             );
         }
-    }
-    let tracing: Vec<Collector> =
-        collectors.into_iter().flatten().copied().filter(|collector| collector.is_tracing()).collect();
-    if let [one, other, ..] = tracing[..] {
-        let message = format!("`{one}` and `{other}` trace, and either would slow what the other times");
-        findings.add(&fields.place_of("collect"), message, "one of them; the other in a scenario of its own");
     }
     nested::check_kernels(&arms, &fields.place_of("arms"), findings);
     let traces_iotlb = collectors.is_some_and(|collectors| collectors.contains(&Collector::Iotlb));

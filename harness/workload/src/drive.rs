@@ -232,6 +232,27 @@ pub async fn files_now(
     }
 }
 
+/// Writes a line to a file of a guest's kernel. What the kernel refuses is left as it was.
+///
+/// # Errors
+/// If the guest cannot be talked to.
+pub async fn write_setting(
+    guest: &str,
+    session: &Session,
+    path: &str,
+    line: &str,
+) -> Result<(), WorkloadError> {
+    match session.put(path, 0o600, line.as_bytes()).await {
+        Ok(()) | Err(SessionError::Guest { .. }) => Ok(()),
+        Err(source) => Err(WorkloadError::Session {
+            workload: "tracing".into(),
+            guest: guest.to_owned(),
+            doing: "setting it up",
+            source,
+        }),
+    }
+}
+
 /// Makes the server report and end. Its deadline in the guest bounds the wait.
 async fn stop(running: RunningCommand, recipe: &Recipe<'_>) -> Result<Executed, SessionError> {
     match running.kill(recipe.stop_signal).await {

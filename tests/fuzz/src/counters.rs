@@ -20,6 +20,8 @@ const COLLECTORS: &[Collector] = &[
     Collector::Ethtool,
     Collector::KvmExits,
     Collector::Iotlb,
+    Collector::Tracepoints,
+    Collector::Probes,
 ];
 
 /// One input: files of both sides in sections `client before PATH`, `server after PATH` and so on; `sides` and `traffic`

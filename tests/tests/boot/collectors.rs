@@ -3,8 +3,8 @@
 use serde_json::Value;
 use tests::{Room, can_boot, said, top};
 
-/// The values of a metric around a workload on a side, each with its other dimensions.
-fn values(report: &Value, workload: &str, metric: &str, side: &str) -> Vec<(String, f64)> {
+/// The values of a metric of the first arm around a workload on a side, each with its other dimensions.
+pub(super) fn values(report: &Value, workload: &str, metric: &str, side: &str) -> Vec<(String, f64)> {
     let rows = report["model"]["explored"].as_array().unwrap().iter().filter(|row| {
         let series = &row["series"];
         (&series["workload"], &series["metric"], &series["dims"]["side"])
@@ -108,4 +108,39 @@ fn every_system_call_of_a_program_and_its_children_is_counted() {
     let writes = one("children", "syscall-calls", "write");
     assert!((303.0..=320.0).contains(&writes), "{writes}");
     assert!(one("children", "syscall-errors", "openat") >= 1.0);
+}
+
+#[test]
+fn what_a_kernel_says_it_invalidates_is_what_qemu_is_asked_for() {
+    if !can_boot() {
+        return;
+    }
+    let room = Room::new();
+    let scenario = top().join("tests/fixtures/scenarios/invalidations.yaml");
+    let output = room.sharing_command().arg("run").arg(scenario).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let report = room.report();
+    let rows = report["model"]["explored"].as_array().unwrap();
+    // By arm: strict is the baseline, lazy the only other.
+    let both = |metric: &str, dims: &str| {
+        let is_it = |row: &&Value| {
+            let of = row["series"]["dims"].as_object().unwrap();
+            let of: Vec<&str> = of.values().map(|value| value.as_str().unwrap()).collect();
+            row["series"]["metric"] == metric && of.join(" ") == dims
+        };
+        let row = rows.iter().find(is_it).unwrap_or_else(|| panic!("{metric} {dims} in {rows:#?}"));
+        let median = |summary: &Value| summary["median"].as_f64().unwrap_or(0.0);
+        (median(&row["baseline"]), median(&row["candidates"][0]["values"]))
+    };
+    let (strict, lazy) = both("iotlb-invalidations-apart", "server");
+    assert!(strict < 2.0 && lazy < 2.0, "{strict} % and {lazy} %");
+    // Strict: each unmap is awaited and by pages. Lazy: a queue is flushed now and then, for the whole domain.
+    let (strict, lazy) = both("queued-invalidations-per-page", "iotlb-pages server");
+    assert!(strict > 0.1 && lazy < strict / 10.0, "{strict} {lazy}");
+    let (strict_unmaps, _) = both("iommu-unmaps-per-page", "server");
+    assert!((strict / strict_unmaps - 1.0).abs() < 0.1, "{strict} invalidations, {strict_unmaps} unmaps");
+    let (strict, lazy) = both("probed-calls-per-page", "qi_submit_sync server");
+    assert!(strict > 0.1 && lazy < strict, "{strict} {lazy}");
+    let (time, _) = both("probed-time", "qi_submit_sync server");
+    assert!((100.0..1e8).contains(&time), "{time} ns");
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn traced(hits: u64, fills: u64, pages: u64, domain: u64, global: u64) -> GuestTrace {
-    let counts = [hits, fills, pages, domain, global];
+    let counts = [hits, fills, pages, domain, global, pages + domain, 0];
     GuestTrace { iommu: true, events: EVENTS.map(str::to_owned).into_iter().zip(counts).collect() }
 }
 
@@ -20,6 +20,7 @@ fn events_are_counted_for_each_page_of_either_direction() {
     iotlb-fills-per-page side=server 0.5
     iotlb-page-invalidations-per-page side=server 0.25
     iotlb-wide-invalidations-per-page side=server 0.2
+    queued-waits-per-page side=server 0.3
     ");
     assert!(reduced.samples.iter().all(|sample| sample.provenance == Provenance::QemuTrace));
 }
@@ -27,7 +28,7 @@ fn events_are_counted_for_each_page_of_either_direction() {
 #[test]
 fn both_guests_may_translate() {
     let trace = ["server", "client"].map(|guest| (guest.to_owned(), traced(1, 1, 1, 1, 1)));
-    assert_eq!(reduce(&[Collector::Iotlb], &window(trace.into())).samples.len(), 8);
+    assert_eq!(reduce(&[Collector::Iotlb], &window(trace.into())).samples.len(), 10);
 }
 
 #[test]
@@ -35,7 +36,7 @@ fn an_event_that_qemu_lacks_is_named_and_no_zero() {
     let mut server = traced(1, 1, 1, 1, 1);
     server.events.remove("vtd_inv_desc_iotlb_global");
     let reduced = reduce(&[Collector::Iotlb], &window([("server".to_owned(), server)].into()));
-    assert_eq!(reduced.samples.len(), 3);
+    assert_eq!(reduced.samples.len(), 4);
     let expected = "iotlb-wide-invalidations-per-page (side server): this QEMU has no trace event `vtd_inv_desc_iotlb_global`";
     assert_eq!(reduced.unavailable, [expected]);
 }

@@ -5,6 +5,8 @@ mod iotlb;
 mod kvm;
 mod net;
 mod pools;
+mod tracing;
+mod uncore;
 
 use std::{path::Path, time::Duration};
 

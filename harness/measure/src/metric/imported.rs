@@ -6,24 +6,6 @@ use super::{Better, MetricDef, Unit, YieldedBy};
 metrics! {
     /// Mean over the cores that were looked at of 100 - %idle (sar, mpstat). Unlike in `cpu-busy`, iowait and steal count.
     CPU_NOT_IDLE = "cpu-not-idle", Percent, Lower, Import, "side";
-    /// IOTLB misses of a processor's IOMMU for each 4 KiB page (pcm-iio `IOTLB Miss`, perf `UNC_IIO_IOMMU0.MISSES`).
-    IOTLB_MISSES_PER_PAGE = "iotlb-misses-per-page", PerPage, Lower, Import;
-    /// First lookups in the IOTLB for each page (pcm-iio `IOTLB First Lookup`).
-    IOTLB_FIRST_LOOKUPS_PER_PAGE = "iotlb-first-lookups-per-page", PerPage, Neither, Import;
-    /// All lookups in the IOTLB for each page (pcm-iio `IOTLB All Lookups`).
-    IOTLB_ALL_LOOKUPS_PER_PAGE = "iotlb-all-lookups-per-page", PerPage, Neither, Import;
-    /// IOTLB invalidations for each page (pcm-iio).
-    IOTLB_INVALIDATIONS_PER_PAGE = "iotlb-invalidations-per-page", PerPage, Lower, Import;
-    /// Reads of memory by the IOMMU for each page (pcm-iio `IOMMU Mem Access`, of which scripts take the low part).
-    IOMMU_MEMORY_ACCESSES_PER_PAGE = "iommu-memory-accesses-per-page", PerPage, Lower, Import;
-    /// Page walks in flight, summed over the clocks of a second (pcm-iio `PWT Occupancy`): for each second, although "Run
-    /// Metrics" prints it below "Per page stats".
-    PAGE_WALK_OCCUPANCY = "page-walk-occupancy", PerSecond, Neither, Import;
-    /// Mean time of a page walk: `page-walk-occupancy` over misses in a second, which are `iotlb-misses-per-page` times
-    /// `throughput` in pages (Little's law).
-    PAGE_WALK_TIME = "page-walk-time", IioClocks, Lower, Import;
-    /// Reads of memory for each IOTLB miss: `iommu-memory-accesses-per-page` over `iotlb-misses-per-page`.
-    MEMORY_READS_PER_MISS = "memory-reads-per-miss", Ratio, Lower, Import;
     /// Payload that was moved, as iperf3's text rounds it.
     TRANSFERRED = "transferred", Bytes, Neither, Import, "direction", "flow", "end";
     /// Throughput as one end of a flow tells it; flow `all` is the sum.

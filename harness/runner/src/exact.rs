@@ -14,7 +14,8 @@ use workload::WorkloadError;
 
 use crate::{
     RunError, Setup, Trial, perturbation,
-    trial::{POWER_OFF_DEADLINE, chain, machine_error, rehearse},
+    round::rehearse,
+    trial::{POWER_OFF_DEADLINE, chain, machine_error},
 };
 
 /// How much longer than the boot deadline a closed world may take to its end: it boots and works before it is heard of, and an

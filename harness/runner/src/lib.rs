@@ -11,6 +11,7 @@ mod execute;
 mod passes;
 mod replicate;
 mod roi;
+mod round;
 mod schedule;
 mod trial;
 

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod calibrate;
+mod culprit;
 mod guest;
 mod help;
 mod history;
@@ -20,6 +21,7 @@ use clap_complete::engine::ArgValueCandidates;
 
 pub(crate) use bundle::{Bundle, Replay};
 pub(crate) use calibrate::Calibrate;
+pub(crate) use culprit::Bisect;
 pub(crate) use guest::{Flavour, GuestFlags, InnerNic, Level, Root, ShareFlag, config_option};
 pub(crate) use history::{Compare, CompareFormat, Runs, Trend};
 pub(crate) use import::Import;
@@ -188,6 +190,13 @@ pub(crate) enum Command {
     /// the same kernel, machine and workload then take no smaller margin, and reports say so.
     #[command(after_long_help = help::CALIBRATE)]
     Calibrate(Calibrate),
+    /// Find the commit of a range, or the patch of a series, that made things worse.
+    ///
+    /// Builds and boots what tells most for the time that it takes, and ends when one commit is probable enough: by a gate's metric (timed
+    /// or exact), by tests that fail, or by crashes. Noise needs no threshold, and what does not build is passed over. Every boot is kept, and an
+    /// interrupted search goes on with --resume.
+    #[command(after_long_help = help::BISECT)]
+    Bisect(Bisect),
     /// Print one metric over all runs, in the order of time.
     #[command(after_long_help = help::TREND)]
     Trend(Trend),
@@ -259,6 +268,7 @@ impl Command {
             Self::Runs(runs) => runs.json,
             Self::Compare(compare) => compare.json || compare.format == CompareFormat::Json,
             Self::Calibrate(calibrate) => calibrate.json,
+            Self::Bisect(bisect) => bisect.json,
             Self::Trend(trend) => trend.json,
             Self::Tune(tune) => tune.json,
             Self::Size(size) => size.json,

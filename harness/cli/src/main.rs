@@ -14,6 +14,7 @@ mod bundle;
 mod check;
 mod complete;
 mod crashed;
+mod culprit;
 mod debugger;
 mod doctor;
 mod escape;
@@ -99,6 +100,7 @@ fn main() -> ExitCode {
         Command::Compare(flags) if flags.exact => exact::compare(&places, &flags),
         Command::Compare(flags) => history::compare(&places, &flags),
         Command::Calibrate(flags) => exact::calibrate(&places, &flags),
+        Command::Bisect(flags) => culprit::bisect(&places, &flags),
         Command::Trend(flags) => history::trend(&places, &flags),
         Command::Tune(arguments) => tune::tune(&arguments),
         Command::Size(flags) => sizes::size(&flags),

@@ -146,7 +146,7 @@ fn stays(scenario: &Path, project: &Project, given: &Overrides) -> Option<String
 }
 
 /// The configuration of the base in `kernels/` that is nearest to a version: the newest that is not newer, else the oldest.
-fn lab_config(project: &Project, version: Version) -> Result<(KernelConfig, String), Failure> {
+pub(crate) fn lab_config(project: &Project, version: Version) -> Result<(KernelConfig, String), Failure> {
     let mut known = Vec::new();
     for name in project.bases() {
         let base = scenario::base(&name, project).map_err(Failure::user)?;
@@ -177,7 +177,7 @@ fn nearest<T>(known: Vec<(Version, T)>, wanted: Version) -> Option<T> {
 }
 
 /// The tree's own configuration with what guests and scenarios lack in it.
-fn tree_config(tree: &KernelTree, here: &Path) -> Result<(KernelConfig, String), Failure> {
+pub(crate) fn tree_config(tree: &KernelTree, here: &Path) -> Result<(KernelConfig, String), Failure> {
     let output = std::env::var_os("KBUILD_OUTPUT");
     let folder = BuildFolder::find(here, None, output.as_deref()).map_err(of_tree)?;
     let path = folder.as_ref().map_or(tree.root(), BuildFolder::path).join(".config");

@@ -15,13 +15,13 @@ use crate::{
 /// With more commits than these, their names would say less than they cost: each is applied by itself.
 const MOST_COMMITS: usize = 64;
 /// Largest patch in bytes. What scenarios take as well.
-const LARGEST: usize = 64 << 20;
+pub(crate) const LARGEST: usize = 64 << 20;
 /// The name of a last patch on top of commits.
 const UNCOMMITTED: &str = "uncommitted-changes";
 
 /// Patches that any git can apply, whatever the developer's settings are. A renamed file is removed and made: what is compiled
 /// anew is then told by names alone.
-const FORM: &[&str] = &[
+pub(crate) const FORM: &[&str] = &[
     "--binary",
     "--full-index",
     "--no-renames",

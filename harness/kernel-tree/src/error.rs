@@ -52,6 +52,14 @@ pub enum TreeError {
         /// As it was asked for.
         reference: String,
     },
+    /// A range with nothing in it.
+    #[error("{tree}: {range} holds no commit that leads to its end (is the first one the good one?)")]
+    EmptyRange {
+        /// The kernel tree.
+        tree: PathBuf,
+        /// Both ends, in full.
+        range: String,
+    },
     /// Two histories do not meet.
     #[error("{tree}: HEAD and {reference} have no common commit{}", if *shallow { " (the clone is shallow; remedy: git fetch --unshallow, or --against a commit that is there)" } else { "" })]
     NoMergeBase {

@@ -8,6 +8,7 @@
 //!
 //! Invariant: seeds decide everything; the number of threads does not.
 
+mod culprit;
 mod drift;
 mod fixed;
 mod many;
@@ -17,6 +18,7 @@ mod report;
 mod sequential;
 mod world;
 
+pub use culprit::{Boots, COSTS, Fared, NOISE, SLOWER, Worlds, culprits, git_bisect, posterior_bisect};
 pub use drift::{Drift, REAL, fit, real};
 pub use fixed::{Fixed, fixed};
 pub use many::{Many, many};

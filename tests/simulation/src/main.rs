@@ -20,6 +20,9 @@ struct Arguments {
     /// Data sets of a cell.
     #[arg(long, default_value_t = 2000)]
     data_sets: usize,
+    /// Histories in which a culprit is looked for, in each way.
+    #[arg(long, default_value_t = 1000)]
+    histories: usize,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -34,7 +37,7 @@ fn main() -> anyhow::Result<()> {
             eprintln!("{done} of {all} cells, {:.0} s", started.elapsed().as_secs_f64());
         }
     };
-    let text = everything(Size { data_sets: arguments.data_sets }, progress);
+    let text = everything(Size { data_sets: arguments.data_sets, histories: arguments.histories }, progress);
     match &arguments.table {
         Some(path) => std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?,
         None => std::io::stdout().write_all(text.as_bytes())?,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     BOOT_SPREADS, Drift, Fixed, INTERVALS, MARGIN, Many, Modes, Other, Rates, Sequential, Share, World,
-    equal_power, fit, fixed, float, growing, in_parallel, many, others, real, sequential,
+    culprits, equal_power, fit, fixed, float, growing, in_parallel, many, others, real, sequential,
     sequential::METHODS,
 };
 
@@ -13,6 +13,8 @@ use crate::{
 pub struct Size {
     /// Data sets of a cell.
     pub data_sets: usize,
+    /// Histories in which a culprit is looked for, in each way.
+    pub histories: usize,
 }
 
 /// Fixed designs are cheap, and shares near a limit want more data sets.
@@ -104,6 +106,8 @@ pub fn everything(size: Size, progress: impl Fn(usize, usize) + Sync) -> String 
     text += &of_many(&found);
     text += &of_others(&found);
     text += &of_sequential(&found);
+    // After all cells of the other tables, so that progress is that of those, which take longer.
+    text += &culprits(size.histories, |_, _| ());
     text
 }
 

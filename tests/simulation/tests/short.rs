@@ -1,6 +1,10 @@
 //! A few cells of the whole simulation, small: the promises hold, and the checks can fail.
 
-use simulation::{Drift, Method, Modes, Other, World, equal_power, fixed, growing, many, others, sequential};
+use bisect::Policy;
+use simulation::{
+    Boots, Drift, Method, Modes, Other, World, Worlds, equal_power, fixed, git_bisect, growing, many, others,
+    posterior_bisect, sequential,
+};
 
 const DATA_SETS: usize = 400;
 
@@ -62,4 +66,16 @@ fn values_of_one_boot_are_not_independent() {
     let ours = others(Other::Assay(8), World::plain(0.25), DATA_SETS, 7);
     assert!(pooled.identical.value() > 0.3 && ours.identical.value() <= 0.05, "{pooled:?} {ours:?}");
     assert!(ours.loss.value() > 0.9, "{ours:?}");
+}
+
+#[test]
+fn a_posterior_finds_culprits_in_less_time_than_repeats_and_names_none_where_there_is_none() {
+    const HISTORIES: usize = 24;
+    let ours = posterior_bisect(Worlds::Plain, &Policy::default(), HISTORIES, 1);
+    assert!(ours.right.of >= HISTORIES - 3, "{ours:?}");
+    // So many repeats are still too few to be right as often.
+    let git = git_bisect(Worlds::Plain, Boots::Mean { each: 12, ends: 12 }, HISTORIES, 1);
+    assert!(ours.seconds < 0.75 * git.seconds && ours.right.of >= git.right.of, "{ours:?} {git:?}");
+    let unchanged = posterior_bisect(Worlds::Unchanged, &Policy::default(), 4, 1);
+    assert_eq!(unchanged.right.of, 4, "{unchanged:?}");
 }

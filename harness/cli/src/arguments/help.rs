@@ -351,6 +351,22 @@ Exit status:
   2    the scenario is wrong, its evidence is timed, or it lists several values
   69   this machine could not do it";
 
+/// Of `assay bisect`.
+pub(super) const BISECT: &str = "\
+Examples:
+  assay bisect my-question.yaml --series outgoing/          # which patch
+  assay bisect --series thread.mbox --budget 2h             # the question of scenarios/net.yaml
+  assay bisect my-question.yaml --range v6.12..HEAD         # which commit, in a kernel tree
+  assay bisect net --range v6.12..HEAD --crash              # which one crashes
+  assay bisect --resume results/bisect/20260102-030405-net-4711
+
+Exit status:
+  0    found, as probable as was asked for
+  1    nothing in the range did it: both ends are alike
+  2    the scenario, the series or the range is wrong
+  3    not decided: the budget is used up, an end cannot be tested, or no test would tell more
+  69   this machine could not do it; go on with --resume";
+
 /// Of `assay trend`.
 pub(super) const TREND: &str = "\
 Examples:

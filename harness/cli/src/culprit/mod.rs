@@ -1,0 +1,193 @@
+//! `assay bisect`: which commit, or which patch of a series, did it. Asks the pipeline of `assay run` for one visit after the other; crate `bisect` says which.
+
+mod evidence;
+mod nodes;
+mod state;
+mod told;
+
+use std::{path::Path, process::ExitCode, time::Instant};
+
+use ::bisect::{Conclusion, Search, Step};
+use anyhow::Context;
+use jiff::Timestamp;
+use measure::BuildEnd;
+use plan::Evidence;
+use store::Stored;
+
+use self::{
+    state::{Found, State, Visit},
+    told::{Ended, Told},
+};
+use crate::{
+    arguments::{self, Places},
+    builds::{describe, obtain},
+    exact::Calibrations,
+    failure::Failure,
+    lab::Lab,
+    progress::{Progress, rough},
+    run::{Images, Order, carry_out},
+};
+
+/// Exit status of a search that is not decided.
+const UNDECIDED: u8 = 3;
+
+pub(crate) fn bisect(places: &Places, flags: &arguments::Bisect) -> Result<ExitCode, Failure> {
+    let mut progress = Progress::new();
+    let until = flags.budget.map(|budget| Instant::now() + budget);
+    let lab = Lab::open(places)?;
+    let mut state = match &flags.resume {
+        Some(folder) => {
+            let folder = std::path::absolute(folder).context("resolving the folder")?;
+            let state = State::open(&folder)?;
+            progress.line(format!("{}: {} visits are made", folder.display(), state.visits.len()));
+            state
+        }
+        None => begin(places, flags, &lab, &mut progress)?,
+    };
+    let (search, ended, is_calibrated) = lead(places, &lab, &mut state, until, &mut progress)?;
+    progress.clear();
+    let told = Told { asked: &state.asked, visits: &state.visits, search: &search, ended, is_calibrated };
+    if flags.json {
+        println!("{:#}", told.json());
+    } else {
+        println!("{}", told.text().trim_end());
+        if told.ended == Ended::OutOfBudget {
+            println!("\nGo on with: assay bisect --resume {}", state.folder.display());
+        }
+    }
+    Ok(match &told.ended {
+        Ended::Concluded(Conclusion::Found(_)) => ExitCode::SUCCESS,
+        Ended::Concluded(Conclusion::NothingInRange { .. }) => ExitCode::FAILURE,
+        Ended::Concluded(Conclusion::EndUntestable(_) | Conclusion::Exhausted(_)) | Ended::OutOfBudget => {
+            ExitCode::from(UNDECIDED)
+        }
+    })
+}
+
+fn begin(
+    places: &Places,
+    flags: &arguments::Bisect,
+    lab: &Lab,
+    progress: &mut Progress,
+) -> Result<State, Failure> {
+    let asked = nodes::asked(places, flags, lab, progress)?;
+    let results = std::path::absolute(&places.results).context("resolving the results folder")?;
+    let started = Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
+    let folder = results.join("bisect").join(format!("{started}-{}-{}", asked.plan.name, std::process::id()));
+    progress.line(format!("{} commits or patches; kept in {}", asked.nodes.len() - 1, folder.display()));
+    State::create(folder, asked)
+}
+
+/// Makes visits until the search ends or the time is over.
+fn lead(
+    places: &Places,
+    lab: &Lab,
+    state: &mut State,
+    until: Option<Instant>,
+    progress: &mut Progress,
+) -> Result<(Search, Ended, bool), Failure> {
+    let mut places = places.clone();
+    places.results = state.runs();
+    let mut noise = null_noise(lab, state)?;
+    loop {
+        let search = evidence::search(&state.asked, &state.visits, noise)?;
+        let (node, boots) = match search.next() {
+            Step::Done(conclusion) => return Ok((search, Ended::Concluded(conclusion), noise.is_some())),
+            Step::Test { node, boots } => (node, boots),
+        };
+        if until.is_some_and(|until| Instant::now() >= until) {
+            return Ok((search, Ended::OutOfBudget, noise.is_some()));
+        }
+        let culprits = search.culprits(&search.posterior());
+        let title: String = state.asked.nodes[node].title.chars().take(60).collect();
+        progress.line(format!(
+            "visit {}: {boots} boots of {title}; most probable so far: {} with {:.0} %",
+            state.visits.len() + 1,
+            culprits.commits.first().map_or("none", |first| state.asked.nodes[*first].title.as_str()),
+            100.0 * culprits.probability
+        ));
+        let visit = visit(&places, lab, state, (node, boots), until, progress)?;
+        state.add(visit)?;
+        noise = null_noise(lab, state)?;
+    }
+}
+
+/// What null patches do to the exact counts that are asked about, once there is an image to ask of.
+fn null_noise(lab: &Lab, state: &State) -> Result<Option<f64>, Failure> {
+    if state.asked.plan.evidence() == Evidence::Timed {
+        return Ok(None);
+    }
+    let Some(gate) = evidence::gate(&state.asked) else { return Ok(None) };
+    let good = state.visits.iter().find(|visit| visit.node == ::bisect::GOOD && visit.image.is_some());
+    let Some(good) = good else { return Ok(None) };
+    let Stored { file, .. } =
+        store::read(&state.runs().join(&good.run)).context("reading the good end's run")?;
+    let build = file.kernels.values().next().map(|kernel| &kernel.build);
+    let calibration = Calibrations::of(lab).find(&file.plan, build, &file.host.qemu)?;
+    let select = &gate.select;
+    let largest = calibration.iter().flat_map(|calibration| &calibration.metrics).find(|metric| {
+        metric.series.workload.as_ref() == Some(&select.workload) && metric.series.metric == select.metric
+    });
+    Ok(largest.map(|metric| metric.largest))
+}
+
+/// Builds and boots one node.
+fn visit(
+    places: &Places,
+    lab: &Lab,
+    state: &State,
+    (node, boots): (usize, u32),
+    until: Option<Instant>,
+    progress: &mut Progress,
+) -> Result<Visit, Failure> {
+    let plan = nodes::visit(&state.asked, node, boots);
+    let began = Instant::now();
+    let cache = lab.kernels()?;
+    // Built before the run, so that the time of the build is known apart; the run then finds it in the cache.
+    let build = obtain(&cache, &plan.arms[0].kernel, &state.folder.join("builds"), progress)?;
+    let build_seconds = began.elapsed().as_secs_f64();
+    let BuildEnd::Built(image) = &build else {
+        let reason = describe(&build);
+        progress.line(format!("cannot be tested: {}", reason.lines().next().unwrap_or_default()));
+        return Ok(Visit {
+            node,
+            run: String::new(),
+            image: None,
+            found: Found::Untestable { reason },
+            build_seconds,
+            boot_seconds: 0.0,
+            boots: 0,
+        });
+    };
+    let image = image.image_sha256.clone();
+    let command = format!("assay bisect --resume {}", state.folder.display());
+    let limit = None;
+    let order = Order {
+        plan,
+        command,
+        scenario: None,
+        images: Images::Built,
+        replay: None,
+        limit,
+        calibration: None,
+    };
+    let stored = carry_out(places, lab, order, progress)?;
+    if let Some(until) = until {
+        progress.status("left of the budget", &rough(until.saturating_duration_since(Instant::now())));
+    }
+    let made = u32::try_from(stored.trials.len()).unwrap_or(u32::MAX);
+    let boot_seconds = stored.trials.iter().map(|trial| trial.took_seconds).sum();
+    Ok(Visit {
+        node,
+        run: name(&stored.folder),
+        image: Some(image),
+        found: evidence::found(&state.asked, &stored)?,
+        build_seconds,
+        boot_seconds,
+        boots: made,
+    })
+}
+
+fn name(folder: &Path) -> String {
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

@@ -1,10 +1,6 @@
 //! The next test: the one that is expected to tell most, for each second that it takes.
 
-use crate::{
-    Level, Posterior, Question, Search, Seen, channel,
-    history::{GOOD, Node},
-    search::apart,
-};
+use crate::{Level, Posterior, Question, Search, Seen, channel::Channel, history::Node, levels::median};
 
 /// What is held against what a test tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +20,18 @@ pub struct Policy {
     pub nothing: f64,
     /// Boots of each end before anything else.
     pub first_boots: u32,
+    /// The bad end is booted until it fails, and at most so often: a failure that does not come tells nothing of where it came from.
+    pub first_failure: u32,
     /// How many boots a visit may have.
     pub batches: Vec<u32>,
     /// What a test is held against.
     pub weigh: Weigh,
-    /// How much of what better known levels would tell later is counted now.
-    pub foresight: f64,
+    /// A test is worth it if fewer visits than this, each of which tells as much, would tell all that is not known.
+    pub most_visits: f64,
+    /// Tests cannot tell more than there was to know. What they were expected to tell comes to more than so many times that in less than one search of so many,
+    /// if values are as they are taken to be (Doob's inequality: what is not known, and what was promised, is a martingale together). Then nodes are not of two kinds, or
+    /// their noise is not what it is said to be, and more tests would promise for ever.
+    pub most_promised: f64,
     /// How often a commit is expected not to be testable: as so many of so many.
     pub untestable: (f64, f64),
 }
@@ -41,62 +43,21 @@ impl Default for Policy {
             confidence: 0.95,
             nothing: 0.05,
             first_boots: 6,
+            first_failure: 60,
             batches: vec![1, 2, 3, 4, 5, 6, 8, 10, 12],
             weigh: Weigh::Seconds,
-            foresight: 0.2,
+            most_visits: 100.0,
+            most_promised: 4.0,
             untestable: (1.0, 20.0),
         }
     }
 }
 
-/// What is surer than this is sure.
-const SURE: f64 = 1e-4;
 /// Of all commits that are less probable than this, a thousand together make no difference.
-const NEGLIGIBLE: f64 = 1e-8;
-/// A test that tells less, in nats, is none.
-const NOTHING: f64 = 1e-7;
+const NEGLIGIBLE: f64 = 1e-6;
 
-/// What is expected of a node.
-#[derive(Clone, Copy, Debug)]
-struct View {
-    /// That it is bad.
-    share: f64,
-    /// What it is like if it is not, and if it is.
-    good: Level,
-    bad: Level,
-}
-
-/// Levels mixed by their probabilities, as sums.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sums {
-    share: f64,
-    means: f64,
-    squares: f64,
-}
-
-impl Sums {
-    fn add(&mut self, share: f64, level: Level) {
-        self.share += share;
-        self.means += share * level.mean;
-        self.squares += share * (level.variance + level.mean.powi(2));
-    }
-
-    fn without(self, other: Self) -> Self {
-        Self {
-            share: self.share - other.share,
-            means: self.means - other.means,
-            squares: self.squares - other.squares,
-        }
-    }
-
-    fn level(self) -> Level {
-        if self.share <= 0.0 {
-            return Level::default();
-        }
-        let mean = self.means / self.share;
-        Level { mean, variance: (self.squares / self.share - mean.powi(2)).max(0.0) }
-    }
-}
+/// So many nodes that are not built are looked at closely.
+const LOOKED_AT: usize = 12;
 
 /// A test and what it is worth.
 #[derive(Clone, Copy, Debug)]
@@ -109,101 +70,57 @@ struct Offer {
     rate: f64,
 }
 
+/// What is predicted of any node, if it is bad and if it is not, under each division that is not negligible.
+struct Predictions<'a> {
+    search: &'a Search,
+    /// By division, first without the culprit and then with it.
+    sides: Vec<Level>,
+    /// By node: how probable each of these is.
+    weights: Vec<Vec<f64>>,
+    /// By number of boots: the channel of nodes of which nothing but their side is known.
+    channels: Vec<(u32, Channel)>,
+    /// Standard deviation between boots.
+    spread: f64,
+}
+
 impl Search {
-    /// The best test; none if no test would tell anything.
+    /// The best test; none if none is worth it.
     pub(crate) fn choose(&self, posterior: &Posterior) -> Option<(Node, u32)> {
-        let views = self.views(posterior);
-        let best = self.best(&views, &posterior.seen)?;
-        let level = self.of_levels(posterior, &views[best.node], best).filter(|level| level.rate > best.rate);
-        let chosen = level.unwrap_or(best);
-        Some((chosen.node, chosen.boots))
-    }
-
-    /// By node: how probable it is to be bad, and what it is like if it is, and if it is not.
-    fn views(&self, posterior: &Posterior) -> Vec<View> {
-        let mut bad = vec![Sums::default(); self.history.nodes()];
-        let mut good = vec![Sums::default(); self.history.nodes()];
-        let mut all_good = Sums::default();
-        let weighty = posterior.of.iter().zip(&posterior.sides).enumerate();
-        for (commit, (share, sides)) in weighty.filter(|(_, (share, _))| **share > NEGLIGIBLE) {
-            all_good.add(*share, sides.good);
-            // Number 0, nothing, is carried by no node.
-            for node in self.history.carriers(commit) {
-                bad[node].add(*share, sides.bad);
-                good[node].add(*share, sides.good);
-            }
-        }
-        let view = |(bad, carried): (Sums, Sums)| View {
-            share: bad.share,
-            bad: bad.level(),
-            good: all_good.without(carried).level(),
+        let batches = &self.policy.batches;
+        let predictions = Predictions::of(self, posterior, batches);
+        let least = self.left(posterior) / self.policy.most_visits;
+        let nodes: Vec<Node> =
+            (0..self.history.nodes()).filter(|node| !self.known[*node].is_untestable).collect();
+        // One number of boots says which nodes are worth a look at all of them.
+        let middle = batches.len() / 2;
+        let mut promising: Vec<Offer> =
+            nodes.iter().filter_map(|node| self.offer(&predictions, *node, middle)).collect();
+        promising.sort_by(|one, other| other.rate.total_cmp(&one.rate));
+        let (built, others): (Vec<Node>, Vec<Node>) =
+            promising.iter().map(|offer| offer.node).partition(|node| self.known[*node].is_built);
+        let first = built.into_iter().chain(others.into_iter().take(LOOKED_AT));
+        let best = |nodes: &mut dyn Iterator<Item = Node>| {
+            nodes
+                .flat_map(|node| (0..batches.len()).map(move |batch| (node, batch)))
+                .filter_map(|(node, batch)| self.offer(&predictions, node, batch))
+                .filter(|offer| offer.tells > least)
+                .max_by(|one, other| one.rate.total_cmp(&other.rate))
         };
-        bad.into_iter().zip(good).map(view).collect()
+        // None is worth it only if none of all is.
+        let best = best(&mut first.into_iter()).or_else(|| best(&mut nodes.iter().copied()))?;
+        Some((best.node, best.boots))
     }
 
-    fn best(&self, views: &[View], seen: &Seen) -> Option<Offer> {
-        let testable = self.chance_to_be_testable();
-        let candidates = (0..self.history.nodes()).filter(|node| {
-            (SURE..1.0 - SURE).contains(&views[*node].share) && !self.known[*node].is_untestable
-        });
-        candidates
-            .flat_map(|node| self.policy.batches.iter().map(move |boots| (node, *boots)))
-            .map(|(node, boots)| {
-                let chance = if self.known[node].is_built { 1.0 } else { testable };
-                let tells = chance * self.tells(node, boots, &views[node], seen);
-                Offer { node, boots, tells, rate: tells / self.held_against(node, boots) }
-            })
-            .filter(|offer| offer.tells > NOTHING)
-            .max_by(|one, other| one.rate.total_cmp(&other.rate))
+    fn offer(&self, predictions: &Predictions<'_>, node: Node, batch: usize) -> Option<Offer> {
+        let (boots, tells) = predictions.tell(node, batch)?;
+        let chance = if self.known[node].is_built { 1.0 } else { self.chance_to_be_testable() };
+        let tells = chance * tells;
+        Some(Offer { node, boots, tells, rate: tells / self.held_against(node, boots) })
     }
 
-    /// What so many boots of a node tell, in nats, if it can be tested.
-    fn tells(&self, node: Node, boots: u32, view: &View, seen: &Seen) -> f64 {
-        let View { share, good, bad } = *view;
-        match (*seen, self.question) {
-            (Seen::Levels { boots: spread, .. }, Question::Level(noise)) => {
-                // Values of a node tell sides apart only as well as the levels are known that they are held against, however many
-                // there are.
-                let unknown = f64::midpoint(good.variance, bad.variance);
-                let made = self.known[node].count();
-                let known = |boots| 1.0 / (unknown + 1.0 / precision(spread, noise.builds, boots));
-                let gained = known(made + boots) - known(made);
-                channel::normal(share, apart(good, bad) * gained.max(0.0).sqrt())
-            }
-            (Seen::Rates { .. }, Question::Failing(_)) => {
-                channel::binomial(share, boots, good.mean, bad.mean)
-            }
-            _ => 0.0,
-        }
-    }
-
-    /// More boots of an end, so that the tests after them tell more: worth the difference, over as many tests as are still to come.
-    fn of_levels(&self, posterior: &Posterior, view: &View, best: Offer) -> Option<Offer> {
-        let Seen::Levels { boots: spread, .. } = posterior.seen else { return None };
-        let Question::Level(noise) = self.question else { return None };
-        let left: f64 =
-            posterior.of.iter().filter(|share| **share > 0.0).map(|share| -share * share.ln()).sum();
-        let tests = (left / best.tells).max(1.0) * self.policy.foresight;
-        let now = self.tells(best.node, best.boots, view, &posterior.seen);
-        let ends = [GOOD, self.history.tip()].into_iter();
-        let offers = ends.flat_map(|node| self.policy.batches.iter().map(move |boots| (node, *boots)));
-        offers
-            .map(|(node, boots)| {
-                let made = self.known[node].count();
-                let known = |boots| precision(spread, noise.builds, boots);
-                let gained = known(made + boots) - known(made);
-                let learnt =
-                    |level: Level| Level { variance: 1.0 / (1.0 / level.variance + gained), ..level };
-                let view = if node == GOOD {
-                    View { good: learnt(view.good), ..*view }
-                } else {
-                    View { bad: learnt(view.bad), ..*view }
-                };
-                let tells = (self.tells(best.node, best.boots, &view, &posterior.seen) - now) * tests;
-                Offer { node, boots, tells, rate: tells / self.held_against(node, boots) }
-            })
-            .filter(|offer| offer.tells > NOTHING)
-            .max_by(|one, other| one.rate.total_cmp(&other.rate))
+    /// What so many boots of a node are expected to tell, in nats.
+    pub(crate) fn expected(&self, posterior: &Posterior, node: Node, boots: u32) -> f64 {
+        Predictions::of(self, posterior, &[boots]).tell(node, 0).map_or(0.0, |(_, tells)| tells)
     }
 
     fn held_against(&self, node: Node, boots: u32) -> f64 {
@@ -231,13 +148,87 @@ impl Search {
     }
 }
 
-/// How well the mean of so many boots of one build is known: the reciprocal of its variance.
-fn precision(boots_spread: f64, builds_spread: f64, boots: u32) -> f64 {
-    if boots == 0 {
-        return 0.0;
+impl<'a> Predictions<'a> {
+    fn of(search: &'a Search, posterior: &Posterior, batches: &[u32]) -> Self {
+        let weighty: Vec<usize> = (0..posterior.divisions.len())
+            .filter(|division| posterior.divisions[*division].share > NEGLIGIBLE)
+            .collect();
+        let mut place = vec![None; posterior.divisions.len()];
+        weighty.iter().enumerate().for_each(|(at, division)| place[*division] = Some(2 * at));
+        let sides = weighty.iter().flat_map(|division| posterior.divisions[*division].sides).collect();
+        let all: f64 = weighty.iter().map(|division| posterior.divisions[*division].share).sum();
+        let mut none_bad = vec![0.0; 2 * weighty.len()];
+        weighty
+            .iter()
+            .enumerate()
+            .for_each(|(at, division)| none_bad[2 * at] = posterior.divisions[*division].share / all);
+        let mut weights = vec![none_bad; search.history.nodes()];
+        for (commit, share) in posterior.of.iter().enumerate().skip(1).filter(|(_, share)| **share > 0.0) {
+            let Some(at) = posterior.division_of[commit].and_then(|division| place[division]) else {
+                continue;
+            };
+            for node in search.history.carriers(commit) {
+                weights[node][at] -= share / all;
+                weights[node][at + 1] += share / all;
+            }
+        }
+        // Differences of what is nearly equal.
+        weights.iter_mut().flatten().for_each(|weight| *weight = weight.max(0.0));
+        let spread = match posterior.seen {
+            Seen::Levels { boots, .. } => boots,
+            Seen::Rates { .. } => 0.0,
+        };
+        let mut predictions = Self { search, sides, weights, channels: vec![], spread };
+        predictions.channels =
+            batches.iter().map(|boots| (*boots, predictions.channel(None, *boots))).collect();
+        predictions
     }
-    // A spread of zero is no division by zero: what is next to nothing is as good.
-    1.0 / (builds_spread.powi(2) + boots_spread.powi(2) / f64::from(boots)).max(1e-18)
+
+    /// What the boots of a batch tell of a node, in nats, if it can be tested; how many these are.
+    fn tell(&self, node: Node, batch: usize) -> Option<(u32, f64)> {
+        let (boots, fresh) = self.channels.get(batch)?;
+        let made = self.search.known[node].count();
+        let weights = &self.weights[node];
+        let tells = match self.search.question {
+            // Of a build that was booted its own deviation is known in part. The same number again tells nothing.
+            Question::Level(noise) if made > 0 && noise.builds > 0.0 && self.spread > 0.0 => {
+                self.channel(Some(node), *boots).tells(weights)
+            }
+            Question::Level(_) if made > 0 && self.spread <= 0.0 => 0.0,
+            _ => fresh.tells(weights),
+        };
+        Some((*boots, tells.min(most(made, *boots))))
+    }
+
+    /// Of so many boots of a node, or of any that was not booted.
+    fn channel(&self, node: Option<Node>, boots: u32) -> Channel {
+        let Question::Level(noise) = self.search.question else {
+            return Channel::failures(boots, &self.sides);
+        };
+        let of_boots = self.spread.powi(2) / f64::from(boots);
+        // A spread of zero is no division by zero: numbers that do not vary at all are told apart by what counts.
+        let least = (0.01 * noise.least.max(f64::MIN_POSITIVE)).powi(2).max(f64::MIN_POSITIVE);
+        let own = node.map(|node| &self.search.known[node].values);
+        let of_builds = noise.builds.powi(2);
+        // How much of how far the node lies from its side is its own.
+        let known = own.map_or(0.0, |own| {
+            let of_mean = self.spread.powi(2) / float(own.len());
+            of_builds / (of_builds + of_mean)
+        });
+        let seen = own.map_or(0.0, |own| median(own));
+        let predict = |side: &Level| Level {
+            mean: (1.0 - known) * side.mean + known * seen,
+            variance: ((1.0 - known).powi(2) * side.variance + of_builds * (1.0 - known) + of_boots)
+                .max(least),
+        };
+        Channel::normal(&self.sides.iter().map(predict).collect::<Vec<_>>())
+    }
+}
+
+/// More than this nothing is told by so many boots of a node of which some were made: what they tell of its own level, in the
+/// mean over what it may be, if nothing else tells of it. It is what ends searches whose nodes are of more than two kinds, and of which each boot seems to tell much.
+fn most(made: u32, boots: u32) -> f64 {
+    0.5 * (f64::from(boots) / f64::from(made)).ln_1p()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a number of nodes")]

@@ -225,7 +225,7 @@ fn present(weights: &[f64]) -> impl Iterator<Item = (usize, f64)> + '_ {
     weights.iter().copied().enumerate().filter(|(_, weight)| *weight > 0.0)
 }
 
-fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     match sorted.len() {

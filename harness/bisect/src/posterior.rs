@@ -16,15 +16,19 @@ pub struct Posterior {
     pub of: Vec<f64>,
     /// What is known of both sides.
     pub seen: Seen,
-    /// By commit: both sides if it did it; of number 0, the one side that there then is.
-    pub(crate) sides: Vec<Sides>,
+    /// All ways in which hypotheses divide the tested nodes.
+    pub(crate) divisions: Vec<Divided>,
+    /// By node, as a hypothesis: its division; none if it cannot have done it.
+    pub(crate) division_of: Vec<Option<usize>>,
 }
 
-/// Without the culprit, and with it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Sides {
-    pub(crate) good: Level,
-    pub(crate) bad: Level,
+/// One way to divide the tested nodes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Divided {
+    /// How probable it is.
+    pub(crate) share: f64,
+    /// What then is known of nodes without the culprit, and of nodes with it; of rates, their mean and variance.
+    pub(crate) sides: [Level; 2],
 }
 
 /// What nodes without the culprit and nodes with it are like.
@@ -76,22 +80,30 @@ impl Posterior {
         let mut logs = vec![f64::NEG_INFINITY; history.nodes()];
         let nothing = model.undivided();
         logs[GOOD] = search.prior[GOOD] + nothing.log_evidence;
-        let mut weighed = Vec::new();
-        let mut sides = vec![nothing.sides(); history.nodes()];
+        let mut weighed = vec![nothing];
+        let mut division_of = vec![None; history.nodes()];
+        division_of[GOOD] = Some(0);
         for (bad, commits) in divisions {
             let found = model.divided(&bad);
-            for commit in &commits {
-                logs[*commit] = search.prior[*commit] + found.log_evidence;
-                sides[*commit] = found.sides();
+            for commit in commits {
+                logs[commit] = search.prior[commit] + found.log_evidence;
+                division_of[commit] = Some(weighed.len());
             }
-            weighed.push((found, commits));
+            weighed.push(found);
         }
         let highest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let mut of: Vec<f64> = logs.iter().map(|log| (log - highest).exp()).collect();
         let all: f64 = of.iter().sum();
         of.iter_mut().for_each(|probability| *probability /= all);
-        let seen = seen(&of, &weighed, nothing, &model, boots);
-        Self { of, seen, sides }
+        let mut divisions: Vec<Divided> =
+            weighed.iter().map(|found| Divided { share: 0.0, sides: found.sides() }).collect();
+        for (division, probability) in division_of.iter().zip(&of) {
+            if let Some(division) = division {
+                divisions[*division].share += probability;
+            }
+        }
+        let seen = seen(&divisions, &weighed, &model, boots);
+        Self { of, seen, divisions, division_of }
     }
 }
 
@@ -125,16 +137,15 @@ impl Model {
                 };
                 let (of_good, good) = evidence(prior.good, side(false));
                 let (of_bad, bad) = evidence(prior.bad, side(true));
-                let level = |mean| Some(Level { mean, variance: 0.0 });
-                Weighed { log_evidence: of_good + of_bad, good: level(good), bad: level(bad) }
+                Weighed { log_evidence: of_good + of_bad, good: Some(good), bad: Some(bad) }
             }
         }
     }
 }
 
 impl Weighed {
-    fn sides(&self) -> Sides {
-        Sides { good: self.good.unwrap_or_default(), bad: self.bad.unwrap_or_default() }
+    fn sides(&self) -> [Level; 2] {
+        [self.good.unwrap_or_default(), self.bad.unwrap_or_default()]
     }
 }
 
@@ -145,14 +156,10 @@ impl From<crate::levels::Division> for Weighed {
 }
 
 /// The mean of both sides over all divisions, as probable as they are. If nothing did it, there is no bad side.
-fn seen(of: &[f64], weighed: &[(Weighed, Vec<Node>)], nothing: Weighed, model: &Model, boots: f64) -> Seen {
-    let shares: Vec<(f64, Weighed)> = weighed
-        .iter()
-        .map(|(found, commits)| (commits.iter().map(|commit| of[*commit]).sum(), *found))
-        .collect();
-    let good =
-        mixed(shares.iter().copied().chain([(of[GOOD], nothing)]).map(|(share, one)| (share, one.good)));
-    let bad = mixed(shares.iter().map(|(share, one)| (*share, one.bad)));
+fn seen(divisions: &[Divided], weighed: &[Weighed], model: &Model, boots: f64) -> Seen {
+    let shares = || divisions.iter().map(|division| division.share).zip(weighed);
+    let good = mixed(shares().map(|(share, one)| (share, one.good)));
+    let bad = mixed(shares().skip(1).map(|(share, one)| (share, one.bad)));
     match model {
         Model::Levels(_) => Seen::Levels { good, bad, boots },
         Model::Rates(..) => {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    History, Level, Noise, Policy, Posterior,
+    History, Noise, Policy, Posterior,
     bits::Bits,
+    channel::entropy,
     costs::Costs,
     history::{GOOD, Node},
     rates::{Boots, Failing},
@@ -53,6 +54,8 @@ pub struct Search {
     /// The node whose objects stand in the tree.
     pub(crate) stands_at: Option<Node>,
     pub(crate) costs: Costs,
+    /// What all tests after the first boots were expected to tell, in nats.
+    pub(crate) promised: f64,
 }
 
 /// What to do next.
@@ -108,6 +111,7 @@ impl Search {
             question,
             policy,
             costs,
+            promised: 0.0,
         };
         search.weigh(&vec![1.0; nodes - 1]);
         search
@@ -152,12 +156,14 @@ impl Search {
 
     /// Boots of a node gave these values, of which higher is worse. Those that are not finite are no values, and left out.
     pub fn measured(&mut self, node: Node, values: &[f64]) {
+        self.promise(node, u32::try_from(values.len()).unwrap_or(u32::MAX));
         self.known[node].is_built = true;
         self.known[node].values.extend(values.iter().filter(|value| value.is_finite()));
     }
 
     /// So many boots of a node failed, and so many did not.
     pub fn booted(&mut self, node: Node, boots: Boots) {
+        self.promise(node, boots.failed + boots.passed);
         self.known[node].is_built = true;
         let before = self.known[node].boots;
         self.known[node].boots = [before, boots].into_iter().sum();
@@ -182,24 +188,44 @@ impl Search {
     /// The most probable set of commits between which nothing tells.
     #[must_use]
     pub fn culprits(&self, posterior: &Posterior) -> Culprits {
-        let mut testable = Bits::none(self.history.nodes());
-        let known = self.known.iter().enumerate();
-        known.filter(|(_, known)| !known.is_untestable).for_each(|(node, _)| testable.insert(node));
-        let possible = || (1..self.history.nodes()).filter(|commit| !self.history.is_excluded(*commit));
-        let highest = possible().map(|commit| posterior.of[commit]).fold(0.0, f64::max);
-        // What is far less probable than the most probable one makes no set the most probable.
-        let weighty = possible().filter(|commit| posterior.of[*commit] >= highest * UNWEIGHTY);
-        let mut sets: BTreeMap<Bits, f64> = BTreeMap::new();
-        for commit in weighty {
-            *sets.entry(self.history.seen_at(commit, &testable)).or_default() += posterior.of[commit];
-        }
-        let Some((best, _)) = sets.into_iter().max_by(|(_, one), (_, other)| one.total_cmp(other)) else {
+        let testable = self.testable();
+        let Some((best, _)) =
+            self.sets(posterior, &testable).into_iter().max_by(|(_, one), (_, other)| one.total_cmp(other))
+        else {
             return Culprits { commits: vec![], probability: 0.0 };
         };
         let commits: Vec<Node> =
-            possible().filter(|commit| self.history.is_seen_at(*commit, &testable, &best)).collect();
+            self.possible().filter(|commit| self.history.is_seen_at(*commit, &testable, &best)).collect();
         let probability = commits.iter().map(|commit| posterior.of[*commit]).sum();
         Culprits { commits, probability }
+    }
+
+    /// What is not known of what tests can tell apart, in nats.
+    pub(crate) fn left(&self, posterior: &Posterior) -> f64 {
+        let sets = self.sets(posterior, &self.testable());
+        let all: Vec<f64> = sets.into_values().chain([posterior.nothing()]).collect();
+        entropy(&all)
+    }
+
+    /// How probable commits are that all carry the same of the testable nodes, by these. What is far less probable than the most probable one is left out.
+    fn sets(&self, posterior: &Posterior, testable: &Bits) -> BTreeMap<Bits, f64> {
+        let highest = self.possible().map(|commit| posterior.of[commit]).fold(0.0, f64::max);
+        let mut sets: BTreeMap<Bits, f64> = BTreeMap::new();
+        for commit in self.possible().filter(|commit| posterior.of[*commit] >= highest * UNWEIGHTY) {
+            *sets.entry(self.history.seen_at(commit, testable)).or_default() += posterior.of[commit];
+        }
+        sets
+    }
+
+    fn possible(&self) -> impl Iterator<Item = Node> + '_ {
+        (1..self.history.nodes()).filter(|commit| !self.history.is_excluded(*commit))
+    }
+
+    fn testable(&self) -> Bits {
+        let mut testable = Bits::none(self.history.nodes());
+        let known = self.known.iter().enumerate();
+        known.filter(|(_, known)| !known.is_untestable).for_each(|(node, _)| testable.insert(node));
+        testable
     }
 
     /// What to do next.
@@ -221,28 +247,60 @@ impl Search {
         if culprits.probability >= self.policy.confidence {
             return Step::Done(Conclusion::Found(culprits));
         }
-        match self.choose(&posterior) {
+        let believed = self.promised <= self.policy.most_promised * self.to_know();
+        match self.choose(&posterior).filter(|_| believed) {
             Some((node, boots)) => Step::Test { node, boots },
             None => Step::Done(Conclusion::Exhausted(culprits)),
         }
+    }
+
+    /// Keeps account of what a test is expected to tell, before its result is known.
+    fn promise(&mut self, node: Node, boots: u32) {
+        if boots > 0 && self.first_boots().is_none() {
+            self.promised += self.expected(&self.posterior(), node, boots);
+        }
+    }
+
+    /// What was not known before the first test, in nats.
+    fn to_know(&self) -> f64 {
+        let shares: Vec<f64> = self.prior.iter().map(|log| log.exp()).collect();
+        entropy(&shares)
+    }
+
+    /// No search has more visits, whatever they find: each one that is made is expected to tell its share of what is not known, which is more than nothing as long as nothing is as
+    /// probable as is asked for; all of them together are expected to tell no more than is believed; and each node may turn out untestable once. It is far more than searches take.
+    #[must_use]
+    pub fn most_visits(&self) -> f64 {
+        let policy = &self.policy;
+        let doubt = entropy(&[policy.confidence, 1.0 - policy.confidence]);
+        let first = policy.first_boots + policy.first_failure;
+        let telling = policy.most_promised * self.to_know() * policy.most_visits / doubt;
+        telling + f64::from(first) + self.history.nodes() as f64
     }
 
     /// Both ends are booted before anything else: without them there are no levels to tell apart.
     fn first_boots(&self) -> Option<Step> {
         // The good end first, so that its tree stands where most others start from.
         [GOOD, self.history.tip()].into_iter().find_map(|node| {
-            let boots = self.first_boots_of(node).saturating_sub(self.known[node].count());
+            let boots = self.first_boots_of(node);
             (boots > 0).then_some(Step::Test { node, boots })
         })
     }
 
     fn first_boots_of(&self, node: Node) -> u32 {
+        let made = self.known[node].count();
+        let first = self.policy.first_boots;
         match self.question {
             // The same number again.
-            Question::Level(noise) if noise.boots == 0.0 && noise.known_by.is_infinite() => 1,
-            Question::Level(_) => self.policy.first_boots,
-            Question::Failing(_) if node == GOOD => self.policy.first_boots,
-            Question::Failing(_) => 1,
+            Question::Level(noise) if noise.boots == 0.0 && noise.known_by.is_infinite() => {
+                1_u32.saturating_sub(made)
+            }
+            Question::Failing(_) if node != GOOD && self.known[node].boots.failed > 0 => 0,
+            Question::Failing(_) if node != GOOD => {
+                let left = self.policy.first_failure.saturating_sub(made);
+                if made == 0 { left.min(1) } else { left.min(first) }
+            }
+            Question::Level(_) | Question::Failing(_) => first.saturating_sub(made),
         }
     }
 }
@@ -253,9 +311,4 @@ impl Posterior {
     pub fn nothing(&self) -> f64 {
         self.of[GOOD]
     }
-}
-
-/// Of the separation between two levels, in the metric's own unit.
-pub(crate) fn apart(good: Level, bad: Level) -> f64 {
-    bad.mean - good.mean
 }

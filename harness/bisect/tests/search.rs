@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
 use bisect::{
-    Boots, Conclusion, Costs, Culprits, Failing, GOOD, History, Node, Noise, Policy, Question, Search, Step,
+    Conclusion, Costs, Culprits, Failing, GOOD, History, Node, Noise, Policy, Question, Search, Step,
 };
 use proptest::prelude::*;
 use stats::Draws;
@@ -78,25 +78,6 @@ proptest! {
         prop_assert_eq!(commits, alike(&history, culprit, &untestable));
         prop_assert!(probability >= 0.95);
         prop_assert!(tests <= history.nodes() + 2, "no node is tested twice for an exact number: {tests}");
-    }
-
-    /// A crash that comes in one boot of two is found, and boots that fail by themselves do not lead astray.
-    #[test]
-    fn flaky_crashes_are_found(history in histories(), culprit in any::<prop::sample::Index>(), seed in 0_u64..1000) {
-        let culprit = 1 + culprit.index(history.tip());
-        let mut draws = Draws::new(seed);
-        let policy = Policy { confidence: 0.999, ..Policy::default() };
-        let begun = Search::new(history.clone(), Question::Failing(Failing::default()), COSTS, policy);
-        let (conclusion, _) = search(begun, |search, node, boots| {
-            let rate = if history.carries(node, culprit) { 0.5 } else { 0.002 };
-            let failed = (0..boots).map(|_| u32::from(draws.uniform() < rate)).sum();
-            search.stands_at(node);
-            search.booted(node, Boots { failed, passed: boots - failed });
-        });
-        let Conclusion::Found(culprits) = conclusion else {
-            return Err(TestCaseError::fail(format!("{conclusion:?}")));
-        };
-        prop_assert_eq!(culprits.commits, [culprit]);
     }
 
     /// A posterior is a distribution, and what cannot be tested changes nothing in it.

@@ -16,6 +16,15 @@ pub(crate) fn passes(collectors: &[Collector], traced: bool) -> Vec<Vec<Collecto
     alone.chain([counting].into_iter().filter(|counting| !counting.is_empty())).collect()
 }
 
+/// What the raw files of a set of collectors are called by, where the workloads run several times in one boot and each time write the same
+/// names: the collector that has them for itself; those that only count have the plain names.
+pub(crate) fn prefix(collectors: &[Collector], passes: usize) -> String {
+    match collectors {
+        [only] if passes > 1 && only.is_timing() => format!("{only}."),
+        _ => String::new(),
+    }
+}
+
 /// Has every guest's kernel count what these collectors read. A kernel that refuses some of it tells so when it is read.
 pub(crate) async fn prepare(running: &Running, collectors: &[Collector]) -> Result<(), WorkloadError> {
     let steps = collect::preparations(collectors);
@@ -47,6 +56,7 @@ mod tests {
         assert_eq!(passes(&all, false), [vec![Cpu, Net]]);
         assert_eq!(passes(&all, true), [vec![Probes], vec![Syscalls], vec![Tracepoints, Iotlb]]);
         assert_eq!(passes(&[Cpu, Syscalls], true), [vec![Syscalls]]);
+        assert_eq!([prefix(&[Probes], 2), prefix(&[Probes], 1), prefix(&[Iotlb], 2)], ["probes.", "", ""]);
         // A boot without any collector is still one.
         assert_eq!(passes(&[], false), [vec![]]);
     }

@@ -14,7 +14,7 @@ use workload::{WorkloadError, ktap::Tests};
 
 use crate::{
     Event, Keeper, Power, RunError, Setup, Trial, exact,
-    passes::{passes, prepare},
+    passes::{passes, prefix, prepare},
     roi::roi,
     trial::{chain, machine_error},
 };
@@ -82,11 +82,14 @@ pub(crate) async fn workloads(
     if let Err(error) = furnish(setup, running).await {
         return not_furnished(trial, running, error).await;
     }
-    for collectors in passes(&setup.plan.collectors, trial.traced) {
+    let passes = passes(&setup.plan.collectors, trial.traced);
+    let count = passes.len();
+    for collectors in passes {
+        let prefix = prefix(&collectors, count);
         if let Err(error) = prepare(running, &collectors).await {
             return silent(trial, running, error).await;
         }
-        let pass = Pass { collectors, counts: counts.as_ref(), vcpus, steers };
+        let pass = Pass { collectors, prefix, counts: counts.as_ref(), vcpus, steers };
         match round(setup, trial, running, folder, seen, keeper, &pass).await? {
             Stop::Done => {}
             stop => return Ok(stop),
@@ -98,6 +101,8 @@ pub(crate) async fn workloads(
 /// What is collected while the workloads run once.
 struct Pass<'a> {
     collectors: Vec<Collector>,
+    /// Of its raw files.
+    prefix: String,
     counts: Option<&'a exact::Counts>,
     vcpus: u32,
     steers: bool,
@@ -112,7 +117,7 @@ async fn round(
     keeper: &mut impl Keeper,
     pass: &Pass<'_>,
 ) -> Result<Stop, RunError> {
-    let Pass { collectors, counts, vcpus, steers } = pass;
+    let Pass { collectors, prefix, counts, vcpus, steers } = pass;
     let snapshots = collect::patterns(collectors);
     for (workload, number) in setup.plan.workloads.iter().zip(1..) {
         // Tests say nothing that a trace could explain, and take long.
@@ -156,7 +161,7 @@ async fn round(
         let mut outcome = match outcome {
             Ok(outcome) => outcome,
             Err(WorkloadError::Failed(failure)) => {
-                keep_raw(folder, &failure.raw).map_err(RunError::keep(trial))?;
+                keep_raw(folder, prefix, &failure.raw).map_err(RunError::keep(trial))?;
                 return Ok(Stop::WorkloadFailed {
                     workload: workload.name.clone(),
                     message: failure.message,
@@ -169,8 +174,8 @@ async fn round(
             Ok(after) => outcome.window.carriers = paired(carriers_before, after),
             Err(error) => return silent(trial, running, error).await,
         }
-        keep_raw(folder, &outcome.raw).map_err(RunError::keep(trial))?;
-        keep_raw(folder, &workload::carrier_files(&workload.name, &outcome.window))
+        keep_raw(folder, prefix, &outcome.raw).map_err(RunError::keep(trial))?;
+        keep_raw(folder, prefix, &workload::carrier_files(&workload.name, &outcome.window))
             .map_err(RunError::keep(trial))?;
         if translations {
             let counts = running.trace_window_stop().await.map_err(|source| machine_error(trial, source))?;
@@ -319,9 +324,9 @@ pub(crate) fn locked(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
     seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(crate) fn keep_raw(folder: &Path, raw: &[RawFile]) -> Result<(), crate::KeepError> {
+pub(crate) fn keep_raw(folder: &Path, prefix: &str, raw: &[RawFile]) -> Result<(), crate::KeepError> {
     for file in raw {
-        let path = folder.join("raw").join(&file.name);
+        let path = folder.join("raw").join(format!("{prefix}{}", file.name));
         // The kind stays: what to do about a full disk depends on it.
         std::fs::write(&path, &file.bytes).map_err(|error| {
             std::io::Error::new(error.kind(), format!("writing {}: {error}", path.display()))

@@ -182,7 +182,7 @@ async fn measured(
 
     let Seen { mut samples, mut unavailable, tests, voids, raw, running } =
         seen.into_inner().unwrap_or_else(PoisonError::into_inner);
-    keep_raw(folder, &raw).map_err(RunError::keep(trial))?;
+    keep_raw(folder, "", &raw).map_err(RunError::keep(trial))?;
     record.tests = tests;
     record.voids = voids;
     if let (Stop::Crashed(report), Some((workload, test))) = (&stop, running) {

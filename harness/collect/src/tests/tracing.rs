@@ -1,6 +1,6 @@
 //! Histograms of the kernel's tracepoints and probes.
 
-use super::*;
+use super::{counters::side, *};
 
 const TRACING: [Collector; 3] = [Collector::Tracepoints, Collector::Probes, Collector::Iotlb];
 
@@ -14,4 +14,56 @@ fn the_kernel_is_asked_to_count_each_event_once() {
     assert_eq!(preparations(&[Collector::Cpu, Collector::Iotlb, Collector::Syscalls]), []);
     // The kernel's limit for names of events (MAX_EVENT_NAME_LEN), with the longest prefix or ending.
     assert!(FUNCTIONS.iter().all(|function| format!("{function}_entry").len() < 64));
+}
+
+/// iperf3 from the peer to a guest within a guest for 1 s after 1 s of warm-up, through an igb that the host gave it by VFIO, behind a
+/// shadowed IOMMU; QEMU was asked for `asked` invalidations of the host's IOTLB.
+fn nested(asked: u64) -> Window {
+    let events = [("vtd_inv_desc_iotlb_pages", asked), ("vtd_inv_desc_iotlb_domain", 0)];
+    let trace =
+        GuestTrace { iommu: true, events: events.map(|(event, count)| (event.to_owned(), count)).into() };
+    Window {
+        server: side("nested-traced", "server"),
+        client: side("nested-traced", "client"),
+        carriers: [("host".to_owned(), side("nested-traced", "host"))].into(),
+        elapsed: Duration::from_secs(3),
+        traffic: Traffic::Bulk(Payload { client_to_server: Some(2_228_224), server_to_client: Some(0) }),
+        trace: Some([("host".to_owned(), trace)].into()),
+        ..Window::empty(Sides::TwoGuests)
+    }
+}
+
+#[test]
+fn each_level_of_a_nested_machine_tells_for_itself() {
+    let reduced = reduce(&[Collector::Tracepoints], &nested(212));
+    insta::assert_snapshot!(rows(&reduced));
+    assert!(reduced.samples.iter().all(|sample| sample.provenance == Provenance::Tracefs));
+}
+
+#[test]
+fn what_qemu_did_not_hear_of_is_told_in_percent() {
+    let apart =
+        |asked| values(&reduce(&[Collector::Tracepoints], &nested(asked)), "iotlb-invalidations-apart");
+    assert_eq!(apart(212), [(vec!["host".to_owned()], 0.0)]);
+    assert_eq!(apart(200), [(vec!["host".to_owned()], 6.0)]);
+    // Nothing to divide by.
+    assert_eq!(apart(0), []);
+}
+
+#[test]
+fn what_was_not_counted_or_not_all_of_it_is_no_number() {
+    const MAP: &str = "/sys/kernel/tracing/events/iommu/map/hist";
+    let lacking = |change: fn(String) -> String| {
+        let mut window = nested(212);
+        edit(&mut window.server.after, MAP, change);
+        let reduced = reduce(&[Collector::Tracepoints], &window);
+        let of_server =
+            values(&reduced, "iommu-maps-per-page").into_iter().any(|(dims, _)| dims == ["server"]);
+        assert!(!of_server);
+        reduced.unavailable.join("\n")
+    };
+    assert!(lacking(|text| text.replace("Dropped: 0", "Dropped: 7")).contains("it had no room for 7 events"));
+    assert!(lacking(|_| "\n".to_owned()).contains("the kernel keeps no histogram of it"));
+    assert!(lacking(|text| text.replace("hitcount:        ", "hitcount: many")).contains("is no number"));
+    assert!(lacking(|text| text.replace("Dropped", "Dropped by")).contains("what was dropped"));
 }

@@ -51,14 +51,7 @@ pub fn judge_at(
     alpha: f64,
     looks: Option<&Looks>,
 ) -> Result<Vec<Judgement>, StatsError> {
-    if !(alpha > 0.0 && alpha < 0.5) {
-        return Err(StatsError::BadLevel { alpha });
-    }
-    for (comparison, Comparison { margin, .. }) in comparisons.iter().enumerate() {
-        if !(*margin > 0.0 && *margin < 1.0) {
-            return Err(StatsError::BadMargin { comparison, margin: *margin });
-        }
-    }
+    check(comparisons, alpha)?;
     let tested =
         comparisons.iter().map(|comparison| Tested::new(comparison, looks)).collect::<Result<Vec<_>, _>>()?;
     let families = Claim::ALL.map(|claim| {
@@ -77,8 +70,21 @@ pub fn judge_at(
     Ok(judged.collect())
 }
 
+/// Refuses what nothing can be judged by.
+pub(crate) fn check(comparisons: &[Comparison], alpha: f64) -> Result<(), StatsError> {
+    if !(alpha > 0.0 && alpha < 0.5) {
+        return Err(StatsError::BadLevel { alpha });
+    }
+    for (comparison, Comparison { margin, .. }) in comparisons.iter().enumerate() {
+        if !(*margin > 0.0 && *margin < 1.0) {
+            return Err(StatsError::BadMargin { comparison, margin: *margin });
+        }
+    }
+    Ok(())
+}
+
 /// Holm's step of each claim on one comparison.
-struct Steps(Vec<(Claim, HolmStep)>);
+pub(crate) struct Steps(pub(crate) Vec<(Claim, HolmStep)>);
 
 impl Steps {
     fn accepted(&self) -> Option<(Claim, HolmStep)> {
@@ -94,6 +100,11 @@ impl Steps {
     /// The lowest level at which a family stopped: its interval is in no claim's region.
     fn lowest_level(&self) -> f64 {
         self.0.iter().map(|(_, step)| step.level).fold(f64::INFINITY, f64::min)
+    }
+
+    /// The level of the interval that is shown.
+    pub(crate) fn level(&self) -> f64 {
+        self.accepted().map_or_else(|| self.lowest_level(), |(_, step)| step.level)
     }
 }
 
@@ -135,38 +146,46 @@ impl<'a> Tested<'a> {
 }
 
 fn conclude(blocks: &[Block], tested: &Tested<'_>, steps: &Steps, needed: Option<u32>) -> Judgement {
-    let (claim, step) = steps.accepted().unwrap_or_else(|| steps.closest());
-    let level = if step.rejected { step.level } else { steps.lowest_level() };
-    let verdict = if step.rejected { claim.verdict() } else { Verdict::Unclear };
     let used = blocks.iter().filter(|block| block.is_complete()).count();
-    let mut judgement = Judgement {
-        verdict,
-        effect: None,
-        claim,
-        p: step.adjusted,
-        smallest_shown: None,
-        notes: Vec::new(),
-        used,
-        left_out: blocks.len() - used,
-    };
-    match &tested.data {
-        Err(why) => judgement.notes.push(Note::NotComparable { why: *why }),
-        Ok((differences, ranks)) => {
-            let at_once = tested.at_once(differences.values.len(), level);
-            let interval = ranks.interval(at_once);
-            judgement.effect = Some(Effect::new(differences, interval, ranks, level));
-            match interval {
-                _ if verdict != Verdict::Unclear => {}
-                None => judgement.notes.push(Note::TooFewBlocks { used, needed }),
-                Some(interval) => {
-                    let half_width = (interval.high - interval.low) / 2.0;
-                    judgement.smallest_shown = Some((half_width + tested.margin.high).exp_m1());
-                    judgement.notes.extend(excluded(interval, tested.margin, tested.better));
-                }
-            }
-        }
+    let counts = (used, blocks.len() - used, needed);
+    let level = steps.level();
+    let shown = tested.data.as_ref().ok().map(|(differences, ranks)| {
+        let interval = ranks.interval(tested.at_once(differences.values.len(), level));
+        (Effect::new(differences, interval, ranks, level), interval)
+    });
+    let (effect, interval) = shown.unzip();
+    let margin = tested.margin.high.exp_m1();
+    let mut judgement = settle(steps, effect, interval.flatten(), margin, tested.better, counts);
+    if let Err(why) = &tested.data {
+        judgement.notes.push(Note::NotComparable { why: *why });
     }
     judgement
+}
+
+/// What Holm's steps make of a comparison, whose interval is on the scale of logarithms. Of the three counts, blocks were used, were left out, and
+/// are needed.
+pub(crate) fn settle(
+    steps: &Steps,
+    effect: Option<Effect>,
+    interval: Option<Interval>,
+    margin: f64,
+    better: Better,
+    (used, left_out, needed): (usize, usize, Option<u32>),
+) -> Judgement {
+    let (claim, step) = steps.accepted().unwrap_or_else(|| steps.closest());
+    let verdict = if step.rejected { claim.verdict() } else { Verdict::Unclear };
+    let (mut smallest_shown, mut notes) = (None, Vec::new());
+    match (verdict, interval) {
+        (Verdict::Unclear, None) if effect.is_some() => notes.push(Note::TooFewBlocks { used, needed }),
+        (Verdict::Unclear, Some(interval)) => {
+            let margin = Interval { low: (-margin).ln_1p(), high: margin.ln_1p() };
+            let half_width = (interval.high - interval.low) / 2.0;
+            smallest_shown = Some((half_width + margin.high).exp_m1());
+            notes.extend(excluded(interval, margin, better));
+        }
+        _ => {}
+    }
+    Judgement { verdict, effect, claim, p: step.adjusted, smallest_shown, notes, used, left_out }
 }
 
 /// Which direction an interval excludes that decides nothing.

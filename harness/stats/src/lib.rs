@@ -16,7 +16,9 @@
 //! discovery rate.
 //!
 //! *Between runs.* Sets of boots that share no block have [`UnpairedShifts`] and [`median_interval`]: estimates to look at, from which
-//! no verdict follows.
+//! no verdict follows, unless it is known what the times do by themselves: then [`judge_between`] makes it part of the interval.
+//!
+//! *Identical arms.* [`false_alarms`] counts how often they look different, in boots as they were made.
 //!
 //! *Tests that pass or fail.* [`contrast`] compares how often each of many tests fails in two arms.
 //!
@@ -24,7 +26,8 @@
 //!
 //! *Before its end.* [`Looks`] makes p-values and intervals that hold for looks after every block.
 //!
-//! *Over time.* [`change_point`] finds a change in a series, [`drift`] a level that wanders, [`two_groups`] boots that fall into two.
+//! *Over time.* [`change_point`] finds a change in a series, [`drift`] a level that wanders, [`two_groups`] boots that fall into two,
+//! and [`change_within`] a level that changes within boots.
 //!
 //! What is drawn is drawn from seeds that stand in the code: the same input gives the same output on every machine. Values that are not finite are an error, values for
 //! which a method is undefined give a reason instead of a number.
@@ -33,7 +36,9 @@
 
 #![deny(missing_docs)]
 
+mod alarms;
 mod arms;
+mod between;
 mod block;
 mod change;
 mod components;
@@ -50,14 +55,18 @@ mod looks;
 mod median;
 mod multiplicity;
 mod null;
+mod parts;
 mod power;
 mod quantile;
+mod quantiles;
 mod resolution;
 mod signed_rank;
 mod summary;
 mod unpaired;
 
+pub use alarms::{Alarms, false_alarms};
 pub use arms::{Pair, arms_differ, pairs};
+pub use between::{BetweenRuns, TimeNoise, between, judge_between};
 pub use block::{Block, Differences, NotComparable, Scale, Side};
 pub use change::{Change, change_point};
 pub use components::{Component, Components, Nested, components};
@@ -73,8 +82,10 @@ pub use judge::{judge, judge_at};
 pub use looks::{Looks, LooksOfShape};
 pub use median::median_interval;
 pub use multiplicity::{HolmStep, benjamini_hochberg, holm};
-pub use power::{PowerCurve, blocks_for};
+pub use parts::change_within;
+pub use power::{PowerCurve, blocks_for, blocks_for_on};
 pub use quantile::{Quantile, quantile};
+pub use quantiles::{share_interval, student_t};
 pub use resolution::{MOST_NEEDED, boots_needed, smallest_p};
 pub use signed_rank::{Interval, SignedRanks, attainable_level};
 pub use summary::{Summary, summarise};

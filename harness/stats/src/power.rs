@@ -34,6 +34,28 @@ impl PowerCurve {
         Some(Self { needed })
     }
 
+    /// The same on noise like these differences, which each may as well have been the other way round: drawn from them with replacement (Efron and
+    /// Tibshirani 1993, "An Introduction to the Bootstrap", section 25.3), so that boots which a host slows now and then count as what they
+    /// are. Shifts are then in the differences' own unit. None if there are no differences, or as above.
+    #[must_use]
+    pub fn on(differences: &[f64], blocks: u32, level: f64) -> Option<Self> {
+        if differences.is_empty() {
+            return None;
+        }
+        let mut draws = Draws::new(SEED ^ u64::from(blocks));
+        let mut needed = Vec::with_capacity(DRAWS);
+        for _ in 0..DRAWS {
+            let mut noise = || {
+                let drawn = differences[draws.below(differences.len())];
+                if draws.coin() { drawn } else { -drawn }
+            };
+            let noise: Vec<f64> = (0..blocks).map(|_| noise()).collect();
+            needed.push(-SignedRanks::new(&noise).interval(level)?.low);
+        }
+        needed.sort_unstable_by(f64::total_cmp);
+        Some(Self { needed })
+    }
+
     /// The probability that a shift is found which lies so far beyond what is tested, in standard deviations of a block's difference.
     #[must_use]
     pub fn power(&self, shift: f64) -> f64 {
@@ -61,7 +83,21 @@ pub fn blocks_for(shift: f64, level: f64, power: f64) -> Option<u32> {
     if shift <= 0.0 || shift.is_nan() {
         return None;
     }
-    let finds = |blocks: u32| PowerCurve::new(blocks, level).is_some_and(|curve| curve.power(shift) >= power);
+    fewest(|blocks| PowerCurve::new(blocks, level).is_some_and(|curve| curve.power(shift) >= power))
+}
+
+/// The same on noise like these differences, as [`PowerCurve::on`]; `shift` is in their unit.
+#[must_use]
+pub fn blocks_for_on(differences: &[f64], shift: f64, level: f64, power: f64) -> Option<u32> {
+    if shift <= 0.0 || shift.is_nan() {
+        return None;
+    }
+    fewest(|blocks| {
+        PowerCurve::on(differences, blocks, level).is_some_and(|curve| curve.power(shift) >= power)
+    })
+}
+
+fn fewest(finds: impl Fn(u32) -> bool) -> Option<u32> {
     // Power grows with the blocks but for steps of p: doubling first, then the smallest in between.
     let mut enough = 4_u32;
     while !finds(enough) {
@@ -112,6 +148,30 @@ mod tests {
             assert!((curve.power(curve.detectable(power) + 1e-9) - power).abs() < 0.001);
         }
         assert!(curve.detectable(0.9) > curve.detectable(0.5));
+    }
+
+    #[test]
+    fn noise_that_was_seen_is_as_good_as_normal_noise_where_it_is_normal() {
+        let mut draws = Draws::new(12);
+        let seen: Vec<f64> = (0..400).map(|_| 0.02 * draws.normal()).collect();
+        let (on_seen, normal) =
+            (PowerCurve::on(&seen, 12, 0.05).unwrap(), PowerCurve::new(12, 0.05).unwrap());
+        let ratio = on_seen.detectable(0.9) / (0.02 * normal.detectable(0.9));
+        assert!((0.88..1.12).contains(&ratio), "{ratio}");
+        let few = blocks_for_on(&seen, 0.02, 0.05, 0.9).unwrap();
+        assert!((8..=14).contains(&few), "{few}");
+        assert!(PowerCurve::on(&[], 12, 0.05).is_none() && blocks_for_on(&seen, 0.0, 0.05, 0.9).is_none());
+    }
+
+    #[test]
+    fn boots_that_are_slowed_now_and_then_cost_ranks_little() {
+        let mut draws = Draws::new(13);
+        let slowed: Vec<f64> =
+            (0..300).map(|n| 0.01 * draws.normal() + if n % 15 == 0 { 0.3 } else { 0.0 }).collect();
+        let spread = (slowed.iter().map(|d| d * d).sum::<f64>() / 300.0).sqrt();
+        let detectable = PowerCurve::on(&slowed, 12, 0.05).unwrap().detectable(0.9);
+        let by_spread = spread * PowerCurve::new(12, 0.05).unwrap().detectable(0.9);
+        assert!(detectable < 0.6 * by_spread, "{detectable} {by_spread}");
     }
 
     #[test]

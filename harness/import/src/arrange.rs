@@ -321,6 +321,8 @@ fn trials(arms: &[Arm], blocks: &[Vec<Block>], items: &[Item]) -> Vec<TrialRecor
                 tests: vec![],
                 voids: vec![],
                 set_aside: vec![],
+                within: vec![],
+                began: None,
             });
         }
     }

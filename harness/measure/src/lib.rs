@@ -26,7 +26,7 @@ pub use perturbation::Perturbation;
 pub use sample::{Dims, Provenance, RawFile, Sample};
 pub use table::{Entry, SampleKind, SampleTable};
 pub use test::{TestOutcome, TestResult};
-pub use trial::{TrialRecord, Void};
+pub use trial::{Parts, TrialRecord, Void, Within};
 pub use window::{
     Files, GuestTrace, HardwareCount, HardwareWindow, InstructionCounts, KvmCounts, KvmWindow, Metered,
     Payload, PowerReadings, SideFiles, Sides, TraceCounts, Traffic, Window,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use machine::Running;
-use measure::{CrashReport, Provenance, RawFile, Sample, SideFiles, TestOutcome, Void};
+use measure::{CrashReport, Provenance, RawFile, Sample, SideFiles, TestOutcome, Void, Within};
 use plan::{Collector, Evidence, Machine, Plan, Workload, WorkloadKind};
 use workload::{WorkloadError, ktap::Tests};
 
@@ -29,6 +29,7 @@ pub(crate) struct Seen {
     pub(crate) unavailable: Vec<String>,
     pub(crate) tests: Vec<TestOutcome>,
     pub(crate) voids: Vec<Void>,
+    pub(crate) within: Vec<Within>,
     /// What tests wrote.
     pub(crate) raw: Vec<RawFile>,
     /// The workload and the program of a test that has not ended.
@@ -202,12 +203,17 @@ async fn round(
             }
         }
         // Where nothing is timed, what a workload cannot time is no loss either.
-        let (timed, untimed) = if trial.traced || counts.is_some() {
-            (vec![], vec![])
+        let (timed, untimed, within) = if trial.traced || counts.is_some() {
+            (vec![], vec![], vec![])
         } else {
-            (outcome.samples, outcome.unavailable)
+            (outcome.samples, outcome.unavailable, outcome.within)
         };
         let mut seen = locked(seen);
+        seen.within.extend(within.into_iter().map(|mut within| {
+            within.dims.insert("workload".into(), workload.group().to_owned());
+            within.dims.extend(workload.dims().clone());
+            within
+        }));
         seen.samples.extend(timed.into_iter().chain(reduced.samples).map(|mut sample| {
             sample.dims.insert("workload".into(), workload.group().to_owned());
             sample.dims.extend(workload.dims().clone());

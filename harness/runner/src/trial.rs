@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     path::Path,
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use machine::{Boot, BootEnd, BootFiles, Running, World};
@@ -81,6 +81,8 @@ fn nothing(setup: &Setup<'_>, trial: &Trial) -> TrialRecord {
         tests: vec![],
         voids: vec![],
         set_aside: vec![],
+        within: vec![],
+        began: (setup.power.now)().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs()),
     }
 }
 
@@ -180,11 +182,12 @@ async fn measured(
     // A machine that has crashed is not asked to power off, but its processes must be gone before the next trial.
     let off = running.power_off(POWER_OFF_DEADLINE).await.map_err(|source| machine_error(trial, source))?;
 
-    let Seen { mut samples, mut unavailable, tests, voids, raw, running } =
+    let Seen { mut samples, mut unavailable, tests, voids, within, raw, running } =
         seen.into_inner().unwrap_or_else(PoisonError::into_inner);
     keep_raw(folder, "", &raw).map_err(RunError::keep(trial))?;
     record.tests = tests;
     record.voids = voids;
+    record.within = within;
     if let (Stop::Crashed(report), Some((workload, test))) = (&stop, running) {
         let (result, message) = (TestResult::Crash, report.title.clone());
         record.tests.push(TestOutcome { workload, test, result, seconds: None, message });
@@ -196,6 +199,9 @@ async fn measured(
     for sample in &mut samples {
         sample.dims.extend(modes.clone());
         sample.dims.extend(place.cloned().unwrap_or_default());
+    }
+    for within in &mut record.within {
+        within.dims.extend(place.cloned().unwrap_or_default());
     }
     Ok(match (stop, off) {
         (Stop::Crashed(report), _) | (Stop::WorkloadFailed { .. } | Stop::Done, Err(report)) => {

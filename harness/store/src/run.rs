@@ -189,6 +189,8 @@ mod tests {
             tests: vec![],
             voids: vec![],
             set_aside: vec![],
+            within: vec![],
+            began: None,
         }
     }
 

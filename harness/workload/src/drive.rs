@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use machine::{Endpoint, Executed, GuestCommand, RunningCommand, Session, SessionError};
-use measure::{RawFile, Sample, SideFiles, Sides, Window};
+use measure::{RawFile, Sample, SideFiles, Sides, Window, Within};
 use plan::{Workload, WorkloadKind};
 use protocol::HowEnded;
 
 use crate::{
-    Failure, ParseError, WorkloadError, command,
+    Failure, Findings, ParseError, WorkloadError, command,
     ktap::{self, Tests},
     recipe::{Pair, Recipe, window_files},
     stream,
@@ -24,6 +24,8 @@ pub struct Outcome {
     pub samples: Vec<Sample>,
     /// What the tool's output does not tell, and why.
     pub unavailable: Vec<String>,
+    /// Some of the numbers, part by part, without the dimension `workload`.
+    pub within: Vec<Within>,
     /// The tools' own output and the files of the window, as they were read.
     pub raw: Vec<RawFile>,
     /// What `collect` reduces.
@@ -168,7 +170,8 @@ async fn run_pair(
     };
     window.server.after.extend(of_server(&served));
     raw.extend(window_files(&workload.name, &window));
-    Ok(Outcome { samples: findings.samples, unavailable: findings.unavailable, raw, window, void: None })
+    let Findings { samples, unavailable, within, .. } = findings;
+    Ok(Outcome { samples, unavailable, within, raw, window, void: None })
 }
 
 /// Waits until the server listens. The inner error is the guest's: nothing listened in time.

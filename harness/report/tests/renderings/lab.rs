@@ -128,6 +128,8 @@ impl Lab {
             tests: vec![],
             voids: vec![],
             set_aside: vec![],
+            within: vec![],
+            began: None,
         });
     }
 

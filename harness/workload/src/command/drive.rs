@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Ran, argv, folder, read};
 use crate::{
-    Outcome, WorkloadError,
+    Findings, Outcome, WorkloadError,
     drive::{self, Around, Ends, LISTEN_DEADLINE, chain, last_words, observe, of_program, of_server},
     recipe::{MAX_OUTPUT, SIGTERM, SLACK, window_files},
 };
@@ -71,7 +71,8 @@ pub(crate) async fn run(
     };
     window.server.after.extend(followed);
     raw.extend(window_files(&workload.name, &window));
-    Ok(Outcome { samples: findings.samples, unavailable: findings.unavailable, raw, window, void: None })
+    let Findings { samples, unavailable, within, .. } = findings;
+    Ok(Outcome { samples, unavailable, within, raw, window, void: None })
 }
 
 struct Job<'a> {

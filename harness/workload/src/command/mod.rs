@@ -7,7 +7,7 @@ mod tests;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use measure::{Dims, Provenance, Sample, metric};
+use measure::{Dims, Parts, Provenance, Sample, metric};
 use plan::{Command, CommandMetric, OCCURRENCE, Which};
 
 use crate::{Findings, findings::Collected};
@@ -85,11 +85,14 @@ pub fn read(params: &Command, runs: &[Ran]) -> Findings {
     for metric in &params.metrics {
         match over_runs(metric, runs) {
             Ok(values) => {
-                for (occurrence, value) in values.into_iter().enumerate() {
+                for (occurrence, of_runs) in values.into_iter().enumerate() {
                     let occurrence = occurrence.to_string();
                     let dims = [(OCCURRENCE, occurrence.as_str())];
                     let dims: &[_] = if metric.which == Which::Each { &dims } else { &[] };
-                    collected.add(&metric.definition(), value, dims);
+                    if let Some(value) = median(of_runs.clone()) {
+                        collected.add(&metric.definition(), value, dims);
+                    }
+                    collected.add_within(&metric.definition(), Parts::Runs, of_runs, dims);
                 }
             }
             Err(reason) => collected.lack(&metric.definition(), reason),
@@ -108,9 +111,9 @@ pub fn read(params: &Command, runs: &[Ran]) -> Findings {
     findings
 }
 
-/// A metric's values in each run, reduced to their medians over the runs; or why there are none. A metric that one run
+/// Of each of a metric's values what it was in each run; or why there are none. A metric that one run
 /// lacks is not there: its other runs may be the better ones.
-fn over_runs(metric: &CommandMetric, runs: &[Ran]) -> Result<Vec<f64>, String> {
+fn over_runs(metric: &CommandMetric, runs: &[Ran]) -> Result<Vec<Vec<f64>>, String> {
     let mut columns: Vec<Vec<f64>> = Vec::new();
     for (index, run) in runs.iter().enumerate() {
         let values = extract(metric, run).map_err(|reason| match runs.len() {
@@ -126,7 +129,7 @@ fn over_runs(metric: &CommandMetric, runs: &[Ran]) -> Result<Vec<f64>, String> {
             column.push(value);
         }
     }
-    Ok(columns.into_iter().filter_map(median).collect())
+    Ok(columns)
 }
 
 /// The middle, or the mean of the two in the middle.

@@ -1,15 +1,18 @@
 //! From both sides' reports to samples.
 
-use measure::{Payload, Provenance, Traffic, metric};
+use measure::{Parts, Payload, Provenance, Traffic, metric};
 use plan::{Amount, Iperf3, Iperf3Direction};
 
-use super::report::{End, Interval, Report, Sum};
+use super::{
+    INTERVAL_BY_BYTES, INTERVAL_BY_TIME,
+    report::{End, Interval, Report, Sum},
+};
 use crate::{Findings, ParseError, findings::Collected};
 
 const CLIENT: &str = "iperf3 (client)";
 const SERVER: &str = "iperf3 (server)";
 
-/// Fewest whole intervals of [`super::INTERVAL_BY_BYTES`] from which a throughput is computed.
+/// Fewest whole intervals of [`INTERVAL_BY_BYTES`] from which a throughput is computed.
 const MIN_INTERVALS: usize = 10;
 
 /// Reads both sides' standard output.
@@ -130,11 +133,12 @@ impl Direction<'_> {
                         "the transfer of {bytes} bytes ({}) took less than {MIN_INTERVALS} whole intervals of {} s, and \
                          iperf3 reports no finer: more bytes are needed",
                         self.name,
-                        super::INTERVAL_BY_BYTES,
+                        INTERVAL_BY_BYTES,
                     ),
                 ),
             },
         }
+        self.add_intervals(params, collected, &dims);
         match sent.retransmits {
             #[expect(
                 clippy::cast_precision_loss,
@@ -199,6 +203,31 @@ impl Direction<'_> {
         self.check_flows(params, self.receiving_tool, flows.len())?;
         #[expect(clippy::cast_precision_loss, reason = "2^53 bytes are nine petabytes")]
         Ok(Some(flows.iter().map(|&(_, bytes, seconds)| bytes as f64 * 8.0 / seconds).collect()))
+    }
+
+    /// What the receiver took in each of its reporting intervals, warm-up excluded, all flows together. Of a test that is limited by bytes the
+    /// last one is left out: it ends somewhere within it.
+    fn add_intervals(&self, params: &Iperf3, collected: &mut Collected, dims: &[(&str, &str)]) {
+        let taken = |interval: &Interval| {
+            let streams = || interval.streams.iter().filter(|stream| !stream.sender && !stream.omitted);
+            let seconds = streams().map(|stream| stream.seconds).fold(0.0, f64::max);
+            #[expect(clippy::cast_precision_loss, reason = "2^53 bytes are nine petabytes")]
+            let bytes = streams().map(|stream| stream.bytes).sum::<u64>() as f64;
+            (seconds > 0.0).then_some((seconds, bytes * 8.0 / seconds))
+        };
+        let all: Vec<(f64, f64)> = self.receiver.intervals.iter().filter_map(taken).collect();
+        let asked: f64 = match params.amount {
+            Amount::Seconds(_) => INTERVAL_BY_TIME,
+            Amount::Bytes(_) => INTERVAL_BY_BYTES,
+        }
+        .parse()
+        .unwrap_or(1.0);
+        // A short one is a rest, and one twice as long what 3.12 makes of the first after a warm-up.
+        let is_whole = |(seconds, _): &&(f64, f64)| (seconds / asked - 1.0).abs() < 0.5;
+        let Some((_, before_last)) = all.split_last() else { return };
+        let last = all.last().filter(|_| matches!(params.amount, Amount::Seconds(_)));
+        let values = before_last.iter().chain(last).filter(is_whole).map(|(_, rate)| *rate).collect();
+        collected.add_within(&metric::THROUGHPUT, Parts::Intervals { seconds: asked }, values, dims);
     }
 
     fn check_flows(&self, params: &Iperf3, tool: &'static str, found: usize) -> Result<(), ParseError> {

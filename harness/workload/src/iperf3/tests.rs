@@ -249,3 +249,25 @@ proptest! {
         drop(parse(&params, &client, &server));
     }
 }
+
+#[test]
+fn intervals_are_parts_of_the_boots_own_number() {
+    for version in VERSIONS {
+        for (name, params) in captured() {
+            let findings = read(version, name, &params);
+            for within in &findings.within {
+                let throughput = value(&findings, "throughput", &within.dims["direction"]);
+                let mean = within.values.iter().sum::<f64>() / within.values.len() as f64;
+                // What is left out at the end, and rounding of the tool's own clock.
+                assert!((mean / throughput - 1.0).abs() < 0.2, "{version} {name}: {mean} of {throughput}");
+            }
+        }
+        let by_bytes =
+            read(version, "bytes", &params(1, Iperf3Direction::ClientToServer, Amount::Bytes(67_108_864)));
+        let by_time = read(version, "tcp-1", &params(1, Iperf3Direction::ClientToServer, Amount::Seconds(2)));
+        assert_eq!(by_time.within[0].values.len(), 2, "{version}");
+        assert_eq!(by_time.within[0].parts, measure::Parts::Intervals { seconds: 1.0 });
+        assert_eq!(by_bytes.within[0].parts, measure::Parts::Intervals { seconds: 0.1 });
+        assert!(by_bytes.within[0].values.len() >= 10, "{version}");
+    }
+}

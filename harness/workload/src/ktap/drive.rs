@@ -57,7 +57,7 @@ pub(crate) async fn run(
         suite.run(program).await?;
     }
     let window = Window { elapsed: begun.elapsed(), ..Window::empty(ends.sides) };
-    Ok(Outcome { samples: vec![], unavailable: vec![], raw: vec![], window, void: None })
+    Ok(Outcome { samples: vec![], unavailable: vec![], within: vec![], raw: vec![], window, void: None })
 }
 
 struct Suite<'a> {

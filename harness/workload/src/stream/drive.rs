@@ -97,7 +97,7 @@ impl Job<'_> {
     /// An outcome without numbers.
     fn void(&self, why: String, raw: Vec<RawFile>) -> Outcome {
         let window = Window::empty(self.ends.sides);
-        Outcome { samples: vec![], unavailable: vec![], raw, window, void: Some(why) }
+        Outcome { samples: vec![], unavailable: vec![], within: vec![], raw, window, void: Some(why) }
     }
 
     /// Sets the largest packets above both NICs, or puts back what interfaces are made with. The inner error is what the guest
@@ -236,9 +236,9 @@ impl Job<'_> {
             measure::Sides::TwoGuests => &[&window.server, &window.client],
             measure::Sides::TwoNamespaces | measure::Sides::OneNamespace => &[&window.client],
         };
-        let Findings { samples, unavailable, traffic } = parse(self.params, &reports, guests);
+        let Findings { samples, unavailable, traffic, within } = parse(self.params, &reports, guests);
         window.traffic = traffic;
-        Ok(Outcome { samples, unavailable, raw, window, void: None })
+        Ok(Outcome { samples, unavailable, within, raw, window, void: None })
     }
 
     /// Waits until the receiver listens for its last flow. The inner error is the guest's: nothing listened in time, or the

@@ -372,7 +372,7 @@ pub(super) const TREND: &str = "\
 Examples:
   assay trend throughput
   assay trend latency --workload rtt --dim percentile=99 --json
-  assay trend throughput --scenario net --gate      # every night, after the run
+  assay trend throughput --scenario net --last 30 --gate      # every night, after the run
 
 Exit status:
   0    at least one run has it

@@ -84,12 +84,20 @@ pub(crate) struct Trend {
     /// Only series with this dimension, such as `percentile=99`. May be given more than once.
     #[arg(long, value_name = "NAME=VALUE", value_parser = dimension)]
     pub(crate) dim: Vec<(String, String)>,
+    /// Only the newest N runs of each series. With fewer than six no change is looked for, and with fewer than ten none can be sure at 0.01.
+    #[arg(long, value_name = "N", value_parser = last)]
+    pub(crate) last: Option<usize>,
     /// Exit status 1 if a series changed for the worse, at this level over all series that are looked at.
     #[arg(long, value_name = "LEVEL", num_args = 0..=1, default_missing_value = "0.01", value_parser = level)]
     pub(crate) gate: Option<f64>,
     /// As JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn last(text: &str) -> Result<usize, String> {
+    let last = text.parse::<usize>().ok().filter(|last| (1..=100_000).contains(last));
+    last.ok_or_else(|| "expected a number of runs, such as 30".to_owned())
 }
 
 fn level(text: &str) -> Result<f64, String> {

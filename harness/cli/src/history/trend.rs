@@ -25,7 +25,7 @@ pub(crate) fn trend(places: &Places, flags: &arguments::Trend) -> Result<ExitCod
         return Err(Failure::user(nothing(places, flags, &metrics)));
     }
     let inputs = found.into_iter().filter_map(input).collect();
-    let trend = report::trend(&flags.metric, inputs)?;
+    let trend = report::trend(&flags.metric, inputs, flags.last)?;
     print!("{}", if flags.json { report::trend_json(&trend) } else { report::trend_text(&trend, screen()) });
     let worse = flags.gate.map_or_else(Vec::new, |level| report::trend_worse(&trend, level));
     for line in &worse {

@@ -133,11 +133,12 @@ pub struct TrendPoint {
 const NOTE: &str = "Runs of different times: the host may have been busier, warmer or newer, and no boot of one run was paired with one \
                     of another. A change says that something changed, not that a kernel did.";
 
-/// Puts the values of one metric in the order of time, those side by side that can be looked at side by side.
+/// Puts the values of one metric in the order of time, those side by side that can be looked at side by side: of each such group the newest
+/// `last` runs, or all. What changed before them is then over, and can neither be found nor hide what changed since.
 ///
 /// # Errors
 /// A value that is not finite.
-pub fn trend(metric: &str, inputs: Vec<TrendInput>) -> Result<Trend, StatsError> {
+pub fn trend(metric: &str, inputs: Vec<TrendInput>, last: Option<usize>) -> Result<Trend, StatsError> {
     let mut groups: Vec<TrendGroup> = Vec::new();
     for input in inputs {
         let Some(summary) = summarise(&input.values)? else { continue };
@@ -174,6 +175,8 @@ pub fn trend(metric: &str, inputs: Vec<TrendInput>) -> Result<Trend, StatsError>
     }
     for group in &mut groups {
         group.points.sort_by(|a, b| (&a.started, &a.run).cmp(&(&b.started, &b.run)));
+        let older = group.points.len().saturating_sub(last.unwrap_or(usize::MAX));
+        group.points.drain(..older);
     }
     for group in &mut groups {
         group.change = changed(group)?;
@@ -316,7 +319,7 @@ fn numbers(point: &TrendPoint, (divisor, symbol): &(f64, String)) -> String {
 }
 
 /// Medians as heights. The lowest is the lowest bar, not zero: what is looked for is change.
-fn spark(values: &[f64]) -> String {
+pub(crate) fn spark(values: &[f64]) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -379,7 +382,7 @@ mod tests {
         let history = |factor: f64| {
             let runs = (1..=14)
                 .map(|n| run(n, 1e9 * (1.0 + f64::from(n % 5) / 500.0) * if n > 8 { factor } else { 1.0 }));
-            trend("throughput", runs.collect()).unwrap()
+            trend("throughput", runs.collect(), None).unwrap()
         };
         let lost = history(0.9);
         let change = lost.groups[0].change.as_ref().unwrap();
@@ -392,6 +395,20 @@ mod tests {
                 && !history(1.1).groups[0].change.as_ref().unwrap().worse
         );
         assert!(trend_worse(&history(1.0), 0.01).is_empty());
+    }
+
+    #[test]
+    fn what_changed_before_the_last_runs_is_over() {
+        // Lost with the ninth run of 24, and the same ever since.
+        let all = || -> Vec<TrendInput> {
+            (1..=24)
+                .map(|n| run(n, 1e9 * (1.0 + f64::from(n % 5) / 500.0) * if n > 8 { 0.9 } else { 1.0 }))
+                .collect()
+        };
+        assert_eq!(trend_worse(&trend("throughput", all(), None).unwrap(), 0.01).len(), 1);
+        let last = trend("throughput", all(), Some(14)).unwrap();
+        assert_eq!((last.groups[0].points.len(), &*last.groups[0].points[0].run), (14, "run-11"));
+        assert!(trend_worse(&last, 0.01).is_empty());
     }
 
     #[test]

@@ -283,7 +283,7 @@ fn a_machine_is_what_its_guests_ran_under_too() {
 
 #[test]
 fn a_trend_is_in_the_order_of_time_and_of_like_with_like() {
-    let trend = trend("throughput", points()).unwrap();
+    let trend = trend("throughput", points(), None).unwrap();
     let shape: Vec<_> = trend.groups.iter().map(|group| group.points.len()).collect();
     assert_eq!(shape, [4, 1], "another machine's numbers stand apart, and a run without values is no point");
     let runs: Vec<&str> = trend.groups[0].points.iter().map(|point| &point.run[6..8]).collect();
@@ -317,7 +317,7 @@ fn every_key_is_described() {
     let (first, second) = (first(), second());
     let documents = [
         runs_json(&list()),
-        trend_json(&trend("throughput", points()).unwrap()),
+        trend_json(&trend("throughput", points(), None).unwrap()),
         compare_json(&compared(side(&first, "hooks"), side(&second, "hooks"))),
         compare_json(&compared(side(&first, "baseline"), side(&first, "hooks"))),
     ];

@@ -4,6 +4,9 @@ use crate::{Interval, SignedRanks, draws::Draws};
 
 /// Simulated sets of differences.
 const DRAWS: usize = 2_000;
+/// With more blocks than this noise that was seen is drawn less often.
+const MANY: u32 = 24;
+const DRAWS_OF_MANY: usize = 400;
 /// Seed of the simulation.
 const SEED: u64 = 0x0090_3e12;
 /// Beyond so many blocks nobody boots for one question.
@@ -43,8 +46,10 @@ impl PowerCurve {
             return None;
         }
         let mut draws = Draws::new(SEED ^ u64::from(blocks));
-        let mut needed = Vec::with_capacity(DRAWS);
-        for _ in 0..DRAWS {
+        // A comparison of many blocks takes long to look at, and so many are asked for roughly.
+        let sets = if blocks > MANY { DRAWS_OF_MANY } else { DRAWS };
+        let mut needed = Vec::with_capacity(sets);
+        for _ in 0..sets {
             let mut noise = || {
                 let drawn = differences[draws.below(differences.len())];
                 if draws.coin() { drawn } else { -drawn }

@@ -120,6 +120,81 @@ fn a_verdict_is_drawn_within_a_run_and_never_between_two() {
     assert!(shown.contains("no calibration covers these times"), "{shown}");
 }
 
+/// Boots identical arms; gives what is then known.
+fn calibrate(room: &Room) -> Value {
+    let twins = format!("{FAKE}/twins.yaml");
+    json(room, &["calibrate", &twins, "--boots", "24", "--json"], 0)
+}
+
+#[test]
+fn runs_of_calibrated_times_are_judged_and_others_are_not() {
+    let room = Room::new();
+    let known = calibrate(&room);
+    assert_eq!(known["sessions"][0]["boots"], 24, "{known}");
+    // Seven, five and one of 12 blocks, each of two gates.
+    assert_eq!(
+        (&known["judged"]["comparisons"], &known["judged"]["wrong"]),
+        (&Value::from(26), &Value::from(0)),
+        "{known}"
+    );
+    let first = run(&room, "slower", 1);
+    let of_arms = |second: &str| {
+        ["compare", &first, second, "--arm", "baseline", "--arm", "candidate", "--json"]
+            .map(ToOwned::to_owned)
+    };
+    let second = run(&room, "slower", 1);
+    let arms = of_arms(&second);
+    let arms: Vec<&str> = arms.iter().map(String::as_str).collect();
+    // One time says nothing of another.
+    let between = json(&room, &arms, 3);
+    assert_eq!(between["times"], "not-calibrated", "{between}");
+    assert!(between["calibration"].as_str().unwrap().contains("calibrate twins"), "{between}");
+    calibrate(&room);
+    calibrate(&room);
+    let between = json(&room, &arms, 1);
+    assert_eq!(
+        (&between["times"], &between["outcome"], &between["gates"][0]["judgement"]["verdict"]),
+        (&"calibrated".into(), &"fails".into(), &"worse".into()),
+        "{between}"
+    );
+    let alike = json(&room, &["compare", &first, &second, "--arm", "candidate", "--json"], 0);
+    assert_eq!((&alike["times"], &alike["outcome"]), (&"calibrated".into(), &"holds".into()), "{alike}");
+
+    // What is known is told before a run and after it.
+    let scenario = format!("{FAKE}/slower.yaml");
+    let plan = text(&assay(&room, &["plan", &scenario]));
+    assert!(plan.contains("Calibrated: 72 boots") && plan.contains("6 boots of each arm"), "{plan}");
+    let third = run(&room, "slower", 1);
+    for format in ["terminal", "markdown", "json", "html"] {
+        let report = text(&assay(&room, &["report", &third, "--format", format]));
+        assert!(report.contains("72 boots of"), "{format}: {report}");
+    }
+    let shown = text(&assay(&room, &["calibrate", &scenario, "--show"]));
+    assert!(shown.contains("3 sessions") && shown.contains("False alarms at 5 %"), "{shown}");
+}
+
+#[test]
+fn an_interrupted_calibration_is_taken_up_and_no_other_run_is_one() {
+    let room = Room::new();
+    calibrate(&room);
+    let name = names(&room).remove(0);
+    fs::remove_file(room.results().join(&name).join("trials/23/trial.json")).unwrap();
+    let known = json(&room, &["calibrate", "--from", &name, "--json"], 0);
+    assert_eq!(known["sessions"][0]["boots"], 23, "{known}");
+    assert_eq!(assay(&room, &["run", "--resume", &name]).status.code(), Some(0));
+    let known = json(&room, &["calibrate", "--from", &name, "--json"], 0);
+    let sessions = known["sessions"].as_array().unwrap();
+    assert_eq!(
+        (sessions.len(), &sessions[0]["boots"]),
+        (1, &Value::from(24)),
+        "replaced, not added: {known}"
+    );
+    let twins = run(&room, "twins", 0);
+    let refused = assay(&room, &["calibrate", "--from", &twins]);
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(said(&refused).contains("no run of identical arms"), "{}", said(&refused));
+}
+
 #[test]
 fn what_cannot_be_compared_or_found_is_the_users_to_mend() {
     let room = Room::new();

@@ -180,12 +180,17 @@ pub(crate) enum Command {
     /// Put an arm of one run beside an arm of another, or of the same one.
     ///
     /// Boots of one run were made in turns and can be compared. Between runs, time and arm are confounded: differences are
-    /// shown, and the answer is unclear.
+    /// shown, and the answer is unclear, unless `assay calibrate` has measured what such times do by themselves.
     #[command(after_long_help = help::COMPARE)]
     Compare(Compare),
-    /// Measure how far patches that change no work move the counts of a scenario: what smaller differences mean nothing.
+    /// Measure what nothing does: how often identical arms look different here, and what differences mean nothing.
     ///
-    /// Null patches (room at the end of a struct, functions with other names, files linked in another order, a function that nobody
+    /// Boots the baseline of a scenario as two arms, block by block as a run does, and says how often such arms look different, where
+    /// numbers vary (within a boot, between boots, blocks and times), and what a number of boots can show. What is measured stays in the cache:
+    /// plans say what their boots can show, reports quote it, and once boots of three times are there, `assay compare` judges runs of such times.
+    /// So run it again at other hours and on other days.
+    ///
+    /// With --exact: null patches (room at the end of a struct, functions with other names, files linked in another order, a function that nobody
     /// calls) are made from the base's tree, built, and compared with the baseline under the scenario's replicates. Verdicts of
     /// the same kernel, machine and workload then take no smaller margin, and reports say so.
     #[command(after_long_help = help::CALIBRATE)]

@@ -22,6 +22,7 @@ use crate::{
     lab::Lab,
     progress::Progress,
     reports::{self, user},
+    timed,
 };
 
 pub(crate) fn bundle(places: &Places, flags: &arguments::Bundle) -> Result<ExitCode, Failure> {
@@ -58,8 +59,9 @@ pub(crate) fn bundle(places: &Places, flags: &arguments::Bundle) -> Result<ExitC
     }
     parts.extend(as_it_is(&folder, &scrub)?);
     let report = Stored { folder: PathBuf::from(&file.run), file, ..stored };
-    let calibration = exact::of_run(&folder)?;
-    for (name, form) in reports::forms(&reports::model_by(&report, calibration.as_ref())?)? {
+    let (calibration, noise) = (exact::of_run(&folder)?, timed::of_run(&folder)?);
+    let model = reports::model_by(&report, calibration.as_ref(), noise.as_ref())?;
+    for (name, form) in reports::forms(&model)? {
         parts.push(bytes(name, scrub.bytes(form.as_bytes())));
     }
     parts.push(text("run.json", &report.file)?);
@@ -125,9 +127,11 @@ fn sources(kernels: &Kernels, file: &RunFile) -> Result<serde_json::Value, Failu
 /// What a run's folder holds that goes along as it is, but for folders in logs.
 fn as_it_is(folder: &Path, scrub: &Scrub) -> Result<Vec<Part>, Failure> {
     let mut parts = vec![file("samples.jsonl", &folder.join("samples.jsonl"))];
-    let calibration = folder.join(exact::CALIBRATION);
-    if calibration.is_file() {
-        parts.push(clean(exact::CALIBRATION, &calibration, scrub)?);
+    for name in [exact::CALIBRATION, timed::NOISE] {
+        let calibration = folder.join(name);
+        if calibration.is_file() {
+            parts.push(clean(name, &calibration, scrub)?);
+        }
     }
     let scenario = inputs::folder(folder).join(inputs::SCENARIO);
     if scenario.is_file() {

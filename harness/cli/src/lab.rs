@@ -323,7 +323,7 @@ fn bench() -> store::Bench {
 }
 
 /// From `/proc` and `uname`.
-fn host_facts() -> Result<store::Host> {
+pub(crate) fn host_facts() -> Result<store::Host> {
     let read =
         |path: &str| std::fs::read_to_string(Path::new(path)).with_context(|| format!("reading {path}"));
     let cpuinfo = read("/proc/cpuinfo")?;

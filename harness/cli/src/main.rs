@@ -48,6 +48,7 @@ mod shell;
 mod sizes;
 mod talk;
 mod terminal;
+mod timed;
 mod tree_build;
 mod tree_run;
 mod tune;
@@ -99,7 +100,8 @@ fn main() -> ExitCode {
         Command::Runs(flags) => history::runs(&places, &flags),
         Command::Compare(flags) if flags.exact => exact::compare(&places, &flags),
         Command::Compare(flags) => history::compare(&places, &flags),
-        Command::Calibrate(flags) => exact::calibrate(&places, &flags),
+        Command::Calibrate(flags) if flags.exact => exact::calibrate(&places, &flags),
+        Command::Calibrate(flags) => timed::calibrate(&places, &flags),
         Command::Bisect(flags) => culprit::bisect(&places, &flags),
         Command::Trend(flags) => history::trend(&places, &flags),
         Command::Tune(arguments) => tune::tune(&arguments),

@@ -7,7 +7,14 @@ use plan::{Dimension, Plan, Scope};
 use runner::schedule;
 use scenario::{Estimate, KernelWork, Known};
 
-use crate::{budget, builds::of_kernel, failure::Failure, lab::Lab, progress::rough};
+use crate::{
+    budget,
+    builds::of_kernel,
+    failure::Failure,
+    lab::{Lab, host_facts},
+    progress::rough,
+    timed::Sessions,
+};
 
 /// Prints the plan with every default decided, then the boots in order, and what it will all cost.
 pub(crate) fn print(lab: &Lab, plan: &Plan, budget: Option<Duration>, json: bool) -> Result<(), Failure> {
@@ -31,6 +38,9 @@ pub(crate) fn print(lab: &Lab, plan: &Plan, budget: Option<Duration>, json: bool
     if let Some(expected) = report::expected_blocks(plan) {
         println!("\n# {expected}");
     }
+    for line in calibrated(lab, plan)? {
+        println!("# {line}");
+    }
     let estimate = estimate(lab, plan)?;
     let at_most = if plan.design.stop.is_at_the_end() { "About" } else { "At most about" };
     println!(
@@ -53,6 +63,12 @@ pub(crate) fn print(lab: &Lab, plan: &Plan, budget: Option<Duration>, json: bool
         println!("# {remark}");
     }
     Ok(())
+}
+
+/// What its boots can show on this machine, if identical arms were booted here.
+fn calibrated(lab: &Lab, plan: &Plan) -> Result<Vec<String>, Failure> {
+    let Some(noise) = Sessions::of(lab).find(plan, &host_facts()?, None)? else { return Ok(vec![]) };
+    Ok(report::plan_lines(&noise, plan))
 }
 
 /// How long a plan takes, given what is in the cache.

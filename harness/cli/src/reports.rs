@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
-use report::{Calibration, Colour, Detail, Evidence, Model, Outcome, Terminal};
+use report::{Calibration, Colour, Detail, Evidence, Model, Noise, Outcome, Terminal};
 use runner::schedule;
 use store::Stored;
 
@@ -15,7 +15,7 @@ use crate::{
     arguments::{Format, Places},
     budget, exact,
     failure::Failure,
-    profiles, terminal,
+    profiles, terminal, timed,
 };
 
 /// The end of `assay run`: the report in one form, and last of all the address of the page.
@@ -220,11 +220,15 @@ impl Output {
 
 /// What a report says of a run, finished or not.
 pub(crate) fn model(stored: &Stored) -> Result<Model, Failure> {
-    model_by(stored, exact::of_run(&stored.folder)?.as_ref())
+    model_by(stored, exact::of_run(&stored.folder)?.as_ref(), timed::of_run(&stored.folder)?.as_ref())
 }
 
-/// The same, judged by this calibration.
-pub(crate) fn model_by(stored: &Stored, calibration: Option<&Calibration>) -> Result<Model, Failure> {
+/// The same, judged by this calibration, and read by what is known of identical arms.
+pub(crate) fn model_by(
+    stored: &Stored,
+    calibration: Option<&Calibration>,
+    noise: Option<&Noise>,
+) -> Result<Model, Failure> {
     let file = &stored.file;
     let made: Vec<u32> = stored.trials.iter().map(|trial| trial.index).collect();
     let given_up = |arm: &str| {
@@ -268,6 +272,7 @@ pub(crate) fn model_by(stored: &Stored, calibration: Option<&Calibration>) -> Re
         }],
         warnings: replayed(stored)?.into_iter().chain(imported(stored)?).collect(),
         calibration,
+        noise,
     })?;
     model.run.left_out = budget::left_out(stored);
     Ok(model)

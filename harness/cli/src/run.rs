@@ -33,7 +33,7 @@ use crate::{
     progress::Progress,
     replicate, reports, selftests,
     series::resolve,
-    tree_run,
+    timed, tree_run,
 };
 
 /// The question about a series for which no other is asked.
@@ -163,6 +163,9 @@ pub(crate) fn carry_out(
     };
     if let Some(calibration) = &calibration {
         exact::keep(claim.folder(), calibration)?;
+    }
+    if let Some(noise) = timed::Sessions::of(lab).find(&plan, &host, Some(&host.qemu))? {
+        timed::keep(claim.folder(), &noise)?;
     }
     let file = RunFile {
         format: store::FORMAT,

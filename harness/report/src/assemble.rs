@@ -10,11 +10,12 @@ use plan::{Flavour, Patterns, Plan};
 use stats::{Better, Block, Comparison, StatsError, Summary, explore, judge_at, summarise};
 
 use crate::{
-    Arm, BootValue, Calibration, CalibrationSummary, Gate, Host, Model, PatchSummary, PlanSummary, Row,
-    RowCandidate, RunSummary, SeriesKey, SeriesSummary, Stopped, Trial, Unavailable, WorkloadSummary,
+    Arm, BootValue, Calibration, CalibrationSummary, Gate, Host, Model, Noise, PatchSummary, PlanSummary,
+    Row, RowCandidate, RunSummary, SeriesKey, SeriesSummary, Stopped, Trial, Unavailable, WorkloadSummary,
     curve::curves,
-    describe, number,
+    describe, number, plan_lines,
     series::{SeriesSet, Values, definition},
+    shape,
     stop::looks,
     suite::gather,
     void::voids,
@@ -51,6 +52,8 @@ pub struct Evidence<'a> {
     pub warnings: Vec<String>,
     /// How far no change in work moves these metrics, where the evidence is exact and that was measured.
     pub calibration: Option<&'a Calibration>,
+    /// What identical arms do on this machine with these workloads, where times are the evidence and that was measured.
+    pub noise: Option<&'a Noise>,
 }
 
 /// Why there can be no report: the run's records contradict themselves.
@@ -100,6 +103,7 @@ pub fn assemble(evidence: Evidence<'_>) -> Result<Model, AssembleError> {
     let blocks = trials.iter().filter(|trial| !trial.traced).map(|trial| trial.block + 1).max().unwrap_or(0);
     let is_whole = evidence.finished || evidence.whole;
     let stopped = if is_whole { Stopped::of(plan, blocks, evidence.finished, &gates) } else { None };
+    let noise = evidence.noise.map_or_else(Vec::new, |noise| plan_lines(noise, plan));
     let arm_count = u32::try_from(arms.len()).unwrap_or(u32::MAX);
     let boots_made = u32::try_from(trials.len()).unwrap_or(u32::MAX);
     Ok(Model {
@@ -132,6 +136,8 @@ pub fn assemble(evidence: Evidence<'_>) -> Result<Model, AssembleError> {
         unavailable: unavailable(trials),
         warnings: evidence.warnings,
         calibration: evidence.calibration.map(CalibrationSummary::from),
+        noise,
+        within: shape::changes_within(plan, trials)?,
     })
 }
 

@@ -25,6 +25,7 @@ mod json;
 mod levels;
 mod markdown;
 mod model;
+mod noise;
 mod number;
 mod outcome;
 mod paint;
@@ -62,7 +63,11 @@ pub use json::{Document, FORMAT, json};
 pub use markdown::markdown;
 pub use model::{
     Arm, BootValue, CalibrationSummary, End, Gate, Host, Model, PatchSummary, PlanSummary, Row, RowCandidate,
-    RunSummary, SeriesKey, SeriesSummary, Trial, Unavailable, WorkloadSummary,
+    RunSummary, SeriesKey, SeriesSummary, Trial, Unavailable, WithinChange, WorkloadSummary,
+};
+pub use noise::{
+    CHANGES, DESIGNS, Judged, NOISE_FORMAT, Noise, SESSION_FORMAT, SeriesNoise, Session, SessionBlock,
+    SessionSeries, SessionSummary, Spread, TWINS, TimeLevel, WithinBoots, noise_json, noise_text, plan_lines,
 };
 pub use outcome::{Conclusion, Outcome, build_failure, conclude, gate_outcome, overall};
 pub use paint::Colour;

@@ -44,6 +44,40 @@ pub struct Model {
     /// How far no change in work moves exact counts, if that was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<CalibrationSummary>,
+    /// What identical arms do on this machine with these workloads, and what so many boots can show, in sentences; empty where that was not measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub noise: Vec<String>,
+    /// Levels that change within boots, in the same place in each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub within: Vec<WithinChange>,
+}
+
+/// A level that changes within the boots of one side, in the same place in each of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WithinChange {
+    /// What changes.
+    pub series: SeriesKey,
+    /// Whose boots.
+    pub side: String,
+    /// Unit of the values.
+    pub unit: Unit,
+    /// Boots whose tool said what their parts did.
+    pub boots: usize,
+    /// Parts of each.
+    pub parts: usize,
+    /// Length of a part in seconds; null where a part is a run of a command.
+    pub seconds: Option<f64>,
+    /// So many parts lie before the change.
+    pub at: usize,
+    /// The mean before it.
+    pub before: f64,
+    /// The mean from it on.
+    pub after: f64,
+    /// Of "nothing changes within boots", over all places of a change.
+    pub p: f64,
+    /// Every part's mean over all boots, in the order of time.
+    pub means: Vec<f64>,
 }
 
 /// Which run this is, and how far it got.

@@ -22,6 +22,7 @@ pub fn remarks(model: &Model) -> Vec<String> {
     all.extend(once(model.candidates().filter_map(|arm| identical(model.baseline_of(arm)?, arm))));
     all.extend(emulated(model));
     all.extend(calibrated(model));
+    all.extend(model.noise.iter().cloned());
     all.extend(mixed_accelerators(model));
     all.extend(iommus_not_as_asked(model));
     all.extend(model.baselines().filter_map(baseline_fails_at_times));

@@ -7,7 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use measure::{Better, Definition, Provenance, SampleKind, SampleTable, TrialRecord, Unit, metric};
+use measure::{
+    Better, Definition, Dims, Provenance, SampleKind, SampleTable, TrialRecord, Unit, Within, metric,
+};
 use plan::{Arm, Dimension, MetricSelector, Plan, Scope};
 use stats::Block;
 
@@ -156,7 +158,11 @@ impl SeriesSet {
     fn name_series(&mut self, plan: &Plan, kinds: &[SampleKind]) -> Result<Vec<Member>, AssembleError> {
         let named = kinds.iter().map(|kind| {
             let definition = definition(plan, &kind.metric)?;
-            Ok((key(&definition, &plan.dimensions, kind), definition.yielded_by.is_traced(), kind.provenance))
+            Ok((
+                key(&definition, &plan.dimensions, (&kind.metric, &kind.dims)),
+                definition.yielded_by.is_traced(),
+                kind.provenance,
+            ))
         });
         let named: Vec<_> = named.collect::<Result<_, AssembleError>>()?;
         self.keys = sorted(named.iter().map(|(key, ..)| key.clone()));
@@ -274,14 +280,20 @@ pub(crate) fn definition<'a>(plan: &'a Plan, name: &str) -> Result<Definition<'a
     plan.metric(name).ok_or_else(|| AssembleError::UnknownMetric { metric: name.to_owned() })
 }
 
+/// The series that the parts of a boot belong to; none of a metric that the plan does not have.
+pub(crate) fn within_key(plan: &Plan, within: &Within) -> Option<SeriesKey> {
+    let definition = plan.metric(&within.metric)?;
+    Some(key(&definition, &plan.dimensions, (&within.metric, &within.dims)))
+}
+
 fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
     items.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn key(definition: &Definition<'_>, dimensions: &[Dimension], kind: &SampleKind) -> SeriesKey {
-    let workload = kind.dims.get("workload");
+fn key(definition: &Definition<'_>, dimensions: &[Dimension], (metric, all): (&str, &Dims)) -> SeriesKey {
+    let workload = all.get("workload");
     let of = |is_wanted: &dyn Fn(&String) -> bool| -> measure::Dims {
-        let dims = kind.dims.iter().filter(|(name, _)| is_wanted(name));
+        let dims = all.iter().filter(|(name, _)| is_wanted(name));
         dims.map(|(name, value)| (name.clone(), value.clone())).collect()
     };
     let belongs = |dimension: &Dimension| match &dimension.scope {
@@ -290,7 +302,7 @@ fn key(definition: &Definition<'_>, dimensions: &[Dimension], kind: &SampleKind)
     };
     SeriesKey {
         workload: workload.cloned(),
-        metric: kind.metric.clone(),
+        metric: metric.to_owned(),
         dims: of(&|name| definition.dims.contains(&name.as_str())),
         at: of(&|name| dimensions.iter().any(|dimension| dimension.name == *name && belongs(dimension))),
     }
@@ -309,7 +321,7 @@ fn in_words(dims: &measure::Dims) -> String {
 
 #[cfg(test)]
 mod tests {
-    use measure::{Dims, Sample, TrialEnd};
+    use measure::{Sample, TrialEnd};
     use plan::Design;
     use proptest::prelude::*;
 
@@ -499,7 +511,7 @@ mod tests {
             for sample in trial.end.samples() {
                 let definition = plan.metric(&sample.metric)?;
                 if definition.yielded_by.is_traced() == trial.traced {
-                    let key = key(&definition, &plan.dimensions, &SampleKind::of(sample));
+                    let key = key(&definition, &plan.dimensions, (&sample.metric, &sample.dims));
                     let values = all.entry((key, trial.arm.clone())).or_default();
                     if values.insert(trial.block, sample.value).is_some() {
                         return None;

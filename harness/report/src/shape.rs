@@ -1,11 +1,19 @@
-//! What the boots of a gate look like besides their level: two groups, a drift over the run.
+//! What boots look like besides their level: two groups, a drift over the run, a change within them.
 
-use stats::{drift, two_groups};
+use std::collections::BTreeMap;
 
-use crate::{BootValue, Gate, Model, describe, number};
+use measure::{Parts, TrialRecord};
+use plan::Plan;
+use stats::{StatsError, change_within, drift, two_groups};
+
+use crate::{
+    BootValue, Gate, Model, SeriesKey, WithinChange, describe, history::spark, number, series::within_key,
+};
 
 /// Remarks are made of what chance does less often than this.
 const LEVEL: f64 = 0.01;
+/// Parts of a boot that are shown as bars.
+const MOST_PICTURED: usize = 40;
 
 /// A sentence for each side of each gate whose boots fall into two groups or drift.
 pub(crate) fn shapes(model: &Model) -> Vec<String> {
@@ -25,7 +33,89 @@ pub(crate) fn shapes(model: &Model) -> Vec<String> {
             }
         }
     }
+    told.extend(model.within.iter().map(changes));
     told
+}
+
+/// Levels that change within the boots of a side more than chance does, in the same place in each, in the order of the plan.
+///
+/// # Errors
+/// A value that is not finite.
+pub(crate) fn changes_within(plan: &Plan, trials: &[TrialRecord]) -> Result<Vec<WithinChange>, StatsError> {
+    type Boots = (Option<f64>, Vec<Vec<f64>>);
+    let mut boots: BTreeMap<(SeriesKey, &str), Boots> = BTreeMap::new();
+    let counts = |trial: &&TrialRecord| !trial.traced && plan.design.counts(trial.block);
+    for trial in trials.iter().filter(counts) {
+        let side = plan.arm(&trial.arm).map_or(trial.arm.as_str(), plan::Arm::side);
+        for within in &trial.within {
+            let Some(key) = within_key(plan, within) else { continue };
+            let seconds = match within.parts {
+                Parts::Intervals { seconds } => Some(seconds),
+                Parts::Runs => None,
+            };
+            let (_, boots) = boots.entry((key, side)).or_insert_with(|| (seconds, Vec::new()));
+            boots.push(within.values.clone());
+        }
+    }
+    let mut found = Vec::new();
+    for ((series, side), (seconds, boots)) in boots {
+        let Some(change) = change_within(&boots)?.filter(|change| change.p <= LEVEL) else { continue };
+        let Some(definition) = plan.metric(&series.metric) else { continue };
+        let parts = boots.iter().map(Vec::len).min().unwrap_or(0);
+        #[expect(clippy::cast_precision_loss, reason = "a number of boots")]
+        let mean = |part: usize| boots.iter().map(|boot| boot[part]).sum::<f64>() / boots.len() as f64;
+        found.push(WithinChange {
+            unit: definition.unit,
+            side: side.to_owned(),
+            boots: boots.len(),
+            parts,
+            seconds,
+            at: change.at,
+            before: change.before,
+            after: change.after,
+            p: change.p,
+            means: (0..parts).map(mean).collect(),
+            series,
+        });
+    }
+    found.sort_by_cached_key(|change| crate::assemble::position(plan, &change.series));
+    Ok(found)
+}
+
+fn changes(change: &WithinChange) -> String {
+    let (divisor, symbol) = number::scale(change.after.abs().max(change.before.abs()), change.unit);
+    let text = |value: f64| number::significant(value / divisor, 3);
+    #[expect(clippy::cast_precision_loss, reason = "a number of parts")]
+    let (place, cause) = match change.seconds {
+        Some(seconds) => (
+            format!(
+                "after {} s of {} s",
+                number::significant(seconds * change.at as f64, 2),
+                number::significant(seconds * change.parts as f64, 2)
+            ),
+            "a window or buffers that still grow, caches and page pools that still fill, a processor that slows down as it gets warm; `warmup` leaves \
+             the beginning of a test out",
+        ),
+        None => (
+            format!("after run {} of {}", change.at, change.parts),
+            "caches that the first run fills, memory that earlier runs left in another state",
+        ),
+    };
+    format!(
+        "{}, {}: the level changes within each boot, {place}, from {} to {} {symbol} ({}{}, p {}). Usual causes: {cause}.",
+        describe::label(&change.series),
+        change.side,
+        text(change.before),
+        text(change.after),
+        // Part by part; of very many a picture would be too wide.
+        if change.means.len() <= MOST_PICTURED {
+            format!("{} over ", spark(&change.means))
+        } else {
+            String::new()
+        },
+        number::counted(change.boots, "boot"),
+        number::probability(change.p)
+    )
 }
 
 fn groups(gate: &Gate, boots: &[BootValue]) -> Option<String> {

@@ -342,6 +342,9 @@ Exit status:
 /// Of `assay calibrate`.
 pub(super) const CALIBRATE: &str = "\
 Examples:
+  assay calibrate net                                                    # 60 boots of identical arms
+  assay calibrate net --show                                             # what is known already
+  assay calibrate --from 20260102-030405-calibrate-net                   # a run that was resumed
   assay calibrate --exact null-exact
   assay calibrate --exact iommu-hooks-exact --patches 30
   assay calibrate --exact --from 20260102-030405-calibrate-null-exact    # a run that was resumed

@@ -2,14 +2,16 @@
 
 use std::process::ExitCode;
 
-use report::{CompareError, Comparing, Filter, Model};
+use report::{CompareError, Comparing, Filter, Model, Noise};
 use store::Stored;
 
 use super::screen;
 use crate::{
     arguments::{self, CompareFormat, Places},
     failure::Failure,
+    lab::Lab,
     reports,
+    timed::Sessions,
 };
 
 pub(crate) fn compare(places: &Places, flags: &arguments::Compare) -> Result<ExitCode, Failure> {
@@ -26,7 +28,9 @@ pub(crate) fn compare(places: &Places, flags: &arguments::Compare) -> Result<Exi
         metric: flags.metric.clone(),
         dims: flags.dim.iter().cloned().collect(),
     };
-    let compared = report::compare(&side(&first, &of_first), &side(&second, &of_second), &filter);
+    let noise = noise(places, &first.0, &second.0)?;
+    let (of_first, of_second) = (side(&first, &of_first), side(&second, &of_second));
+    let compared = report::compare(&of_first, &of_second, &filter, noise.as_ref());
     let compared = compared.map_err(|error| match error {
         CompareError::NoSuchArm { .. }
         | CompareError::Itself { .. }
@@ -43,6 +47,21 @@ pub(crate) fn compare(places: &Places, flags: &arguments::Compare) -> Result<Exi
     };
     print!("{text}");
     Ok(ExitCode::from(compared.outcome.exit_code()))
+}
+
+/// What is known of identical arms of both runs' machine and workloads, on the host and under the QEMU that both had.
+fn noise(places: &Places, first: &Stored, second: &Stored) -> Result<Option<Noise>, Failure> {
+    let (one, other) = (&first.file, &second.file);
+    let host = |file: &store::RunFile| (file.host.cpu.clone(), file.host.cpus, file.host.qemu.clone());
+    let alike = host(one) == host(other)
+        && one.plan.workloads == other.plan.workloads
+        && one.plan.collectors == other.plan.collectors
+        && one.plan.baseline().map(|arm| (&arm.machine, &arm.cmdline))
+            == other.plan.baseline().map(|arm| (&arm.machine, &arm.cmdline));
+    if one.run == other.run || one.plan.is_imported() || !alike {
+        return Ok(None);
+    }
+    Sessions::of(&Lab::open(places)?).find(&one.plan, &one.host, Some(&one.host.qemu))
 }
 
 fn side<'a>((stored, model): &'a (Stored, Model), arm: &'a str) -> Comparing<'a> {

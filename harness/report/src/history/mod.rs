@@ -9,6 +9,7 @@ pub use compare::{
     VersusRow, compare, compare_json, compare_markdown, compare_text,
 };
 pub use runs::{ArmLine, GateLine, RunLine, RunList, RunState, runs_json, runs_text};
+pub(crate) use trend::spark;
 pub use trend::{
     Trend, TrendChange, TrendGroup, TrendInput, TrendPoint, trend, trend_json, trend_text, trend_worse,
 };

@@ -36,6 +36,7 @@ fn every_key_is_described() {
         crate::matrix::worse_at_one_place(),
         crate::suites::compared(),
         crate::profiles::model(),
+        crate::within::warming_up(),
     ];
     let mut found = BTreeSet::new();
     for model in &models {
@@ -48,9 +49,13 @@ fn every_key_is_described() {
 #[test]
 fn the_document_can_be_read_back() {
     let model = baseline(&["hooks"]).boots("hooks", 0.001, -0.002, 1.0).model();
-    for model in
-        [model, crate::matrix::worse_at_one_place(), crate::suites::compared(), crate::profiles::model()]
-    {
+    for model in [
+        model,
+        crate::matrix::worse_at_one_place(),
+        crate::suites::compared(),
+        crate::profiles::model(),
+        crate::within::warming_up(),
+    ] {
         let document: Document<'_> = serde_json::from_str(&json(&model).unwrap()).unwrap();
         assert_eq!((document.format, document.model.as_ref()), (report::FORMAT, &model));
     }

@@ -49,7 +49,7 @@ fn side<'a>(run: &'a Run, arm: &'a str) -> Comparing<'a> {
 }
 
 fn compared(first: Comparing<'_>, second: Comparing<'_>) -> Compared {
-    compare(&first, &second, &Filter::default()).expect("the arms can be compared")
+    compare(&first, &second, &Filter::default(), None).expect("the arms can be compared")
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn workloads_that_do_different_things_are_refused() {
     assert!(compared.rows.iter().all(|row| row.series.workload.as_deref() != Some("tcp")));
     assert!(compared.rows.iter().any(|row| row.series.workload.as_deref() == Some("rr")));
     let only_tcp = Filter { workload: Some("tcp".into()), ..Filter::default() };
-    let error = compare(&side(&first, "hooks"), &side(&second, "hooks"), &only_tcp).unwrap_err();
+    let error = compare(&side(&first, "hooks"), &side(&second, "hooks"), &only_tcp, None).unwrap_err();
     assert!(matches!(&error, CompareError::NothingLeft { refused } if refused.len() == 1), "{error}");
 }
 
@@ -120,7 +120,8 @@ fn numbers_of_different_sources_are_refused() {
     let first = first();
     let lab = Lab::new(&["hooks"]).boots("baseline", 0.0, 0.0, 1.0).boots("hooks", 0.0, 0.0, 1.0).fake();
     let second = run("20260108-120000-fake", "2026-01-08T12:00:00Z", lab);
-    let error = compare(&side(&first, "hooks"), &side(&second, "hooks"), &Filter::default()).unwrap_err();
+    let error =
+        compare(&side(&first, "hooks"), &side(&second, "hooks"), &Filter::default(), None).unwrap_err();
     let text = error.to_string();
     assert!(
         text.contains("tcp throughput client-to-server: numbers from different sources are not compared: iperf3 and fake"),
@@ -131,9 +132,9 @@ fn numbers_of_different_sources_are_refused() {
 #[test]
 fn arms_that_are_not_there_are_named_with_those_that_are() {
     let run = first();
-    let error = compare(&side(&run, "baseline"), &side(&run, "hoks"), &Filter::default()).unwrap_err();
+    let error = compare(&side(&run, "baseline"), &side(&run, "hoks"), &Filter::default(), None).unwrap_err();
     assert_eq!(error.to_string(), "20260101-120000-hooks has no arm `hoks` (it has baseline, hooks)");
-    let error = compare(&side(&run, "hooks"), &side(&run, "hooks"), &Filter::default()).unwrap_err();
+    let error = compare(&side(&run, "hooks"), &side(&run, "hooks"), &Filter::default(), None).unwrap_err();
     assert_eq!(error.to_string(), "20260101-120000-hooks: hooks would be compared with itself");
 }
 
@@ -145,7 +146,7 @@ fn a_filter_shows_single_cores_too() {
         dims: Dims::from([("core".into(), "1".into())]),
         ..Filter::default()
     };
-    let compared = compare(&side(&first, "hooks"), &side(&second, "hooks"), &filter).unwrap();
+    let compared = compare(&side(&first, "hooks"), &side(&second, "hooks"), &filter, None).unwrap();
     assert_eq!(compared.rows.len(), 1);
     assert!(compare_text(&compared, PLAIN).contains("cpu-busy server core 1"));
 }

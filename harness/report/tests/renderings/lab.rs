@@ -177,6 +177,7 @@ impl Lab {
             repeat: vec!["assay run scenarios/iommu-hooks.yaml".into()],
             warnings: vec![],
             calibration: None,
+            noise: None,
         };
         assemble(evidence).expect("the records are sound")
     }

@@ -12,6 +12,7 @@ mod stopped;
 mod streams;
 mod suites;
 mod voids;
+mod within;
 
 use std::path::PathBuf;
 

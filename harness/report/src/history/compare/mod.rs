@@ -1,9 +1,11 @@
 //! An arm of one run against an arm of another, or of the same one.
 //!
 //! Arms of one run were booted in randomised blocks, so they are judged as a report judges them. Boots of two runs were made at
-//! different times, and nothing tells what the times did from what the kernels did: there is an estimate to look at, and the
+//! different times, and nothing in them tells what the times did from what the kernels did. Where a calibration covers both times, it
+//! does: what times do by themselves is then part of the interval, and gates are judged. Else there is an estimate to look at, and the
 //! verdict is `unclear` whatever the numbers are.
 
+mod between;
 mod differences;
 mod numbers;
 mod text;
@@ -13,7 +15,7 @@ use plan::Plan;
 use serde::Serialize;
 use stats::{Effect, Judgement, StatsError, Summary, Verdict};
 
-use crate::{AssembleError, Model, Outcome, SeriesKey};
+use crate::{AssembleError, Model, Noise, Outcome, SeriesKey};
 
 pub use text::{compare_markdown, compare_text};
 
@@ -75,11 +77,13 @@ pub struct Compared {
     pub outcome: Outcome,
     /// Why, one sentence each.
     pub reasons: Vec<String>,
+    /// What is known of the times of two runs, or why it is not known, in a sentence; null within one run.
+    pub calibration: Option<String>,
     /// Everything but the numbers in which the sides differ.
     pub differences: Vec<Difference>,
     /// What is not compared, and why.
     pub refused: Vec<Refused>,
-    /// The gates of the plan on these two arms; empty between runs.
+    /// The gates of the first run's plan on these two arms; between runs, those that the calibration covers.
     pub gates: Vec<VersusGate>,
     /// Everything else that both sides measured.
     pub rows: Vec<VersusRow>,
@@ -113,9 +117,10 @@ pub struct ComparedSide {
 pub enum Times {
     /// Both arms were booted in the same randomised blocks.
     SameBlocks,
-    /// They belong to different runs, and no calibration says how much runs of one kernel differ between these times. A
-    /// calibration that does will be another case, and the only one from which a verdict between runs can follow.
+    /// They belong to different runs, and no calibration says how much runs of one kernel differ between these times.
     NotCalibrated,
+    /// They belong to different runs, and a calibration says how far the levels of such times lie apart by themselves: that is part of every interval.
+    Calibrated,
 }
 
 /// Something other than the numbers in which the sides differ.
@@ -180,7 +185,7 @@ pub struct VersusRow {
     pub effect: Option<Effect>,
     /// Within one run, p of "no difference" adjusted for everything explored together (Benjamini-Hochberg); null between runs.
     pub q: Option<f64>,
-    /// `unclear`: exploratory within one run, and between runs by design.
+    /// `unclear`: exploratory, and between runs that no calibration covers, by design.
     pub verdict: Verdict,
 }
 
@@ -253,7 +258,7 @@ fn in_words(refused: &[Refused]) -> String {
     words.join("\n  ")
 }
 
-/// Compares two arms.
+/// Compares two arms; those of two runs by what is known of identical arms of their machine and workloads, if something is.
 ///
 /// # Errors
 /// If an arm is not there, or nothing is left that may be compared.
@@ -261,6 +266,7 @@ pub fn compare(
     first: &Comparing<'_>,
     second: &Comparing<'_>,
     filter: &Filter,
+    noise: Option<&Noise>,
 ) -> Result<Compared, CompareError> {
     if let Some(side) = [first, second].into_iter().find(|side| side.plan.is_imported()) {
         return Err(CompareError::Imported { run: side.model.run.name.clone() });
@@ -281,8 +287,13 @@ pub fn compare(
         let run = side.model.run.name.clone();
         return Err(CompareError::NotTimed { run, flavour: side.plan.flavour() });
     }
-    let times = if same_run { Times::SameBlocks } else { Times::NotCalibrated };
-    let numbers = numbers::numbers(first, second, filter, times)?;
+    let between = if same_run { None } else { Some(between::Between::of(first, second, noise)) };
+    let times = match &between {
+        None => Times::SameBlocks,
+        Some(between) if between.covers_something() => Times::Calibrated,
+        Some(_) => Times::NotCalibrated,
+    };
+    let numbers = numbers::numbers(first, second, filter, between.as_ref())?;
     if numbers.rows.is_empty() && numbers.gates.is_empty() {
         return Err(CompareError::NothingLeft { refused: numbers.refused });
     }
@@ -294,6 +305,7 @@ pub fn compare(
         times,
         outcome,
         reasons,
+        calibration: between.map(|between| between.in_words()),
         differences: differences::differences(first, second),
         refused: numbers.refused,
         gates: numbers.gates,

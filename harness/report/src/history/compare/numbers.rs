@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use measure::Provenance;
 use plan::{Expectation, Gate, Plan, Workload};
-use stats::{Better, Block, Comparison, Summary, UnpairedShifts, Verdict, explore, judge_at, summarise};
+use stats::{
+    Better, BetweenRuns, Block, Comparison, Summary, UnpairedShifts, Verdict, explore, judge_at,
+    judge_between, summarise,
+};
 
-use super::{CompareError, Comparing, Filter, Refused, Times, VersusGate, VersusRow};
+use super::{CompareError, Comparing, Filter, Refused, Times, VersusGate, VersusRow, between::Between};
 use crate::{
     Outcome, SeriesKey, describe,
     series::{ArmSeries, arm_series},
@@ -60,7 +63,7 @@ pub(super) fn numbers(
     first: &Comparing<'_>,
     second: &Comparing<'_>,
     filter: &Filter,
-    times: Times,
+    times: Option<&Between<'_>>,
 ) -> Result<Numbers, CompareError> {
     let (of_first, of_second) = (series(first, filter)?, series(second, filter)?);
     let differing = differing_workloads(first.plan, second.plan);
@@ -94,8 +97,8 @@ pub(super) fn numbers(
     }
     let only_second = of_second.len();
     let (gates, rows) = match times {
-        Times::SameBlocks => within(first.plan, pairs)?,
-        Times::NotCalibrated => (Vec::new(), between(pairs)?),
+        None => within(first.plan, pairs)?,
+        Some(times) => between(first.plan, pairs, times)?,
     };
     Ok(Numbers { refused, gates, rows, only_first, only_second })
 }
@@ -218,25 +221,67 @@ fn stats_better(pair: &Pair) -> Option<Better> {
     }
 }
 
-/// Arms of different runs: estimates, and no verdict.
-fn between(pairs: Vec<(SeriesKey, Pair)>) -> Result<Vec<VersusRow>, CompareError> {
+/// Arms of different runs: gates of which it is known what the times did are judged; of the rest there are estimates.
+fn between(
+    plan: &Plan,
+    pairs: Vec<(SeriesKey, Pair)>,
+    times: &Between<'_>,
+) -> Result<(Vec<VersusGate>, Vec<VersusRow>), CompareError> {
+    let (mut gated, mut rest) = (Vec::new(), Vec::new());
+    for (key, pair) in pairs {
+        let noise = times.of_series(&key).ok();
+        let gate = plan.gates.iter().find(|gate| names(gate, &key)).map(|gate| gate.margin);
+        let comparison = noise.map(|noise| BetweenRuns {
+            first: values(&pair.first),
+            second: values(&pair.second),
+            better: stats_better(&pair).unwrap_or(Better::Higher),
+            margin: gate.unwrap_or(0.5),
+            noise,
+        });
+        match (gate, comparison) {
+            (Some(_), Some(comparison)) if stats_better(&pair).is_some() => {
+                gated.push((key, pair, comparison));
+            }
+            (_, comparison) => rest.push((key, pair, comparison)),
+        }
+    }
+    let comparisons: Vec<BetweenRuns> = gated.iter().map(|(.., comparison)| comparison.clone()).collect();
+    let judged = judge_between(&comparisons, plan.design.alpha)?;
+    let mut gates = Vec::new();
+    for ((series, pair, comparison), judgement) in gated.into_iter().zip(judged) {
+        gates.push(VersusGate {
+            unit: pair.first.unit,
+            better: pair.first.better,
+            provenance: pair.provenance(),
+            first: summarise(&comparison.first)?,
+            second: summarise(&comparison.second)?,
+            series,
+            margin: comparison.margin,
+            judgement,
+        });
+    }
     let mut shifts = UnpairedShifts::default();
     let mut rows = Vec::new();
-    for (series, pair) in pairs {
+    for (series, pair, comparison) in rest {
         let Some((first, second)) = pair.summaries()? else { continue };
+        let of_boots = shifts.effect(&values(&pair.first), &values(&pair.second), LEVEL)?;
+        let effect = match &comparison {
+            Some(comparison) => stats::between(comparison, LEVEL, &mut shifts)?.or(of_boots),
+            None => of_boots,
+        };
         rows.push(VersusRow {
             unit: pair.first.unit,
             better: pair.first.better,
             provenance: pair.provenance(),
             first,
             second,
-            effect: shifts.effect(&values(&pair.first), &values(&pair.second), LEVEL)?,
+            effect,
             q: None,
             verdict: Verdict::Unclear,
             series,
         });
     }
-    Ok(rows)
+    Ok((gates, rows))
 }
 
 /// What follows, and why.
@@ -247,10 +292,14 @@ pub(super) fn conclude(numbers: &Numbers, plan: &Plan, times: Times) -> (Outcome
                        arms, and no calibration covers these times: `unclear` by design";
             (Outcome::Unclear, vec![why.to_owned()])
         }
+        Times::Calibrated if numbers.gates.is_empty() => {
+            let why = "these boots belong to different runs, and the calibration covers no gate of the first run's scenario";
+            (Outcome::Unclear, vec![why.to_owned()])
+        }
         Times::SameBlocks if numbers.gates.is_empty() => {
             (Outcome::Holds, vec!["no gate of the scenario is on these numbers".to_owned()])
         }
-        Times::SameBlocks => {
+        Times::SameBlocks | Times::Calibrated => {
             let judged = numbers.gates.iter().map(|gate| {
                 let expect =
                     plan.gates.iter().find(|other| names(other, &gate.series)).map(|gate| gate.expect);

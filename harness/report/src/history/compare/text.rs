@@ -20,7 +20,7 @@ pub fn compare_text(compared: &Compared, terminal: Terminal) -> String {
     let (colour, columns) = (terminal.colour, terminal.columns.clamp(60, 140));
     let mut lines =
         vec![format!("{}: {}", title(compared), colour.outcome(compared.outcome, compared.outcome.word()))];
-    for reason in &compared.reasons {
+    for reason in compared.reasons.iter().chain(&compared.calibration) {
         lines.extend(hang("  - ", reason, columns));
     }
     section(&mut lines, colour, "What differs besides the numbers");
@@ -60,7 +60,7 @@ pub fn compare_text(compared: &Compared, terminal: Terminal) -> String {
 #[must_use]
 pub fn compare_markdown(compared: &Compared) -> String {
     let mut lines = vec![format!("## {}: {}", title(compared), compared.outcome.word()), String::new()];
-    for reason in &compared.reasons {
+    for reason in compared.reasons.iter().chain(&compared.calibration) {
         lines.extend(hang("- ", reason, MAIL));
     }
     lines.extend([String::new(), "### What differs besides the numbers".to_owned(), String::new()]);
@@ -149,6 +149,7 @@ fn heading(times: Times) -> &'static str {
     match times {
         Times::SameBlocks => "Everything else: leads, not verdicts",
         Times::NotCalibrated => "Everything that both measured: exploratory",
+        Times::Calibrated => "Everything else that both measured: leads, not verdicts",
     }
 }
 
@@ -161,6 +162,10 @@ fn legend(times: Times) -> &'static str {
         Times::NotCalibrated => {
             "Medians over boots; Hodges-Lehmann shift between the two sets of boots with its 95 % interval, each for itself. The interval \
              knows how boots stray within each run, and nothing of what changed between the runs."
+        }
+        Times::Calibrated => {
+            "Medians over boots; Hodges-Lehmann shift between the two sets of boots with its 95 % interval, each for itself. Where a series is \
+             calibrated the interval holds what the times do by themselves; where it is not, it knows of the boots of each run alone."
         }
     }
 }
@@ -214,7 +219,11 @@ fn remainder(compared: &Compared, hidden: &Hidden) -> Vec<String> {
 fn gate_lines(gate: &VersusGate, compared: &Compared, colour: Colour, columns: usize) -> Vec<String> {
     let verdict = colour.verdict(gate.judgement.verdict);
     let mut lines = hang("  ", &format!("{}: {verdict}", describe::label(&gate.series)), columns);
-    let (first, second) = (&compared.first.arm, &compared.second.arm);
+    let (first, second) = match compared.times {
+        Times::SameBlocks => (&compared.first.arm, &compared.second.arm),
+        // Of two runs it is mostly the same arm.
+        Times::NotCalibrated | Times::Calibrated => (&compared.first.run, &compared.second.run),
+    };
     let width = first.chars().count().max(second.chars().count()).max("change".len());
     for (name, summary) in [(first, &gate.first), (second, &gate.second)] {
         lines.push(format!("    {name:width$}  {}", median(summary.as_ref(), gate)));

@@ -136,6 +136,15 @@ pub(crate) fn iommu_parameters(mode: IommuMode) -> &'static [&'static str] {
     }
 }
 
+/// An instruction is a nanosecond, and an idle guest's clock jumps to its next timer.
+///
+/// It is the main loop that lets it jump, by what is missing to the timer. A vCPU says that it has halted before it says how
+/// many instructions it has executed (`helper_hlt`; then `icount_process_data`, accel/tcg/tcg-accel-ops-rr.c), and a main loop that
+/// something else has woken in between reads a clock that is behind: the guest's would jump past the timer by all that was
+/// executed since the clock was read last. A recording keeps the two apart (`replay_mutex_lock`), and has what a guest writes
+/// written whole before the guest goes on (`qemu_chr_write`). Nobody reads it.
+const CLOSED_CLOCK: &str = "shift=0,sleep=off,rr=record,rrfile=/dev/null";
+
 /// After all other disks, whose names begin with `/dev/vda`.
 const MODULES_SLOT: usize = 0x18;
 
@@ -247,8 +256,7 @@ impl<'a> GuestSpec<'a> {
                 list.option("-accel", self.execution.name());
             }
             Some(ClosedWorld { perturbation, counting, .. }) => {
-                // An instruction is a nanosecond, and an idle guest's clock jumps to its next timer.
-                list.option("-accel", "tcg,thread=single").option("-icount", "shift=0,sleep=off");
+                list.option("-accel", "tcg,thread=single").option("-icount", CLOSED_CLOCK);
                 list.option("-seed", perturbation.seed.to_string())
                     .option("-rtc", "base=2026-01-01,clock=vm");
                 if let (Some(Counting { map, .. }), Some(folder)) = (counting, self.sockets.agent.parent()) {

@@ -11,14 +11,16 @@ use crate::{
 };
 
 /// What a folder holds from the moment when its name is claimed until the run begins with its `run.json`.
-const BEFORE_A_RUN: [&str; 10] = [
+const BEFORE_A_RUN: [&str; 12] = [
     "builds",
+    "calibration.json",
     "environment.json",
     "environment.unfinished",
     "imported.json",
     "imported.unfinished",
     "inputs",
     "lock",
+    "noise.json",
     "replay.json",
     "replay.unfinished",
     "run.unfinished",

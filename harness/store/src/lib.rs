@@ -9,6 +9,7 @@
 //!             environment.json     QEMU and the files that guests booted, by checksum
 //!             replay.json          that it repeats the run of a bundle, if it does
 //!             imported.json        the files that it was imported from, if it was, and what could not be read of them
+//!             noise.json           what was known of identical arms on the machine, if it was calibrated
 //!             inputs/              the scenario as written, and what the plan names by checksum, by that checksum
 //!             lock                 held by the process that writes
 //!             builds/              logs of kernel builds; alone in its folder, the leftover of an interrupted build

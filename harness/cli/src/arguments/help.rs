@@ -342,7 +342,7 @@ Exit status:
 /// Of `assay calibrate`.
 pub(super) const CALIBRATE: &str = "\
 Examples:
-  assay calibrate net                                                    # 60 boots of identical arms
+  assay calibrate net                                                    # identical arms
   assay calibrate net --show                                             # what is known already
   assay calibrate --from 20260102-030405-calibrate-net                   # a run that was resumed
   assay calibrate --exact null-exact

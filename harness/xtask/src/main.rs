@@ -8,6 +8,7 @@ mod crashes;
 mod demo;
 mod faults;
 mod fuzz;
+mod histories;
 mod install;
 mod run;
 mod screenshots;
@@ -109,6 +110,22 @@ enum Chore {
         #[arg(long, value_name = "FILE")]
         assay: Option<std::path::PathBuf>,
     },
+    /// Git histories of a real kernel with a slowdown in them, for `assay bisect` to find unattended: 64 commits by exact counts, 16 by the clock, a series of six patches. An hour or two
+    /// of builds and boots.
+    Histories {
+        /// Sources of 6.12, such as Debian's linux-source-6.12 unpacked.
+        #[arg(long, value_name = "DIR")]
+        source: std::path::PathBuf,
+        /// Where the git tree is made; one that is there is taken again.
+        #[arg(long, value_name = "DIR")]
+        folder: std::path::PathBuf,
+        /// Only these; all by default.
+        #[arg(long, value_enum)]
+        only: Vec<histories::Which>,
+        /// The `assay` to run, in place of one that is built now.
+        #[arg(long, value_name = "FILE")]
+        assay: Option<std::path::PathBuf>,
+    },
     /// Pictures of the HTML report in headless Chromium: in target/screenshots to be looked at, and the README's.
     Screenshots,
 }
@@ -129,6 +146,9 @@ fn main() -> ExitCode {
         Chore::Fuzz { targets, minutes, jobs, .. } => fuzz::fuzz(&targets, minutes, jobs),
         Chore::Peak { command } => run::peak(&command),
         Chore::Crashes { base, only, assay } => crashes::crashes(&base, &only, assay),
+        Chore::Histories { source, folder, only, assay } => {
+            histories::histories(&source, &folder, &only, assay)
+        }
         Chore::Screenshots => screenshots::screenshots(),
     };
     match done {

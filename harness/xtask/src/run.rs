@@ -149,6 +149,18 @@ impl Run {
         }
     }
 
+    /// Runs to its end, whatever that is, and gives its exit status and what it wrote to its standard output.
+    pub(crate) fn told(mut self) -> Result<(Option<i32>, String)> {
+        let output = self
+            .command
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("starting {}", self.shown))?;
+        let text =
+            String::from_utf8(output.stdout).with_context(|| format!("{} wrote no UTF-8", self.shown))?;
+        Ok((output.status.code(), text))
+    }
+
     /// Runs to a good end and gives what it wrote to its standard output.
     pub(crate) fn output(mut self) -> Result<String> {
         let output = self

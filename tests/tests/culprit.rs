@@ -275,9 +275,16 @@ fn a_range_in_which_no_code_changed_holds_no_culprit() {
 fn a_budget_ends_a_search_that_can_go_on() {
     let place = Place::new();
     history(&place);
-    let output = place.bisect(&["--range", "v6.12.7..main", "--budget", "1s"]);
+    // Nothing was built yet: a kernel is expected to take ten minutes, however small this one is.
+    let output = place.bisect(&["--range", "v6.12.7..main", "--budget", "60s"]);
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(
+        text(&output).contains("Not decided yet: the next visit is expected to take"),
+        "{}",
+        said(&output)
+    );
     assert!(text(&output).contains("assay bisect --resume"), "{}", said(&output));
+    assert!(visits(&place.search()).is_empty());
     let output = place.command().arg("--resume").arg(place.search()).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
 }

@@ -125,9 +125,15 @@ impl Search {
 
     fn held_against(&self, node: Node, boots: u32) -> f64 {
         match self.policy.weigh {
-            Weigh::Seconds => self.build_seconds(node) + f64::from(boots) * self.costs.boot,
+            Weigh::Seconds => self.visit_seconds(node, boots),
             Weigh::Boots => f64::from(boots),
         }
+    }
+
+    /// What it is expected to take to build a node, unless it is built, and to boot it so many times.
+    #[must_use]
+    pub fn visit_seconds(&self, node: Node, boots: u32) -> f64 {
+        self.build_seconds(node) + f64::from(boots) * self.costs.boot
     }
 
     /// What it is expected to take until a node's image is there.

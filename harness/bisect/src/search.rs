@@ -93,7 +93,7 @@ pub enum Conclusion {
     },
     /// An end cannot be tested, so that there is nothing to compare with.
     EndUntestable(Node),
-    /// No test would tell more; these are the most probable.
+    /// No test is worth it, or tests tell far less than they should ([`Search::is_believed`]); these are the most probable.
     Exhausted(Culprits),
 }
 
@@ -247,11 +247,16 @@ impl Search {
         if culprits.probability >= self.policy.confidence {
             return Step::Done(Conclusion::Found(culprits));
         }
-        let believed = self.promised <= self.policy.most_promised * self.to_know();
-        match self.choose(&posterior).filter(|_| believed) {
+        match self.choose(&posterior).filter(|_| self.is_believed()) {
             Some((node, boots)) => Step::Test { node, boots },
             None => Step::Done(Conclusion::Exhausted(culprits)),
         }
+    }
+
+    /// Whether tests have told about as much as they were expected to: see [`Policy::most_promised`].
+    #[must_use]
+    pub fn is_believed(&self) -> bool {
+        self.promised <= self.policy.most_promised * self.to_know()
     }
 
     /// Keeps account of what a test is expected to tell, before its result is known.

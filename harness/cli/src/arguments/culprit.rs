@@ -38,7 +38,7 @@ pub(crate) struct Bisect {
     /// Ends when the culprit is this probable.
     #[arg(long, value_name = "P", default_value_t = 0.95, value_parser = probability, conflicts_with = "resume")]
     pub(crate) confidence: f64,
-    /// The time that it may take from now on: 90s, 30m, 2h. What is being booted when it is over is finished.
+    /// The time that it may take from now on: 90s, 30m, 2h. A commit that is not expected to be built and booted within it is not begun.
     #[arg(long, value_name = "TIME", value_parser = crate::budget::time)]
     pub(crate) budget: Option<Duration>,
     /// Go on with a search that was interrupted or ran out of its budget: its folder.

@@ -5,7 +5,11 @@ mod nodes;
 mod state;
 mod told;
 
-use std::{path::Path, process::ExitCode, time::Instant};
+use std::{
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use ::bisect::{Conclusion, Search, Step};
 use anyhow::Context;
@@ -51,16 +55,15 @@ pub(crate) fn bisect(places: &Places, flags: &arguments::Bisect) -> Result<ExitC
         println!("{:#}", told.json());
     } else {
         println!("{}", told.text().trim_end());
-        if told.ended == Ended::OutOfBudget {
+        if let Ended::OutOfBudget { .. } = told.ended {
             println!("\nGo on with: assay bisect --resume {}", state.folder.display());
         }
     }
     Ok(match &told.ended {
         Ended::Concluded(Conclusion::Found(_)) => ExitCode::SUCCESS,
         Ended::Concluded(Conclusion::NothingInRange { .. }) => ExitCode::FAILURE,
-        Ended::Concluded(Conclusion::EndUntestable(_) | Conclusion::Exhausted(_)) | Ended::OutOfBudget => {
-            ExitCode::from(UNDECIDED)
-        }
+        Ended::Concluded(Conclusion::EndUntestable(_) | Conclusion::Exhausted(_))
+        | Ended::OutOfBudget { .. } => ExitCode::from(UNDECIDED),
     })
 }
 
@@ -95,8 +98,13 @@ fn lead(
             Step::Done(conclusion) => return Ok((search, Ended::Concluded(conclusion), noise.is_some())),
             Step::Test { node, boots } => (node, boots),
         };
-        if until.is_some_and(|until| Instant::now() >= until) {
-            return Ok((search, Ended::OutOfBudget, noise.is_some()));
+        let seconds = search.visit_seconds(node, boots);
+        let fits = |until: Instant| {
+            Duration::from_secs_f64(seconds) <= until.saturating_duration_since(Instant::now())
+        };
+        if !until.is_none_or(fits) {
+            let ended = Ended::OutOfBudget { next_seconds: seconds };
+            return Ok((search, ended, noise.is_some()));
         }
         let culprits = search.culprits(&search.posterior());
         let title: String = state.asked.nodes[node].title.chars().take(60).collect();

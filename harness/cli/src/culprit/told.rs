@@ -1,6 +1,6 @@
 //! What a search found, for people, for programs, and for git.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use ::bisect::{Conclusion, GOOD, Posterior, Search};
 use plan::Evidence;
@@ -10,6 +10,7 @@ use super::{
     evidence::gate,
     state::{Asked, By, Found, Visit},
 };
+use crate::progress::rough;
 
 /// A node that is bad or good with this probability is called so in the log for git.
 const CALLED: f64 = 0.95;
@@ -18,7 +19,10 @@ const CALLED: f64 = 0.95;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Ended {
     Concluded(Conclusion),
-    OutOfBudget,
+    /// The next visit is expected to take longer than is left.
+    OutOfBudget {
+        next_seconds: f64,
+    },
 }
 
 /// Everything that is told.
@@ -82,14 +86,18 @@ impl Told<'_> {
                 format!("The {end} end cannot be tested: {}", why.unwrap_or_default())
             }
             Ended::Concluded(Conclusion::Exhausted(_)) => {
-                format!(
-                    "Not decided, and no test would tell more. With {percent} it is {it}:{}",
-                    named.concat()
-                )
+                let why = if self.search.is_believed() {
+                    "no test would tell enough to be worth it"
+                } else {
+                    "tests tell far less than they should: kernels are of more than two kinds, or noisier than they seem"
+                };
+                format!("Not decided, and {why}. With {percent} it is {it}:{}", named.concat())
             }
-            Ended::OutOfBudget => {
-                format!("Not decided yet. So far, with {percent} it is {it}:{}", named.concat())
-            }
+            Ended::OutOfBudget { next_seconds } => format!(
+                "Not decided yet: the next visit is expected to take {}, which is more than is left.\nSo far, with {percent} it is {it}:{}",
+                rough(Duration::from_secs_f64(*next_seconds)),
+                named.concat()
+            ),
         }
     }
 
@@ -204,7 +212,7 @@ impl Told<'_> {
             Ended::Concluded(Conclusion::NothingInRange { .. }) => "nothing-in-range",
             Ended::Concluded(Conclusion::EndUntestable(_)) => "end-untestable",
             Ended::Concluded(Conclusion::Exhausted(_)) => "exhausted",
-            Ended::OutOfBudget => "out-of-budget",
+            Ended::OutOfBudget { .. } => "out-of-budget",
         };
         let named = |node: &usize| {
             let node_of = &self.asked.nodes[*node];

@@ -129,7 +129,7 @@ fn of_function(
 
 /// Keys are `ns: ~ 2^12`: above the power of two before it, and up to that one (`hist_field_log2`).
 fn by_time(calls: &Histogram, hits: u64, dims: &[(&str, &str)], reduced: &mut Reduced) -> Result<(), String> {
-    for (key, row) in calls {
+    for (key, row) in calls.iter().filter(|(_, row)| row.hits > 0) {
         let power = field(key, "ns").and_then(|value| value.strip_prefix("~ 2^"));
         let power = number(power.ok_or_else(|| format!("`{key}` is no power of two"))?)?;
         let high = u32::try_from(power).ok().and_then(|power| 1_u64.checked_shl(power));

@@ -67,3 +67,44 @@ fn what_was_not_counted_or_not_all_of_it_is_no_number() {
     assert!(lacking(|text| text.replace("hitcount:        ", "hitcount: many")).contains("is no number"));
     assert!(lacking(|text| text.replace("Dropped", "Dropped by")).contains("what was dropped"));
 }
+
+/// iperf3 to a guest whose kernel has the marker hooks of `patches/iommu-hooks`: 98 submissions.
+fn probed() -> Window {
+    Window {
+        server: side("probed", "server"),
+        client: side("probed", "client"),
+        elapsed: Duration::from_secs(3),
+        traffic: Traffic::Bulk(Payload { client_to_server: Some(131_072), server_to_client: Some(0) }),
+        ..Window::empty(Sides::TwoGuests)
+    }
+}
+
+#[test]
+fn waits_for_the_lock_and_sections_under_it_are_told_apart() {
+    let reduced = reduce(&[Collector::Probes], &probed());
+    insta::assert_snapshot!(rows(&reduced));
+    let of = |metric: &str, function: &str| {
+        let all = values(&reduced, metric);
+        all.iter().find(|(dims, _)| dims.iter().any(|dim| dim == function)).unwrap().1
+    };
+    // Each submission takes the lock once and holds it once, within itself.
+    let names = ["trace_qi_submit_sync_lock_wrapper", "trace_qi_submit_sync_cs", "qi_submit_sync"];
+    let [waits, sections, submissions] = names.map(|name| of("probed-calls-per-page", name));
+    assert!(waits == submissions && sections == submissions);
+    let [wait, section, whole] = names.map(|name| of("probed-time", name));
+    assert!(wait + section < whole, "{wait} {section} {whole}");
+    // The driver saw the same submissions, by its own clock.
+    let by_driver = values(&reduced, "invalidations-by-time");
+    assert!((by_driver.iter().map(|(_, share)| share).sum::<f64>() - 100.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_histogram_of_the_driver_that_is_cut_is_no_number() {
+    const FILE: &str = "/sys/kernel/debug/iommu/intel/dmar_perf_latency";
+    for cut in ["inv_iotlb  1\n", "IOMMU: dmar0\n inv_iotlb 1 2 3\n", "<0.1us\n"] {
+        let mut window = probed();
+        edit(&mut window.server.after, FILE, |_| cut.to_owned());
+        let reduced = reduce(&[Collector::Probes], &window);
+        assert_eq!(values(&reduced, "invalidations-by-time"), [], "{cut}");
+    }
+}

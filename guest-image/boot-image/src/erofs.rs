@@ -27,11 +27,12 @@ impl ErofsUtils {
     /// The package that it is in; its dependencies must be unpacked as well.
     pub(crate) const PACKAGE: &str = "erofs-utils";
 
-    /// Makes an image of `tree`. Its bytes depend on the tree's names, contents and permission bits alone.
+    /// Makes an image of `tree`, compressed or not. Its bytes depend on the tree's names, contents and permission bits alone.
     pub(crate) fn make(
         &self,
         tree: &Path,
         image: &Path,
+        compressed: bool,
         supervisor: &Supervisor,
     ) -> Result<(), BootImageError> {
         let root = |path: &str| self.root.join(path);
@@ -40,7 +41,7 @@ impl ErofsUtils {
             .arg("--library-path")
             .arg(root("usr/lib/x86_64-linux-gnu"))
             .arg(root("usr/bin/mkfs.erofs"))
-            .args(options())
+            .args(options(compressed))
             .arg(image)
             .arg(tree);
         tool.deadline(DEADLINE).run(supervisor)?;
@@ -48,8 +49,12 @@ impl ErofsUtils {
     }
 }
 
-fn options() -> Vec<OsString> {
-    // Neither compressed (decompression costs more under emulation than reading) nor with extended attributes, which
-    // would be the host's.
-    ["--quiet", "-T", "0", "--all-root", "-U", UUID, "-x", "-1"].map(OsString::from).to_vec()
+fn options(compressed: bool) -> Vec<OsString> {
+    // No extended attributes, which would be the host's. On a disk nothing is compressed: decompression costs more under
+    // emulation than reading.
+    let mut options = vec!["--quiet", "-T", "0", "--all-root", "-U", UUID, "-x", "-1"];
+    if compressed {
+        options.push("-zlz4hc");
+    }
+    options.into_iter().map(OsString::from).collect()
 }

@@ -62,7 +62,7 @@ pub(crate) fn obtain(
     let utils = ErofsUtils { root: packages.root(roots, &tools, Reuse::Last, &mut |_| {})?.path };
     let work = shelf.workplace(&recipe, &lock)?;
     let image = work.path().join("image");
-    utils.make(tree, &image, supervisor)?;
+    utils.make(tree, &image, false, supervisor)?;
     let (sha256, path) = shelf.publish(&image, EXTENSION)?;
     shelf.record(&recipe, &Entry { sha256, tree: tree.to_owned() })?;
     // Whose kernel has left the cache serves nobody.

@@ -49,6 +49,8 @@ struct Entry {
 pub enum Purpose {
     /// Measuring, and looking around: small, since every boot reads from it.
     Lab,
+    /// Measuring without a disk: the same in an initramfs.
+    Closed,
     /// The kernel's own tests, which call whatever a distribution has.
     Selftests,
 }
@@ -57,6 +59,7 @@ impl Purpose {
     pub(crate) fn recipe(self) -> &'static Recipe {
         match self {
             Self::Lab => &recipe::LAB,
+            Self::Closed => &recipe::CLOSED,
             Self::Selftests => &recipe::SELFTESTS,
         }
     }
@@ -104,7 +107,7 @@ pub(crate) fn obtain(
     let utils = ErofsUtils { root: unpacked(&tools_fetched, &work.path().join("tools"), supervisor)? };
     tree::finish(&tree, recipe, supervisor)?;
     let image = work.path().join("image");
-    utils.make(&tree, &image, supervisor)?;
+    utils.make(&tree, &image, recipe.compressed, supervisor)?;
     let (sha256, path) = shelf.publish(&image, EXTENSION)?;
     let packages = names_and_versions(&contents);
     shelf.record(&key, &Entry { sha256: sha256.clone(), packages: packages.clone() })?;
@@ -132,12 +135,15 @@ impl Recipe {
     /// The digest of all that decides what is in the image, except the versions that the mirror serves.
     fn digest(&self) -> Result<String, BootImageError> {
         use recipe::{FILES, FOLDERS, LINKS, SUITE, VERSION};
-        let Self { packages, omitted, pruned, alternatives } = self;
+        let Self { packages, omitted, pruned, alternatives, compressed } = self;
         let mut text = format!(
             "root disk {VERSION}\n{SUITE}\n{packages:?}\n{omitted:?}\n{pruned:?}\n{FOLDERS:?}\n{FILES:?}\n{LINKS:?}"
         );
         if !alternatives.is_empty() {
             text.push_str(&format!("\n{alternatives:?}"));
+        }
+        if *compressed {
+            text.push_str("\ncompressed");
         }
         digest(text.as_bytes()).at("hash", Path::new("the recipe"))
     }

@@ -18,7 +18,7 @@ use object::{
     elf::{FileHeader64, PT_INTERP},
     read::elf::{FileHeader, ProgramHeader},
 };
-use plan::{Machine, Plan, WorkloadKind};
+use plan::{Evidence, Machine, Plan, WorkloadKind};
 use power::Meters;
 use store::{ArmKernel, GuestRoot};
 use subprocess::Supervisor;
@@ -94,7 +94,11 @@ impl Lab {
     pub(crate) fn bench_for(&self, plan: &Plan, progress: &mut Progress) -> Result<Bench> {
         let fake = plan.arms.iter().all(|arm| matches!(arm.machine, Machine::Fake(_)));
         let tests = plan.workloads.iter().any(|workload| matches!(workload.kind, WorkloadKind::Ktap(_)));
-        let purpose = if tests { Purpose::Selftests } else { Purpose::Lab };
+        let purpose = match plan.evidence() {
+            Evidence::Exact => Purpose::Closed,
+            Evidence::Timed if tests => Purpose::Selftests,
+            Evidence::Timed => Purpose::Lab,
+        };
         self.bench((!fake).then_some(purpose), progress)
     }
 

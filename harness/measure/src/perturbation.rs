@@ -21,6 +21,15 @@ pub struct Perturbation {
     pub held: u32,
     /// A file of so many KiB in the initramfs: what is allocated after it has other addresses.
     pub layout_kib: u32,
+    /// How long the wire between two NICs holds what is sent at most, in microseconds of the guest's clock: it delivers whenever so
+    /// much time has passed. 0 is at once; where there is no wire, it means nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub link_us: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Perturbation {
@@ -32,14 +41,15 @@ impl Perturbation {
 }
 
 impl std::fmt::Display for Perturbation {
-    /// `p3: seed 17, start +412 us, 57 pipes and sockets, layout +96 KiB`.
+    /// `p3: seed 17, start +412 us, 57 pipes and sockets, layout +96 KiB, link +213 us`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { number, seed, start_us, held, layout_kib } = self;
+        let Self { number, seed, start_us, held, layout_kib, link_us } = self;
         write!(f, "p{number}: seed {seed}")?;
-        if (*start_us, *held, *layout_kib) == (0, 0, 0) {
+        if (*start_us, *held, *layout_kib, *link_us) == (0, 0, 0, 0) {
             return f.write_str(", not perturbed");
         }
-        write!(f, ", start +{start_us} us, {held} pipes and sockets, layout +{layout_kib} KiB")
+        write!(f, ", start +{start_us} us, {held} pipes and sockets, layout +{layout_kib} KiB")?;
+        if *link_us > 0 { write!(f, ", link +{link_us} us") } else { Ok(()) }
     }
 }
 
@@ -51,8 +61,10 @@ mod tests {
     fn a_replicate_says_all_that_it_is() {
         let plain = Perturbation { seed: 1, ..Perturbation::default() };
         assert_eq!(plain.to_string(), "p0: seed 1, not perturbed");
-        let third = Perturbation { number: 3, seed: 17, start_us: 412, held: 57, layout_kib: 96 };
-        assert_eq!(third.to_string(), "p3: seed 17, start +412 us, 57 pipes and sockets, layout +96 KiB");
+        let third = Perturbation { number: 3, seed: 17, start_us: 412, held: 57, layout_kib: 96, link_us: 0 };
+        let text = "p3: seed 17, start +412 us, 57 pipes and sockets, layout +96 KiB";
+        assert_eq!(third.to_string(), text);
+        assert_eq!(Perturbation { link_us: 213, ..third }.to_string(), format!("{text}, link +213 us"));
         assert_eq!(third.name(), "p3");
     }
 }

@@ -44,9 +44,18 @@ pub struct Design {
     /// plans of before there were any, whose blocks differ by their random numbers alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replicates: Vec<u32>,
+    /// Whether replicates that are perturbed have another wire between two NICs as well. Plans of before it was one of what
+    /// differs have it not, and are repeated as they were.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub link_delay: bool,
     /// So many of the first and of the last timed boots of each arm are made and do not count.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub trim: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -85,6 +94,7 @@ impl Design {
             alpha: 0.05,
             boot_deadline_s: 60,
             replicates: vec![],
+            link_delay: false,
             trim: 0,
         }
     }

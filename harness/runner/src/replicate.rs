@@ -17,6 +17,10 @@ const MOST_HELD: u64 = 96;
 /// Most KiB that shift what is allocated, whole pages.
 const MOST_LAYOUT_PAGES: u64 = 256;
 
+/// Shortest and longest time that a wire holds what is sent: from a switch's to a data centre's. What is shorter costs the host
+/// too much, as it has to look at the wire so often, and the guest's clock goes on in its idle time as well.
+const LINK_US: std::ops::Range<u64> = 100..400;
+
 /// What the boots of a block are begun with, the same for all arms. None where the evidence is timed.
 #[must_use]
 pub fn perturbation(plan: &Plan, block: u32) -> Option<Perturbation> {
@@ -24,14 +28,16 @@ pub fn perturbation(plan: &Plan, block: u32) -> Option<Perturbation> {
         return None;
     }
     let seed = plan.design.seed;
-    Some(match plan.design.replicate(block) {
+    let replicate = match plan.design.replicate(block) {
         Some(number) => replicate(seed, number),
         // A plan of before there were replicates.
         None if plan.design.replicates.is_empty() => {
             Perturbation { number: block, seed: fold(seed).wrapping_add(block), ..Perturbation::default() }
         }
         None => replicate(seed, block),
-    })
+    };
+    let link_us = if plan.design.link_delay { replicate.link_us } else { 0 };
+    Some(Perturbation { link_us, ..replicate })
 }
 
 /// The replicate of this number under a plan's seed. Each has a stream of random numbers to itself, so that it is the same
@@ -49,6 +55,8 @@ fn replicate(seed: u64, number: u32) -> Perturbation {
         start_us: 1 + below(LONGEST_START_US),
         held: 1 + below(MOST_HELD),
         layout_kib: 4 * (1 + below(MOST_LAYOUT_PAGES)),
+        // Drawn last, so that all others are what they were before there was a wire among them.
+        link_us: small(LINK_US.start) + below(LINK_US.end - LINK_US.start),
     }
 }
 
@@ -76,11 +84,13 @@ mod tests {
         assert!(distinct(|replicate| replicate.start_us) > 190);
         assert!(distinct(|replicate| replicate.held) > 70);
         assert!(distinct(|replicate| replicate.layout_kib) > 100);
+        assert!(distinct(|replicate| replicate.link_us) > 100);
         assert_eq!(replicate(7, 3), replicate(7, 3));
         assert_ne!(replicate(7, 3), replicate(8, 3));
         // What reports of earlier runs name must stay what it was.
         let third = "p3: seed 668587, start +6592 us, 11 pipes and sockets, layout +516 KiB";
-        assert_eq!(replicate(1, 3).to_string(), third);
+        assert_eq!(replicate(1, 3).to_string(), format!("{third}, link +106 us"));
+        assert_eq!(Perturbation { link_us: 0, ..replicate(1, 3) }.to_string(), third);
     }
 
     #[test]

@@ -39,6 +39,15 @@ pub(crate) fn replicates(
     Some((0..boots).map(number).collect())
 }
 
+/// Whether any replicate that is perturbed can have another wire: one between NICs that QEMU joins.
+pub(crate) fn has_wire(arms: &[Option<Arm>], replicates: &[u32]) -> bool {
+    let is_joined = |arm: &Arm| {
+        let Machine::Qemu(qemu) = &arm.machine else { return false };
+        matches!(&qemu.topology, Topology::TwoNamespaces { server, .. } if server.model != NicModel::Zcsim)
+    };
+    replicates.iter().any(|number| *number > 0) && arms.iter().flatten().any(is_joined)
+}
+
 /// The evidence, and what is collected for it.
 pub(crate) fn evidence(
     fields: &Fields<'_>,

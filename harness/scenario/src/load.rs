@@ -110,6 +110,7 @@ fn read(path: &Path, project: &Project, overrides: &Overrides, findings: &mut Fi
             boots::check_stop(&fields, design, evidence, (&gates, &test_gates), comparisons, findings);
         }
         let patience = arms.iter().flatten().map(|arm| arm.kernel.base.flavour.patience()).max();
+        design.link_delay = exact::has_wire(&arms, &design.replicates);
         design.boot_deadline_s = design.boot_deadline_s.saturating_mul(patience.unwrap_or(1));
         check_boots(&fields, design, arms.len(), findings);
     }
@@ -162,6 +163,7 @@ fn design(
         alpha: alpha?,
         boot_deadline_s: boot_deadline_s?,
         replicates: replicates?,
+        link_delay: false,
         trim: trim?,
     })
 }

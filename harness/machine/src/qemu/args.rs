@@ -361,6 +361,16 @@ impl<'a> GuestSpec<'a> {
             }
         };
         list.option("-netdev", netdev);
+        if let Some(ClosedWorld { perturbation, .. }) = self.closed()
+            && perturbation.link_us > 0
+        {
+            // Whatever this NIC sends: each direction of the wire has one. Its timer is of the guest's clock (net/filter-buffer.c).
+            let interval = perturbation.link_us;
+            list.option(
+                "-object",
+                format!("filter-buffer,id=link-{id},netdev={id},queue=rx,interval={interval}"),
+            );
+        }
         let slot = index + 2;
         match nic.model {
             NicModel::VirtioNet => {

@@ -69,7 +69,8 @@ pub(crate) static SCENARIO: Section = Section {
             Kind::Choice(&["each-block", "none"]),
             "each-block",
             "With `evidence: exact`: whether each block of boots begins with other random numbers, at another moment and with another \
-             state of memory, the same for all arms. Its first block is not perturbed, and with `none` no block is.",
+             state of memory, and NICs that QEMU joins with another wire between them, the same for all arms. Its first block is not \
+             perturbed, and with `none` no block is.",
         ),
         default(
             "boots",

@@ -35,6 +35,9 @@ pub(crate) fn profile(places: &Places, flags: &arguments::Profile) -> Result<Exi
             profiles.push(profiled);
         }
     }
+    if flags.folded {
+        return folded(&profiles);
+    }
     let mut notes = loader.notes();
     notes.push(UNSEEN.to_owned());
     let page = ProfilePage {
@@ -63,6 +66,25 @@ pub(crate) fn profile(places: &Places, flags: &arguments::Profile) -> Result<Exi
     };
     print!("{text}");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the stacks of one profile, in the format of other tools for flame graphs.
+fn folded(profiles: &[Profiled]) -> Result<ExitCode, Failure> {
+    let [profiled] = profiles else {
+        return Err(Failure::user(format!(
+            "assay: --folded: the stacks of one arm in one workload are a file, and here are {}",
+            profiles.len()
+        ))
+        .hint("--arm ARM and --workload WORKLOAD choose one"));
+    };
+    match &profiled.flame {
+        Some(Ok(flame)) => {
+            print!("{}", flame.folded(profiled.table.baseline.is_some()));
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Err(why)) => Err(Failure::user(format!("assay: --folded: unavailable: {why}"))),
+        None => unreachable!("stacks are looked at with every profile"),
+    }
 }
 
 /// Puts the first rows of each candidate's profile into the model of a run that counted instructions; or why there are none.
@@ -157,8 +179,10 @@ fn profiled(
         loader.load(arm)?;
     }
     let baseline = baseline.map(|baseline| loader.bind(baseline, workload));
-    let table = profile::Differential::new(baseline.as_ref(), &loader.bind(arm, workload), by);
+    let arm_boots = loader.bind(arm, workload);
+    let table = profile::Differential::new(baseline.as_ref(), &arm_boots, by);
+    let flame = profile::Flame::new(&table, baseline.as_ref(), &arm_boots);
     let mut at = workload.dims().clone();
     at.extend(arm.dims().clone());
-    Ok(Profiled { workload: workload.group().to_owned(), at, table })
+    Ok(Profiled { workload: workload.group().to_owned(), at, table, flame: Some(flame) })
 }

@@ -7,7 +7,7 @@ use crate::{
     block::Block,
     decode::Mark,
     output, plugin,
-    vcpu::{Vcpu, settle_passes, vcpu},
+    vcpu::{Vcpu, restart_samples, settle_passes, vcpu},
 };
 
 /// A mark in the guest's code.
@@ -25,8 +25,12 @@ pub(crate) extern "C" fn passed(index: c_uint, data: Data) {
     if plugin::with(|plugin| plugin.whole) {
         return;
     }
+    let every = plugin::with(|plugin| plugin.stacks.as_ref().map(|stacks| stacks.every));
     // SAFETY: the vCPU is borrowed below.
-    unsafe { settle_passes() }
+    unsafe {
+        settle_passes();
+        restart_samples(every.filter(|_| place.mark == Mark::Begin));
+    }
     // SAFETY: in a callback, with QEMU's number.
     let vcpu = unsafe { vcpu(index) };
     let number = plugin::with(|plugin| plugin.registers.rax)

@@ -8,11 +8,12 @@ use std::{
 use crate::{
     block::Site,
     plugin::Plugin,
+    stacks::{Stack, Stacks},
     vcpu::{Context, slot},
 };
 
 /// Raised when the lines change their meaning.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Instructions of one line follow each other without a gap; this many at most.
 const LONGEST_LINE: usize = 512;
@@ -20,9 +21,14 @@ const LONGEST_LINE: usize = 512;
 /// The first line.
 pub(crate) fn header(plugin: &mut Plugin, api: i32) -> io::Result<()> {
     let (vcpus, whole) = (plugin.vcpus, plugin.whole);
+    let sampled = match (&plugin.stacks, &plugin.no_stacks) {
+        (Some(stacks), _) => format!(r#","sample":{}"#, stacks.every),
+        (None, Some(why)) => format!(r#","no_stacks":{}"#, quoted(why)),
+        (None, None) => String::new(),
+    };
     writeln!(
         plugin.out,
-        r#"{{"insncount":{{"version":{VERSION},"plugin_api":{api},"vcpus":{vcpus},"whole":{whole}}}}}"#
+        r#"{{"insncount":{{"version":{VERSION},"plugin_api":{api},"vcpus":{vcpus},"whole":{whole}{sampled}}}}}"#
     )?;
     plugin.out.flush()
 }
@@ -59,6 +65,9 @@ pub(crate) fn window(plugin: &mut Plugin, number: u64) -> io::Result<()> {
                 r#"{{"program":{{"vcpu":{vcpu},"name":{name},"insns":{plain},"string_passes":{strings},"string_bytes":{bytes}}}}}"#
             );
         }
+    }
+    if let Some(taken) = &plugin.stacks {
+        stacks(&mut lines, taken);
     }
     let oddities: Vec<_> = plugin.oddities.drain(..).map(|oddity| quoted(&oddity)).collect();
     let oddities = oddities.join(",");
@@ -97,6 +106,22 @@ fn code(lines: &mut String, vcpu: usize, context: Context, executed: &[(Site, i6
         let _ = writeln!(
             lines,
             r#"{{"code":{{"vcpu":{vcpu},"context":"{context}","at":"{at:#x}","length":[{lengths}],"class":[{classes}],"count":[{counts}]}}}}"#
+        );
+    }
+}
+
+/// Writes one line for each stack that was seen.
+fn stacks(lines: &mut String, stacks: &Stacks) {
+    for (stack, samples) in stacks.taken() {
+        let Stack { vcpu, context, program, complete, functions } = stack;
+        let context = context.map_or("user", Context::name);
+        let end = program.iter().position(|byte| *byte == 0).unwrap_or(program.len());
+        let program = quoted(&String::from_utf8_lossy(&program[..end]));
+        let functions: Vec<_> = functions.iter().map(|function| format!(r#""{function:#x}""#)).collect();
+        let functions = functions.join(",");
+        let _ = writeln!(
+            lines,
+            r#"{{"stack":{{"vcpu":{vcpu},"context":"{context}","program":{program},"complete":{complete},"samples":{samples},"functions":[{functions}]}}}}"#
         );
     }
 }

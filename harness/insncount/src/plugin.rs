@@ -13,9 +13,11 @@ use crate::{
     api::{self, Handlers, Id, Info, RegisterHandle, api},
     block::Blocks,
     memory::Strings,
+    orc::Orc,
     output,
     program::Programs,
-    symbols::Symbols,
+    stacks::Stacks,
+    symbols::{self, Symbols},
     translate,
     vcpu::{MOST_VCPUS, settle_passes},
 };
@@ -27,6 +29,10 @@ pub(crate) struct Plugin {
     pub(crate) blocks: Blocks,
     pub(crate) strings: Strings,
     pub(crate) programs: Programs,
+    /// What samples of stacks need, if they are wanted and can be had.
+    pub(crate) stacks: Option<Stacks>,
+    /// Why they cannot.
+    pub(crate) no_stacks: Option<String>,
     pub(crate) vcpus: usize,
     /// Counted from power-on to power-off; marks change nothing.
     pub(crate) whole: bool,
@@ -46,6 +52,7 @@ pub(crate) struct Registers {
     pub(crate) rax: Option<RegisterHandle>,
     pub(crate) rcx: Option<RegisterHandle>,
     pub(crate) rsp: Option<RegisterHandle>,
+    pub(crate) rbp: Option<RegisterHandle>,
 }
 
 struct Shared(OnceLock<UnsafeCell<Plugin>>);
@@ -76,10 +83,13 @@ impl Plugin {
     }
 
     /// Begins at zero.
-    pub(crate) fn clear(&self) {
+    pub(crate) fn clear(&mut self) {
         self.blocks.clear();
         self.strings.clear();
         self.programs.clear();
+        if let Some(stacks) = &mut self.stacks {
+            stacks.clear();
+        }
     }
 }
 
@@ -125,12 +135,19 @@ fn install(id: Id, info: &Info, arguments: impl Iterator<Item = String>) -> Resu
     if let Some(missing) = symbols.missing() {
         return Err(format!("map={}: there is no {missing} in it", asked.map));
     }
+    let (stacks, no_stacks) = match asked.stacks(&map) {
+        None => (None, None),
+        Some(Ok(stacks)) => (Some(stacks), None),
+        Some(Err(why)) => (None, Some(why)),
+    };
     let out = File::create(&asked.out).map_err(|error| format!("out={}: {error}", asked.out))?;
     let mut plugin = Plugin {
         symbols,
         blocks: Blocks::default(),
         strings: Strings::default(),
         programs: Programs::default(),
+        stacks,
+        no_stacks,
         vcpus,
         whole: asked.whole,
         window: asked.whole.then_some(0),
@@ -154,9 +171,22 @@ struct Asked {
     out: String,
     map: String,
     whole: bool,
+    /// Instructions from one sample of a stack to the next.
+    sample: Option<u32>,
+    /// The kernel's image, by which stacks are followed.
+    kernel: String,
 }
 
 impl Asked {
+    /// What samples of stacks need, if they are asked for; or why they cannot be had.
+    fn stacks(&self, map: &str) -> Option<Result<Stacks, String>> {
+        let every = self.sample?;
+        let orc =
+            File::open(&self.kernel).map_err(|error| error.to_string()).and_then(|image| Orc::of(&image));
+        let stacks = |orc| Stacks::new(every.into(), orc, symbols::functions(map));
+        Some(orc.map(stacks).map_err(|why| format!("kernel={}: {why}", self.kernel)))
+    }
+
     fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut asked = Self::default();
         for argument in arguments {
@@ -165,11 +195,22 @@ impl Asked {
                 Some(("map", path)) => path.clone_into(&mut asked.map),
                 Some(("whole", "on")) => asked.whole = true,
                 Some(("whole", "off")) => asked.whole = false,
-                _ => return Err(format!("`{argument}` is none of out=FILE, map=SYSTEM_MAP, whole=on")),
+                Some(("kernel", path)) => path.clone_into(&mut asked.kernel),
+                Some(("sample", every)) => match every.parse() {
+                    Ok(every) if every > 0 => asked.sample = Some(every),
+                    _ => return Err(format!("sample={every} is no number of instructions")),
+                },
+                _ => {
+                    let known = "out=FILE, map=SYSTEM_MAP, whole=on, sample=INSTRUCTIONS, kernel=IMAGE";
+                    return Err(format!("`{argument}` is none of {known}"));
+                }
             }
         }
         if asked.out.is_empty() || asked.map.is_empty() {
             return Err("out=FILE and map=SYSTEM_MAP are needed".to_owned());
+        }
+        if asked.sample.is_some() && asked.whole {
+            return Err("stacks are sampled in windows, not with whole=on".to_owned());
         }
         Ok(asked)
     }
@@ -177,9 +218,9 @@ impl Asked {
 
 fn vcpu_begins(_: u32) {
     let here = thread::current().id();
-    let [rax, rcx, rsp] = [c"rax", c"rcx", c"rsp"].map(|name| api().find_register(name));
+    let [rax, rcx, rsp, rbp] = [c"rax", c"rcx", c"rsp", c"rbp"].map(|name| api().find_register(name));
     let other = with(|plugin| {
-        plugin.registers = Registers { rax, rcx, rsp };
+        plugin.registers = Registers { rax, rcx, rsp, rbp };
         *plugin.thread.get_or_insert(here) != here
     });
     if other {
@@ -219,9 +260,12 @@ mod tests {
 
     #[test]
     fn arguments_are_understood_or_named() {
-        let wanted = Asked { out: "/o=1".to_owned(), map: "m".to_owned(), whole: true };
+        let wanted = Asked { out: "/o=1".to_owned(), map: "m".to_owned(), whole: true, ..Asked::default() };
         assert_eq!(asked(&["out=/o=1", "map=m", "whole=on"]), Ok(wanted));
         assert!(asked(&["out=o"]).unwrap_err().contains("map=SYSTEM_MAP"));
         assert!(asked(&["out=o", "map=m", "speed=11"]).unwrap_err().contains("speed=11"));
+        assert_eq!(asked(&["out=o", "map=m", "sample=20011", "kernel=k"]).unwrap().sample, Some(20_011));
+        assert!(asked(&["out=o", "map=m", "sample=0"]).unwrap_err().contains("sample=0"));
+        assert!(asked(&["out=o", "map=m", "sample=9", "whole=on"]).unwrap_err().contains("whole=on"));
     }
 }

@@ -135,6 +135,22 @@ impl Symbols {
     }
 }
 
+/// First addresses of the kernel's functions, ascending. Padding before a function is the padding's function to the
+/// kernel, and is never executed.
+pub(crate) fn functions(map: &str) -> Vec<u64> {
+    let function = |line: &str| {
+        let mut words = line.split_ascii_whitespace();
+        let (address, kind, name) = (words.next()?, words.next()?, words.next()?);
+        let address = u64::from_str_radix(address, 16).ok()?;
+        let is_function = matches!(kind, "t" | "T" | "w" | "W") && !name.starts_with("__pfx_");
+        (is_function && address != 0).then_some(address)
+    };
+    let mut found: Vec<u64> = map.lines().filter_map(function).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +188,13 @@ ffffffff827330a0 t early_idt_handler_common
         assert_eq!(found.preempt_count, Some(0xffff_ffff_82ba_f028));
         assert_eq!(found.current_task, Some(0xffff_ffff_82ba_f018));
         assert_eq!(found.layout, Layout::WITH_DISABLE_COUNT);
+    }
+
+    #[test]
+    fn functions_are_code_without_their_padding() {
+        let map = "ffffffff81000200 T b\nffffffff81000100 t a\nffffffff810000f0 t __pfx_a\n\
+                   ffffffff82000000 D data\nffffffff81000100 T alias\nnonsense\n";
+        assert_eq!(functions(map), [0xffff_ffff_8100_0100, 0xffff_ffff_8100_0200]);
     }
 
     #[test]

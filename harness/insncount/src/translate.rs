@@ -14,6 +14,7 @@ use crate::{
     plugin::{self, Plugin},
     program,
     repeat::{self, Repeat},
+    stacks,
     vcpu::{Context, vcpu},
 };
 
@@ -80,6 +81,10 @@ fn instrument(plugin: &mut Plugin, tb: Tb, scratch: &mut Scratch) {
         Some(&above) => api().on_block(tb, fault::entered, READS_REGISTERS, leak(Handler { block, above })),
         None if block.repeat().is_some() => api().on_block(tb, repeat::passes, READS_REGISTERS, data),
         None if block.is_store() => api().on_block(tb, store_begun, NO_REGISTERS, data),
+        None if plugin.stacks.is_some() && block.is_user() => {
+            api().on_block(tb, stacks::user_begun, NO_REGISTERS, data);
+        }
+        None if plugin.stacks.is_some() => api().on_block(tb, stacks::kernel_begun, READS_REGISTERS, data),
         None if block.is_user() => api().on_block(tb, user_begun, NO_REGISTERS, data),
         None => api().on_block(tb, kernel_begun, NO_REGISTERS, data),
     }

@@ -14,7 +14,7 @@ pub(crate) const MOST_VCPUS: usize = 64;
 
 /// Whose work the kernel does, as its `preempt_count` says (include/linux/preempt.h): from the instruction after the one
 /// that raised the counter. An interrupt's first instructions are thus its task's, as they are to the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(usize)]
 pub(crate) enum Context {
     Task,
@@ -69,6 +69,11 @@ pub(crate) struct Vcpu {
     preempt_count: u32,
     layout: Layout,
     is_idle: bool,
+    context: Context,
+    /// The current task's name.
+    name: [u8; program::NAME],
+    /// How many instructions the next sample of its stack is away.
+    unsampled: i64,
 }
 
 impl Vcpu {
@@ -85,7 +90,35 @@ impl Vcpu {
             preempt_count: 0,
             layout: Layout::CLASSIC,
             is_idle: true,
+            context: Context::Idle,
+            name: *b"(boot)\0\0\0\0\0\0\0\0\0\0",
+            unsampled: i64::MAX,
         }
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    pub(crate) fn context(&self) -> Context {
+        self.context
+    }
+
+    /// Of the task that runs here.
+    pub(crate) fn name(&self) -> [u8; program::NAME] {
+        self.name
+    }
+
+    /// So many instructions begin. Whether they are those whose stack is to be sampled.
+    #[inline]
+    pub(crate) fn spend(&mut self, insns: u32) -> bool {
+        self.unsampled -= i64::from(insns);
+        self.unsampled < 0
+    }
+
+    /// A sample was taken.
+    pub(crate) fn refill(&mut self, every: i64) {
+        self.unsampled += every;
     }
 
     /// Which of a block's counters is this vCPU's in its present context.
@@ -183,6 +216,7 @@ impl Vcpu {
     /// From now on user space here is this program's.
     pub(crate) fn set_program(&mut self, name: [u8; program::NAME]) {
         self.is_idle = name.starts_with(b"swapper/");
+        self.name = name;
         self.program = Some(program::find(name, self.index));
         self.settle();
     }
@@ -201,7 +235,8 @@ impl Vcpu {
     }
 
     fn settle(&mut self) {
-        self.slot = slot(self.index, Context::of(self.preempt_count, self.is_idle, self.layout));
+        self.context = Context::of(self.preempt_count, self.is_idle, self.layout);
+        self.slot = slot(self.index, self.context);
     }
 
     /// Counts one execution of the whole block.
@@ -291,6 +326,17 @@ pub(crate) unsafe fn settle_passes() {
     for index in 0..MOST_VCPUS {
         // SAFETY: the caller's promise; there are so many.
         unsafe { (*VCPUS.0.get())[index].settle_passes() }
+    }
+}
+
+/// The next samples are so many instructions away, on all vCPUs; without a number there are none.
+///
+/// # Safety
+/// Only where no vCPU is borrowed.
+pub(crate) unsafe fn restart_samples(every: Option<i64>) {
+    for index in 0..MOST_VCPUS {
+        // SAFETY: the caller's promise; there are so many.
+        unsafe { (*VCPUS.0.get())[index].unsampled = every.unwrap_or(i64::MAX) }
     }
 }
 

@@ -65,6 +65,8 @@ pub struct Counting {
     pub plugin: PathBuf,
     /// The kernel's `System.map`.
     pub map: PathBuf,
+    /// Instructions from one sample of a stack to the next, if stacks are sampled.
+    pub sample: Option<u32>,
 }
 
 /// What the plugin writes to, and the plugin itself, in a machine's own folder: QEMU's user cannot pass through every folder

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use crate::Class;
 
 /// The newest version that is understood.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Most instructions of all windows together, and most string accesses and bytes: 200 days of four thousand million a second.
 /// Whatever is added up of them, bytes of elements included, stays within 64 bits.
@@ -49,6 +49,8 @@ impl Context {
 pub struct Counts {
     /// How many vCPUs the machine had.
     pub vcpus: u32,
+    /// Instructions from one sample of a stack to the next; or why none was taken.
+    pub sampled: Result<u32, String>,
     /// In the order in which they ended.
     pub windows: Vec<Window>,
     /// The machine ended within this window: nothing is known of it.
@@ -68,7 +70,9 @@ pub struct Window {
     pub strings: Vec<StringCounts>,
     /// User space.
     pub programs: Vec<Program>,
-    /// All instructions, as TCG counts them: the sum of everything above but `strings`.
+    /// Stacks that were sampled. They are no counts, and in no sum.
+    pub stacks: Vec<Stack>,
+    /// All instructions, as TCG counts them: the sum of `code` and `programs`.
     pub executed: u64,
     /// What makes the counts doubtful.
     pub oddities: Vec<String>,
@@ -154,6 +158,26 @@ pub struct Program {
     pub string_bytes: u64,
 }
 
+/// A stack that was sampled.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stack {
+    /// On which vCPU.
+    pub vcpu: u32,
+    /// In which context; none is user space.
+    #[serde(deserialize_with = "context_or_user")]
+    pub context: Option<Context>,
+    /// The task's name.
+    pub program: String,
+    /// It was followed to where the kernel was entered.
+    pub complete: bool,
+    /// How often it was seen.
+    pub samples: u64,
+    /// First addresses of functions, innermost first.
+    #[serde(deserialize_with = "addresses")]
+    pub functions: Vec<u64>,
+}
+
 /// Why a file is not understood.
 #[derive(Debug, thiserror::Error)]
 pub enum CountsError {
@@ -192,6 +216,8 @@ pub enum CountsError {
 struct Header {
     version: u32,
     vcpus: u32,
+    sample: Option<u32>,
+    no_stacks: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -209,6 +235,7 @@ enum Line {
     Code(Code),
     String(StringCounts),
     Program(Program),
+    Stack(Stack),
     End(End),
     Unfinished(u64),
     PoweredOff(bool),
@@ -230,9 +257,15 @@ impl Counts {
         if header.version > VERSION {
             return Err(CountsError::Newer { found: header.version });
         }
-        let mut counts = Self { vcpus: header.vcpus, windows: vec![], unfinished: None, powered_off: false };
+        let sampled = match (header.sample, header.no_stacks) {
+            (Some(every), _) => Ok(every),
+            (None, Some(why)) => Err(why),
+            (None, None) => Err("no stack was sampled".to_owned()),
+        };
+        let mut counts =
+            Self { vcpus: header.vcpus, sampled, windows: vec![], unfinished: None, powered_off: false };
         let mut open: Option<Window> = None;
-        let (mut all, mut all_handled) = (0, 0);
+        let (mut all, mut all_handled, mut all_samples) = (0, 0, 0);
         let mut lines = lines.peekable();
         while let Some((number, line)) = lines.next() {
             let inconsistent = |problem: String| CountsError::Inconsistent { line: number, problem };
@@ -252,6 +285,7 @@ impl Counts {
                 }
                 (Line::String(string), Some(window)) => window.strings.push(string),
                 (Line::Program(program), Some(window)) => window.programs.push(program),
+                (Line::Stack(stack), Some(window)) => window.stacks.push(stack),
                 (Line::End(end), Some(window)) => {
                     (window.executed, window.oddities) = (end.executed, end.oddities);
                     let add = |sum: u64, more: Option<u64>| {
@@ -261,6 +295,7 @@ impl Counts {
                     let sum = add(0, window.sum())?;
                     all = add(all, Some(sum))?;
                     all_handled = add(all_handled, window.handled())?;
+                    all_samples = add(all_samples, window.samples())?;
                     if window.number != end.window || sum != end.executed {
                         return Err(inconsistent(format!(
                             "window {} has {sum} instructions, and ends as window {} with {}",
@@ -291,6 +326,29 @@ impl Window {
         let accesses = self.strings.iter().map(|string| string.accesses);
         checked_sum(accesses.chain(self.programs.iter().map(|program| program.string_bytes)))
     }
+
+    fn samples(&self) -> Option<u64> {
+        checked_sum(self.stacks.iter().map(|stack| stack.samples))
+    }
+}
+
+/// A context's name, or `user`.
+fn context_or_user<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Context>, D::Error> {
+    let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+    let known = Context::ALL.into_iter().find(|context| context.name() == name);
+    match known {
+        None if name != "user" => Err(serde::de::Error::custom(format!("`{name}` is no context"))),
+        known => Ok(known),
+    }
+}
+
+fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Error> {
+    let list = <Vec<std::borrow::Cow<'de, str>>>::deserialize(deserializer)?;
+    list.iter().map(|text| hexadecimal(text).map_err(serde::de::Error::custom)).collect()
+}
+
+fn hexadecimal(text: &str) -> Result<u64, std::num::ParseIntError> {
+    u64::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16)
 }
 
 fn checked_sum(mut counts: impl Iterator<Item = u64>) -> Option<u64> {
@@ -299,8 +357,7 @@ fn checked_sum(mut counts: impl Iterator<Item = u64>) -> Option<u64> {
 
 fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-    let digits = text.strip_prefix("0x").unwrap_or(&text);
-    u64::from_str_radix(digits, 16).map_err(serde::de::Error::custom)
+    hexadecimal(&text).map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]
@@ -327,6 +384,27 @@ mod tests {
             [(0xffff_ffff_8100_2530, Class(0), 43), (0xffff_ffff_8100_2534, Class(4), 42)]
         );
         assert_eq!(window.strings[0].bytes(), 98);
+    }
+
+    #[test]
+    fn stacks_are_beside_the_counts_and_in_no_sum() {
+        let stack = r#"{"stack":{"vcpu":0,"context":"user","program":"init","complete":true,"samples":3,"functions":[]}}
+{"stack":{"vcpu":0,"context":"softirq","program":"init","complete":false,"samples":1,"functions":["0xffffffff81002530","0x1"]}}
+{"end""#;
+        let header = HEADER.replace("\"version\":1", "\"version\":2,\"sample\":20011");
+        let text = format!("{header}\n{}", WINDOW.replace("{\"end\"", stack));
+        let counts = Counts::read(&text).unwrap();
+        assert_eq!((counts.sampled, counts.windows[0].executed), (Ok(20_011), 98));
+        let [user, kernel] = &counts.windows[0].stacks[..] else { panic!("two stacks") };
+        assert_eq!((user.context, user.samples, user.complete), (None, 3, true));
+        assert_eq!(
+            (kernel.context, &kernel.functions[..]),
+            (Some(Context::Softirq), &[0xffff_ffff_8100_2530, 1][..])
+        );
+        let wrong = text.replace("\"softirq\",\"program\"", "\"hardly\",\"program\"");
+        assert!(Counts::read(&wrong).is_err());
+        let header = HEADER.replace("\"whole\"", "\"no_stacks\":\"k: no ORC\",\"whole\"");
+        assert_eq!(Counts::read(&header).unwrap().sampled, Err("k: no ORC".to_owned()));
     }
 
     #[test]
@@ -365,7 +443,7 @@ mod tests {
     fn other_files_and_newer_ones_are_refused() {
         assert!(matches!(Counts::read("hello"), Err(CountsError::Foreign { .. })));
         assert!(matches!(Counts::read(""), Err(CountsError::Foreign { .. })));
-        let newer = HEADER.replace("\"version\":1", "\"version\":2");
-        assert!(matches!(Counts::read(&newer), Err(CountsError::Newer { found: 2 })));
+        let newer = HEADER.replace("\"version\":1", "\"version\":3");
+        assert!(matches!(Counts::read(&newer), Err(CountsError::Newer { found: 3 })));
     }
 }

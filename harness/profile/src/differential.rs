@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use stats::benjamini_hochberg;
 
 use crate::{
-    Change, Context, Numbers, Pair, Per, Profile, SourceFiles, Symbols, hint,
+    Change, Context, Numbers, Pair, Per, Profile, SourceFiles, Stacks, Symbols, hint,
     matching::{Identity, logical, names, pair, subsystem_of},
     numbers::Blocks,
 };
@@ -47,6 +47,8 @@ pub struct Boot {
     pub kib: Option<f64>,
     /// What was executed.
     pub profile: Profile,
+    /// Who called, by samples.
+    pub stacks: Stacks,
 }
 
 /// The boots of an arm, and what is known of its kernel.

@@ -7,7 +7,8 @@
 //! There, names stay as the kernel has them, with `.constprop.0`, `.isra.0` and `.cold`.
 //!
 //! [`Differential::new`] compares two arms: functions are matched over renames and the compiler's copies, grouped by name, subsystem,
-//! context or program, and each row has the differences of the blocks, their interval, and q.
+//! context or program, and each row has the differences of the blocks, their interval, and q. [`Flame::new`] makes one tree of both arms'
+//! sampled stacks.
 //!
 //! Invariant: pure. Nothing is rounded, and nothing that was counted is left out: instructions without a function of their
 //! own have a row, too.
@@ -18,6 +19,7 @@ mod device;
 mod difference;
 mod differential;
 mod events;
+mod flame;
 mod hint;
 mod matching;
 mod name;
@@ -27,10 +29,11 @@ mod symbols;
 mod table;
 
 pub use class::Class;
-pub use counts::{Code, Context, Counts, CountsError, Program, StringCounts, Window};
+pub use counts::{Code, Context, Counts, CountsError, Program, Stack, StringCounts, Window};
 pub use difference::Difference;
 pub use differential::{ArmBoots, Boot, By, Differential, Kind, Line};
 pub use events::{Event, event_names, events};
+pub use flame::{BROKEN, Flame, Frame, Stacks, USER};
 pub use matching::{Change, RENAMED, SourceFiles};
 pub use name::logical_name;
 pub use numbers::{BlockCounts, Numbers, Per};

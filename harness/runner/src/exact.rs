@@ -29,6 +29,10 @@ pub const COUNTS_FILE: &str = "insncount.jsonl";
 /// What was written down for each arm: one rehearsal does for all its boots.
 pub(crate) type Rehearsals = BTreeMap<String, Script>;
 
+/// Instructions from one sample of a stack to the next: some ten thousand in a window of 16 MiB over two NICs. A prime, so that loops do not
+/// fall into step with it.
+const SAMPLE: u32 = 20_011;
+
 /// Where the consoles of a trial's rehearsal are.
 pub(crate) fn rehearsal_folder(trial: &Path) -> PathBuf {
     trial.join("rehearsal")
@@ -49,7 +53,7 @@ pub(crate) async fn world(
         let plugin = setup.counting.ok_or("the plugin that counts is missing")?;
         let image = setup.images.get(&trial.arm).ok_or("the arm has no kernel of its own")?;
         let map = image.system_map.as_ref().ok_or("the kernel has no System.map")?;
-        Ok(Counting { plugin: plugin.to_owned(), map: map.clone() })
+        Ok(Counting { plugin: plugin.to_owned(), map: map.clone(), sample: Some(SAMPLE) })
     };
     let counting = counting().map_err(|why| wrong(trial, why))?;
     let script = match rehearsals.get(&trial.arm) {

@@ -33,6 +33,10 @@ pub(crate) struct Profile {
     /// As JSON: `--format json`.
     #[arg(long, conflicts_with = "format")]
     pub(crate) json: bool,
+    /// The sampled stacks of one arm, for other tools that draw flame graphs: `outermost;...;innermost BASELINE ARM`, in
+    /// instructions, or one number without a baseline.
+    #[arg(long, conflicts_with_all = ["format", "json"])]
+    pub(crate) folded: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

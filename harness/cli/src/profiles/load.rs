@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context;
 use measure::{BuildEnd, KernelImage, TrialEnd, TrialRecord, metric};
 use plan::{Arm, Evidence, Workload};
-use profile::{ArmBoots, Boot, Counts, Profile, SourceFiles, Symbols, Window};
+use profile::{ArmBoots, Boot, Counts, Profile, SourceFiles, Stacks, Symbols, Window};
 use store::Stored;
 
 use crate::failure::Failure;
@@ -70,6 +70,7 @@ impl<'a> Loader<'a> {
                     block: trial.block,
                     kib: self.payload(trial, workload),
                     profile: Profile::new(&window, &symbols),
+                    stacks: Stacks { every: counts.sampled.clone(), taken: window.stacks },
                 });
             }
         }
@@ -156,6 +157,7 @@ fn together(counts: &Counts, number: u64) -> Option<Window> {
         sum.code.extend(window.code.iter().cloned());
         sum.strings.extend(window.strings.iter().cloned());
         sum.programs.extend(window.programs.iter().cloned());
+        sum.stacks.extend(window.stacks.iter().cloned());
         sum.executed += window.executed;
     }
     Some(sum)

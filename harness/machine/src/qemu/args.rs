@@ -259,14 +259,21 @@ impl<'a> GuestSpec<'a> {
                 list.option("-accel", "tcg,thread=single").option("-icount", CLOSED_CLOCK);
                 list.option("-seed", perturbation.seed.to_string())
                     .option("-rtc", "base=2026-01-01,clock=vm");
-                if let (Some(Counting { map, .. }), Some(folder)) = (counting, self.sockets.agent.parent()) {
+                if let (Some(Counting { map, sample, .. }), Some(folder)) =
+                    (counting, self.sockets.agent.parent())
+                {
                     let parts = [
                         ("file=", folder.join(PLUGIN)),
                         (",out=", folder.join(COUNTS)),
                         (",map=", map.clone()),
                     ];
                     let parts = parts.map(|(key, path)| option_path(key, &path));
-                    list.option("-plugin", parts.into_iter().collect::<OsString>());
+                    let mut plugin: OsString = parts.into_iter().collect();
+                    if let Some(every) = sample {
+                        plugin.push(format!(",sample={every}"));
+                        plugin.push(option_path(",kernel=", &self.files.kernel));
+                    }
+                    list.option("-plugin", plugin);
                 }
             }
         }

@@ -39,7 +39,7 @@ fn boot(block: u32, names: &[&str], executed: &[(&str, Context, Executed)], user
     }
     let user = UserSpace { name: "iperf3".to_owned(), instructions: user, string_passes: 0, string_bytes: 0 };
     let profile = Profile { functions, programs: vec![user], ..Profile::default() };
-    Boot { block, kib: Some(4.0), profile }
+    Boot { block, kib: Some(4.0), profile, stacks: Stacks::default() }
 }
 
 fn arm<'a>(

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::{
     Profiled,
+    flame::figure,
     words::{self, Words},
 };
 use crate::{html::text, table::Align};
@@ -22,6 +23,7 @@ pub(crate) fn card(profiled: &Profiled) -> Markup {
                     (markup(&strings))
                 }
             }
+            @if let Some(flame) = &profiled.flame { (figure(flame, table.per, table.baseline.is_some())) }
         }
     }
 }

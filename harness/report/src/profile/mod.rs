@@ -1,12 +1,13 @@
 //! Profiles of exact runs: which functions a difference is in.
 
+mod flame;
 mod html;
 mod page;
 mod text;
 mod words;
 
 use measure::Dims;
-use profile::Differential;
+use profile::{Differential, Flame};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use html::card;
@@ -40,4 +41,7 @@ pub struct Profiled {
     pub at: Dims,
     /// The tables.
     pub table: Differential,
+    /// Who called whom, or why that is not known; none where it was not looked at. Pages draw it.
+    #[serde(skip)]
+    pub flame: Option<Result<Flame, String>>,
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use profile::{ArmBoots, Boot, By, Counts, Differential, Profile, SourceFiles, Symbols};
+use profile::{ArmBoots, Boot, By, Counts, Differential, Profile, SourceFiles, Stacks, Symbols};
 use report::{
     Model, Outcome, ProfilePage, Profiled, html, profile_html, profile_json, profile_markdown, profile_text,
 };
@@ -32,7 +32,12 @@ impl Arm {
         let boot = |block| {
             let counts =
                 Counts::read(&fixture(&format!("{arm}-{block}.jsonl"))).expect("the plugin wrote it");
-            Boot { block, kib: Some(KIB), profile: Profile::new(&counts.windows[0], &symbols) }
+            Boot {
+                block,
+                kib: Some(KIB),
+                profile: Profile::new(&counts.windows[0], &symbols),
+                stacks: Stacks::default(),
+            }
         };
         let boots: Vec<Boot> = (0..BLOCKS).map(boot).collect();
         let files = boots[0].profile.functions.iter().filter_map(|function| {
@@ -56,7 +61,7 @@ fn profiled(arm: &str, by: By) -> Profiled {
     let (before, after) = (Arm::read("baseline"), Arm::read(arm));
     let name = if arm == "baseline" { "again" } else { arm };
     let table = Differential::new(Some(&before.bind("baseline")), &after.bind(name), by).top(6, 2);
-    Profiled { workload: "tcp".into(), at: [].into(), table }
+    Profiled { workload: "tcp".into(), at: [].into(), table, flame: None }
 }
 
 /// A run of which two candidates were profiled.
@@ -80,7 +85,12 @@ fn a_profile_by_itself() {
     let alone = Differential::new(None, &after.bind("slower"), By::Context);
     let profiles = vec![
         profiled("slower", By::Function),
-        Profiled { workload: "tcp".into(), at: [("flows".to_owned(), "4".to_owned())].into(), table: alone },
+        Profiled {
+            workload: "tcp".into(),
+            at: [("flows".to_owned(), "4".to_owned())].into(),
+            table: alone,
+            flame: None,
+        },
     ];
     let page = ProfilePage {
         run: "20260102-030405-planted".into(),

@@ -31,6 +31,17 @@ fn listed_with(
     files: &BootFiles,
     attachments: &Attachments,
 ) -> String {
+    listed_in(&World::Open, machine, role, execution, files, attachments)
+}
+
+fn listed_in(
+    world: &World,
+    machine: &QemuMachine,
+    role: Role,
+    execution: Execution,
+    files: &BootFiles,
+    attachments: &Attachments,
+) -> String {
     let cmdline = ["arm.own=1".to_owned()];
     let sockets = Sockets {
         agent: Path::new("/run/m/guest.agent"),
@@ -40,8 +51,8 @@ fn listed_with(
     };
     let firmware = Firmware::Qboot;
     let spec = GuestSpec {
-        world: &World::Open,
-        packed: None,
+        world,
+        packed: (*world != World::Open).then_some(Path::new("/run/m/world.cpio")),
         machine,
         scalable_mode: false,
         tsc_khz: None,
@@ -104,6 +115,30 @@ fn two_namespaces_under_kvm_with_a_lazy_iommu() {
         client: nic(NicModel::VirtioNet, IommuMode::Lazy, false),
     });
     insta::assert_snapshot!(listed(&machine, Role::Only, Execution::Kvm, &files()));
+}
+
+/// Whatever a guest could learn of the host's time is not there, and the wire is the replicate's.
+#[test]
+fn a_closed_world_of_two_nics_whose_instructions_are_counted() {
+    let machine = QemuMachine {
+        vcpus: 1,
+        ..machine(Topology::TwoNamespaces {
+            server: nic(NicModel::E1000e, IommuMode::Strict, false),
+            client: nic(NicModel::E1000e, IommuMode::Strict, false),
+        })
+    };
+    let closed = crate::ClosedWorld {
+        perturbation: measure::Perturbation { number: 3, seed: 17, link_us: 213, ..Default::default() },
+        counting: Some(Counting {
+            plugin: "/t/libinsncount.so".into(),
+            map: "/c/System.map".into(),
+            sample: Some(20_011),
+        }),
+        ..Default::default()
+    };
+    let world = World::Closed(closed);
+    let listed = listed_in(&world, &machine, Role::Only, Execution::Tcg, &files(), &Attachments::default());
+    insta::assert_snapshot!(listed);
 }
 
 #[test]

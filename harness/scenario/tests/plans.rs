@@ -50,6 +50,14 @@ fn programs_of_the_users_own_and_the_kernels_own_tests() {
 }
 
 #[test]
+fn a_level_boots_the_kernel_of_the_arm_that_it_names() {
+    let plan = plan_of("nested-kernels");
+    let hooks = plan.arm("hooks").expect("it is there");
+    let of = |guest| plan.kernel_arm(hooks, guest).expect("it is there").name.as_str();
+    assert_eq!(["host", "server", "neighbour", "client"].map(of), ["baseline", "hooks", "hooks", "baseline"]);
+}
+
+#[test]
 fn a_nested_machine_has_levels_with_knobs_that_multiply() {
     let plan = plan_of("nested");
     let machines: Vec<_> = plan.arms.iter().map(|arm| (&arm.name, &arm.machine)).collect();

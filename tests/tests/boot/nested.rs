@@ -18,7 +18,7 @@ echo disks $(cat /sys/block/vd*/ro | tr -d '\n')
 echo tools $(ls /run/nested/tools/usr/bin/qemu-system-x86_64)
 echo guests $(ls /run/nested | tr '\n' ' ')
 echo shares $(grep -c ' 9p ' /proc/mounts)
-echo ours $(ls -d /work /var/cache/assay /run/assay 2>/dev/null | wc -l)
+echo ours $(ls -d /var/cache/assay 2>/dev/null | wc -l)
 echo guest $(pidof qemu-system-x86_64 | wc -w)
 echo seen
 sleep 600

@@ -251,7 +251,7 @@ fn describe(found: &Found) -> String {
 }
 
 fn percent(probability: f64) -> String {
-    // What rounds to certainty is not certain.
-    let percent = (100.0 * probability).min(99.9);
+    // What rounds to certainty is not certain. The sum of no shares is -0, which is shown as 0.
+    let percent = (100.0 * probability).clamp(0.0, 99.9) + 0.0;
     format!("{percent:.1} %")
 }

@@ -178,7 +178,8 @@ mod tests {
         let page = figure(&Ok(flame()), Per::Kib, true).into_string();
         assert!(page.contains("tcp_ack&lt;b&gt;: 100 and 300 per KiB"), "{page}");
         assert!(!page.contains("never_drawn"));
-        let (drawn, scale) = draw(&flame(), true);
+        let flame = flame();
+        let (drawn, scale) = draw(&flame, true);
         let of = |name: &str| drawn.iter().find(|drawn| drawn.frame.name == name).unwrap();
         assert!((of("tcp_ack<b>").width - 240.0).abs() < 1e-9);
         assert_eq!(shade(of("tcp_ack<b>").frame, scale, true), "more2");

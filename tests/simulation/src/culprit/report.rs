@@ -43,7 +43,11 @@ impl Way {
                 posterior_bisect(Worlds::Unchanged, &Policy::default(), histories / UNCHANGED_PART, seed)
             }
             Self::IgnoresCosts(boots) => {
-                let policy = Policy { weigh: Weigh::Boots, batches: vec![boots], ..Policy::default() };
+                let most = Policy::default();
+                // The fewer boots a test has, the more of them may be worth it.
+                let larger = most.batches.last().map_or(1.0, |last| f64::from(*last) / f64::from(boots));
+                let most_visits = larger * most.most_visits;
+                let policy = Policy { weigh: Weigh::Boots, batches: vec![boots], most_visits, ..most };
                 posterior_bisect(Worlds::Plain, &policy, histories, seed)
             }
             Self::Git(each) => git_bisect(Worlds::Plain, Boots::Mean { each, ends: each }, histories, seed),

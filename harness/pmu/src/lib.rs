@@ -4,7 +4,7 @@
 //! system-wide. *Data out.* [`measure::HardwareWindow`]: counts by what they are of, or why there are none: in a guest, and with QEMU's
 //! emulated IOMMU, there are neither.
 //!
-//! They count the whole host. Invariant: what is counted under which number, on which model, stands in [`events`] and nowhere else.
+//! They count the whole host. Invariant: what is counted under which number, on which model, stands in `events` and nowhere else.
 
 #![deny(missing_docs)]
 

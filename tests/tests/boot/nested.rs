@@ -19,7 +19,7 @@ echo tools $(ls /run/nested/tools/usr/bin/qemu-system-x86_64)
 echo guests $(ls /run/nested | tr '\n' ' ')
 echo shares $(grep -c ' 9p ' /proc/mounts)
 echo ours $(ls -d /var/cache/assay 2>/dev/null | wc -l)
-echo guest $(pidof qemu-system-x86_64 | wc -w)
+echo guest $(grep -la '^/run/nested/tools/' /proc/[0-9]*/cmdline 2>/dev/null | wc -l)
 echo seen
 sleep 600
 "#;
@@ -31,7 +31,7 @@ fn a_host_within_sees_its_disks_and_after_kill_9_nothing_is_left_of_it_or_its_gu
     }
     let room = Room::new();
     let mut command = room.sharing_command();
-    command.args(["exec", "--nested", "passthrough", "--level", "host", "--memory", "512"]);
+    command.args(["exec", "--nested=passthrough", "--level", "host", "--memory", "512"]);
     command.args(["--", "busybox", "sh", "-c", LOOK]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);

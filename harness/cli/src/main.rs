@@ -28,6 +28,7 @@ mod import_files;
 mod inputs;
 mod interrupt;
 mod keeper;
+mod kept;
 mod kernels;
 mod keyboard;
 mod lab;

@@ -17,7 +17,8 @@ fn console(before: &str) -> String {
 }
 
 /// A kernel that boots beside one whose console this is.
-fn project(folder: &Path, console: &str) {
+/// Only the first `times` boots of a trial say it, if that is a number.
+fn project(folder: &Path, console: &str, times: Option<u32>) {
     fs::create_dir_all(folder.join("kernels")).unwrap();
     for name in ["steady", "dies"] {
         fs::write(folder.join("kernels").join(name), format!("\u{7f}ELF Linux version 6.12.0-fake {name}\n"))
@@ -26,7 +27,8 @@ fn project(folder: &Path, console: &str) {
             format!("schema: 1\nversion: \"6.12\"\nsource: {{ kind: prebuilt-image, image: {name} }}\n");
         fs::write(folder.join(format!("kernels/{name}.yaml")), base).unwrap();
     }
-    let dies = serde_json::json!({ "boot": { "outcome": "stops", "console": { "text": console } } });
+    let dies =
+        serde_json::json!({ "boot": { "outcome": "stops", "console": { "text": console }, "times": times } });
     let script = serde_json::json!({
         "release": "6.12.0-fake",
         "commands": [{ "match": ["true"], "delay_ms": 1 }, { "match": ["sh"] }, { "match": ["mkdir"] }],
@@ -39,12 +41,12 @@ fn project(folder: &Path, console: &str) {
 }
 
 /// What a run of it says, and the folders of boots that were set aside, for each of the candidate's trials.
-fn run(console: &str) -> (Room, String, Vec<usize>) {
+fn run(console: &str, times: Option<u32>, status: i32) -> (Room, String, Vec<usize>) {
     let folder = tempfile::tempdir().unwrap();
-    project(folder.path(), console);
+    project(folder.path(), console, times);
     let room = Room::new();
     let output = room.command().arg("run").arg(folder.path().join("question.yaml")).output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(status), "{}", said(&output));
     let report = room.report();
     let arms = report["model"]["arms"].as_array().unwrap().clone();
     let mut aside = Vec::new();
@@ -68,7 +70,7 @@ fn run(console: &str) -> (Room, String, Vec<usize>) {
 
 #[test]
 fn a_boot_that_the_emulator_spoils_is_made_again_and_what_always_comes_back_is_the_kernels() {
-    let (room, said, aside) = run(&console("0f"));
+    let (room, said, aside) = run(&console("0f"), None, 1);
     assert_eq!(aside, [2, 2], "{said}");
     assert!(said.contains("set aside, and made again: a vCPU executed a breakpoint"), "{said}");
     assert!(said.contains("candidate: 4 boots set aside and made again"), "{said}");
@@ -81,8 +83,20 @@ fn a_boot_that_the_emulator_spoils_is_made_again_and_what_always_comes_back_is_t
 }
 
 #[test]
+fn a_boot_that_is_spoilt_once_and_then_is_well_counts_and_blames_nobody() {
+    let (room, said, aside) = run(&console("0f"), Some(1), 0);
+    assert_eq!(aside, [1, 1], "{said}");
+    assert!(said.contains("candidate: 2 boots set aside and made again"), "{said}");
+    assert!(!said.contains("breakpoint in set_next_task_fair"), "{said}");
+    let report = room.report();
+    let arms = report["model"]["arms"].as_array().unwrap().iter();
+    let ends = arms.flat_map(|arm| arm["trials"].as_array().unwrap()).map(|trial| &trial["end"]["end"]);
+    assert_eq!(ends.collect::<Vec<_>>(), ["measured"; 4], "{said}");
+}
+
+#[test]
 fn a_breakpoint_that_is_there_is_the_kernels_at_once() {
-    let (_, said, aside) = run(&console("cc"));
+    let (_, said, aside) = run(&console("cc"), None, 1);
     assert_eq!(aside, [0, 0], "{said}");
     assert!(!said.contains("set aside"), "{said}");
 }

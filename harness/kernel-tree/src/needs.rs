@@ -80,6 +80,9 @@ const WORTHWHILE: &[&str] = &[
     "UNIX",
     "INET",
     "BINFMT_SCRIPT",
+    // A root without a disk, for exact evidence.
+    "EROFS_FS_BACKED_BY_FILE",
+    "EROFS_FS_ZIP",
     // `--share` and `--root host`.
     "NETWORK_FILESYSTEMS",
     "NET_9P",

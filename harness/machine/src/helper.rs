@@ -20,7 +20,7 @@ pub fn helper(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             crate::access::probe_child(wanted, folder.as_ref())
         }
         Some((command, [script, kernel, socket, trial])) if command == FAKE => {
-            crate::fake::serve(script.as_ref(), kernel.as_ref(), socket.as_ref(), trial.as_encoded_bytes())
+            crate::fake::serve(script.as_ref(), kernel.as_ref(), socket.as_ref(), trial.as_ref())
         }
         _ => {
             eprintln!("this command is for assay's own use");

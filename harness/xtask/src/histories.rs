@@ -44,9 +44,9 @@ enum Change {
     Main,
     /// Merges the topic branch.
     Merge,
-    /// Does not build, until the next.
+    /// Does not build, until the next mends it.
     Broken,
-    /// Panics while it boots, until the next.
+    /// Panics while it boots, until the next mends it.
     Panics,
     /// Builds, or boots, again.
     Mended,
@@ -60,7 +60,8 @@ use Change::{Branch, Broken, Harmless, Main, Mended, Merge, Mistaken, Panics, Re
 const FEW: u32 = 200;
 const MANY: u32 = 4000;
 
-/// A history as runs of changes.
+/// A history as runs of changes. In the exact one, what does not build or boot is where a search that halves comes by: the merge is 28th of
+/// 64, the culprit 42nd, and the 45th panics.
 const fn history(which: Which) -> &'static [(usize, Change)] {
     match which {
         Which::Exact => &[
@@ -68,19 +69,18 @@ const fn history(which: Which) -> &'static [(usize, Change)] {
             (1, Branch),
             (6, Harmless),
             (1, Main),
-            (9, Harmless),
-            (1, Merge),
-            (3, Harmless),
+            (8, Harmless),
             (1, Broken),
+            (1, Merge),
             (1, Mended),
-            (6, Harmless),
+            (10, Harmless),
             (1, Mistaken),
             (1, Harmless),
             (1, Slower(FEW)),
-            (5, Harmless),
+            (2, Harmless),
             (1, Panics),
             (1, Mended),
-            (4, Harmless),
+            (7, Harmless),
             (1, Revert),
             (10, Harmless),
         ],
@@ -152,9 +152,13 @@ fn make(tree: &Tree, which: Which) -> Result<String> {
                 Merge => tree.git(&["merge", "--quiet", "--no-ff", "-m", "Merge branch 'topic'", "topic"])?,
                 Broken => {
                     tree.append("net/ipv4/tcp_cong.c", tree::BROKEN, "tcp: Ask for a sum that there is not")?;
+                    tree.git(&["tag", "--force", "bad"])?;
                 }
-                Panics => tree.append("net/core/dev.c", tree::PANICS, "net: Refuse to boot")?,
-                Mended => tree.git(&["revert", "--no-edit", "HEAD"])?,
+                Panics => {
+                    tree.append("net/core/dev.c", tree::PANICS, "net: Refuse to boot")?;
+                    tree.git(&["tag", "--force", "bad"])?;
+                }
+                Mended => tree.git(&["revert", "--no-edit", "bad"])?,
                 Slower(loops) => tree.slow_down(*loops, subject)?,
             }
         }

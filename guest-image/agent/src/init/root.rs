@@ -76,6 +76,10 @@ fn erofs(device: &str) -> Result<(), BootError> {
         Errno::ENOTBLK => {
             BootError::Lacks { option: "CONFIG_EROFS_FS_BACKED_BY_FILE", purpose: "a root without a disk" }
         }
+        // Roots without a disk are compressed (fs/erofs/super.c, z_erofs_parse_cfgs).
+        Errno::EOPNOTSUPP => {
+            BootError::Lacks { option: "CONFIG_EROFS_FS_ZIP", purpose: "a root without a disk" }
+        }
         errno => BootError::NoRootDisk { device: device.into(), source: errno.into() },
     })
 }

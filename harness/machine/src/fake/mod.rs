@@ -54,8 +54,7 @@ pub(crate) async fn boot(boot: &Boot<'_>, machine: &FakeMachine) -> Result<BootE
         .arg(&machine.script)
         .arg(&boot.files.kernel)
         .arg(agent.path())
-        // Names the trial, so that its noise is its own and is the same when the trial is repeated.
-        .arg(boot.folder.file_name().unwrap_or_default())
+        .arg(boot.folder)
         .run_as(RunAs::Caller);
     let began = Instant::now();
     let process = Process::start(

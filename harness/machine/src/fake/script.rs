@@ -141,8 +141,12 @@ pub(super) enum Outcome {
     /// The agent answers.
     #[default]
     Ready,
-    /// Writes this to the console and stops.
-    Stops { console: Content },
+    /// Writes this to the console and stops: at every boot of a trial, or at the first so many of them.
+    Stops {
+        console: Content,
+        #[serde(default)]
+        times: Option<usize>,
+    },
     /// Writes this to the console and never answers.
     Hangs {
         #[serde(default)]
@@ -203,7 +207,7 @@ impl Script {
             act(content)?;
         }
         for kernel in self.kernels.values_mut() {
-            if let Outcome::Stops { console } | Outcome::Hangs { console } = &mut kernel.boot {
+            if let Outcome::Stops { console, .. } | Outcome::Hangs { console } = &mut kernel.boot {
                 act(console)?;
             }
         }

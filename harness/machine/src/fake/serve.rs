@@ -26,7 +26,7 @@ use crate::session::matches;
 const A_LONG_TIME: Duration = Duration::from_secs(86_400);
 
 /// Serves until the machine is powered off, crashes, or the host is gone.
-pub(crate) fn serve(script: &Path, kernel: &Path, socket: &Path, trial: &[u8]) -> ExitCode {
+pub(crate) fn serve(script: &Path, kernel: &Path, socket: &Path, trial: &Path) -> ExitCode {
     match run(script, kernel, socket, trial) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
@@ -36,7 +36,7 @@ pub(crate) fn serve(script: &Path, kernel: &Path, socket: &Path, trial: &[u8]) -
     }
 }
 
-fn run(script: &Path, kernel: &Path, socket: &Path, trial: &[u8]) -> Result<(), String> {
+fn run(script: &Path, kernel: &Path, socket: &Path, trial: &Path) -> Result<(), String> {
     let script = Script::load(script)?;
     let image = std::fs::read(kernel).map_err(|error| format!("reading `{}`: {error}", kernel.display()))?;
     let name = String::from_utf8_lossy(&image).trim().to_owned();
@@ -44,7 +44,11 @@ fn run(script: &Path, kernel: &Path, socket: &Path, trial: &[u8]) -> Result<(), 
     let stream = UnixStream::connect(socket).map_err(|error| format!("connecting: {error}"))?;
     match &kernel.boot {
         Outcome::Ready => {}
-        Outcome::Stops { console } => return print(console),
+        Outcome::Stops { console, times } => {
+            if times.is_none_or(|times| made_before(trial) < times) {
+                return print(console);
+            }
+        }
         Outcome::Hangs { console } => {
             print(console)?;
             // Until the host gives up and closes it.
@@ -54,7 +58,9 @@ fn run(script: &Path, kernel: &Path, socket: &Path, trial: &[u8]) -> Result<(), 
         Outcome::Hostile { does } => return hostile::serve(*does, &script.release, stream),
     }
     let writer = stream.try_clone().map_err(|error| error.to_string())?;
-    let draw = drawn(script.seed, &[name.as_bytes(), trial]);
+    // The folder's name is the trial's, so that its noise is its own and is the same when the trial is repeated.
+    let of_trial = trial.file_name().unwrap_or_default();
+    let draw = drawn(script.seed, &[name.as_bytes(), of_trial.as_encoded_bytes()]);
     let guest = Arc::new(Guest {
         script,
         kernel,
@@ -64,6 +70,12 @@ fn run(script: &Path, kernel: &Path, socket: &Path, trial: &[u8]) -> Result<(), 
         kill: Condvar::new(),
     });
     guest.answer_all(BufReader::new(stream))
+}
+
+/// How many boots of this trial were set aside, and made again: each one has left a folder.
+fn made_before(trial: &Path) -> usize {
+    let entries = std::fs::read_dir(trial).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("set-aside-")).count()
 }
 
 fn print(console: &Content) -> Result<(), String> {

@@ -10,6 +10,8 @@
 
 #[path = "exact/guest.rs"]
 mod guest;
+#[path = "exact/modules.rs"]
+mod modules;
 #[path = "exact/older.rs"]
 mod older;
 #[path = "exact/planted.rs"]

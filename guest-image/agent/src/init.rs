@@ -71,7 +71,7 @@ struct Asked {
     /// `assay.root=/dev/vda`: enter the image on this disk, or what else a [`Root`] can be. Without it the initramfs
     /// stays the root.
     root: Option<Root>,
-    /// `assay.modules=/dev/vdb`: the image on this disk has the kernel's modules.
+    /// `assay.modules=/dev/vdb`: the image on this disk, or in this file of the initramfs, has the kernel's modules.
     modules: Option<String>,
     /// `assay.port=/dev/ttyS1`: speak over this device and not over the virtio-serial port.
     port: Option<String>,
@@ -139,6 +139,7 @@ fn boot() -> Result<Booted, BootError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(source) => return Err(BootError::Script { source }),
     };
+    let all_modules = asked.modules.as_deref().map(modules::Image::find).transpose()?;
     let events = Uevents::open()?;
     modules::load()?;
     let entered = asked.root.as_ref().map_or(Ok(()), |root| root::enter(root, &events));
@@ -148,8 +149,8 @@ fn boot() -> Result<Booted, BootError> {
         Err(error) => return Err(error),
     };
     mounts::mount_all(mounts::LATE)?;
-    if let (Some(device), None) = (&asked.modules, &unfit) {
-        modules::mount_disk(device, &events)?;
+    if let (Some(image), None) = (&all_modules, &unfit) {
+        modules::mount_all(image, &events)?;
     }
     // Tools report it; a guest without a name is the same guest.
     let _ = sethostname("guest");

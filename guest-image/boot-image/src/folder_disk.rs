@@ -28,18 +28,29 @@ struct Entry {
     tree: PathBuf,
 }
 
+/// Where an image is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A disk.
+    Disk,
+    /// A file of an initramfs, every byte of which is copied at every boot: it is compressed.
+    Initramfs,
+}
+
 /// The image of `tree`, a folder in a cache which never changes, so that its path stands for what is in it. `what` it is
 /// is for messages; `roots` is where tools are unpacked.
 pub(crate) fn obtain(
     shelf: &Shelf,
-    tree: &Path,
+    (tree, place): (&Path, Place),
     what: &str,
     roots: &Path,
     packages: &Packages,
     supervisor: &Supervisor,
     progress: &mut Listener<'_>,
 ) -> Result<PathBuf, BootImageError> {
-    let recipe = format!("modules disk {VERSION}\n{}", tree.display());
+    let compressed = place == Place::Initramfs;
+    let kind = if compressed { ", compressed" } else { "" };
+    let recipe = format!("modules disk {VERSION}{kind}\n{}", tree.display());
     let recipe = digest(recipe.as_bytes()).at("hash", Path::new("the recipe"))?;
     let lookup = |progress: &mut Listener<'_>| -> Result<Option<PathBuf>, BootImageError> {
         let Some(Entry { sha256, .. }) = shelf.entry::<Entry>(&recipe)? else { return Ok(None) };
@@ -62,7 +73,7 @@ pub(crate) fn obtain(
     let utils = ErofsUtils { root: packages.root(roots, &tools, Reuse::Last, &mut |_| {})?.path };
     let work = shelf.workplace(&recipe, &lock)?;
     let image = work.path().join("image");
-    utils.make(tree, &image, false, supervisor)?;
+    utils.make(tree, &image, compressed, supervisor)?;
     let (sha256, path) = shelf.publish(&image, EXTENSION)?;
     shelf.record(&recipe, &Entry { sha256, tree: tree.to_owned() })?;
     // Whose kernel has left the cache serves nobody.

@@ -21,6 +21,7 @@ mod shelf;
 use std::path::{Path, PathBuf};
 
 use debian::Packages;
+use folder_disk::Place;
 use subprocess::Supervisor;
 
 pub use error::BootImageError;
@@ -100,8 +101,29 @@ impl BootImages {
     ) -> Result<PathBuf, BootImageError> {
         folder_disk::obtain(
             &self.shelf,
-            tree,
+            (tree, Place::Disk),
             "the disk of a kernel's modules",
+            &self.roots,
+            packages,
+            &self.supervisor,
+            progress,
+        )
+    }
+
+    /// The same as a file of an initramfs, for guests without disks.
+    ///
+    /// # Errors
+    /// As for [`BootImages::modules_disk`].
+    pub fn packed_modules(
+        &self,
+        tree: &Path,
+        packages: &Packages,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<PathBuf, BootImageError> {
+        folder_disk::obtain(
+            &self.shelf,
+            (tree, Place::Initramfs),
+            "the image of a kernel's modules",
             &self.roots,
             packages,
             &self.supervisor,
@@ -121,7 +143,7 @@ impl BootImages {
     ) -> Result<PathBuf, BootImageError> {
         folder_disk::obtain(
             &self.shelf,
-            root,
+            (root, Place::Disk),
             "the disk of unpacked tools",
             &self.roots,
             packages,
@@ -142,7 +164,7 @@ impl BootImages {
     ) -> Result<PathBuf, BootImageError> {
         folder_disk::obtain(
             &self.shelf,
-            folder,
+            (folder, Place::Disk),
             "the disk of installed tests",
             &self.roots,
             packages,

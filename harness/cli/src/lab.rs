@@ -55,6 +55,7 @@ pub(crate) struct Bench {
 /// What guests boot besides their kernel.
 #[derive(Debug)]
 struct Guests {
+    purpose: Purpose,
     root_disk: RootDisk,
     images: BootImages,
     packages: Packages,
@@ -127,7 +128,8 @@ impl Lab {
         if let Some(purpose) = purpose {
             let images = BootImages::open(&self.cache, &self.supervisor)?;
             let root_disk = self.root_disk(purpose, &images, progress)?;
-            guests = Some(Guests { root_disk, images, packages: self.packages()?, agent: self.agent()? });
+            guests =
+                Some(Guests { purpose, root_disk, images, packages: self.packages()?, agent: self.agent()? });
             qemu = Some(self.qemu(progress)?);
         }
         let helper = vec![self.us.clone().into(), OsString::from("__machine")];
@@ -242,8 +244,14 @@ impl Bench {
                 let mut shown = images_shown(progress);
                 boot.initramfs = guests.images.initramfs(&guests.agent, modules.as_ref(), &mut shown)?.path;
                 if let Some(tree) = &tree {
-                    boot.modules_disk =
-                        Some(guests.images.modules_disk(tree, &guests.packages, &mut shown)?);
+                    boot.modules_disk = Some(match guests.purpose {
+                        Purpose::Closed => {
+                            guests.images.packed_modules(tree, &guests.packages, &mut shown)?
+                        }
+                        Purpose::Lab | Purpose::Selftests => {
+                            guests.images.modules_disk(tree, &guests.packages, &mut shown)?
+                        }
+                    });
                 }
                 boot.root_disk.clone_from(&guests.root_disk.path);
             }

@@ -1,6 +1,7 @@
 //! `assay profile`, and the profiles in reports.
 
 mod load;
+mod modules;
 
 use std::process::ExitCode;
 

@@ -7,7 +7,7 @@ use bundle::{Limits, Opened, Reader, Shelf};
 use measure::BuildEnd;
 use plan::{Plan, Source, WorkloadKind};
 use report::{Agreement, agreement, agreement_text};
-use runner::COUNTS_FILE;
+use runner::{COUNTS_FILE, MODULES_FILE};
 use serde_json::json;
 use store::{Environment, Replay, ReplayImages, RunFile, StoreError, Stored};
 
@@ -234,7 +234,8 @@ fn is_wanted(member: &str, same: bool) -> bool {
         Some("kernels") => same || !member.ends_with("/vmlinux"),
         Some("trials") => {
             let is_record = member.ends_with("/trial.json") && parts.clone().count() == 2;
-            let is_counts = member.ends_with(&format!("/raw/{COUNTS_FILE}")) && parts.count() == 3;
+            let is_raw = |name: &str| member.ends_with(&format!("/raw/{name}"));
+            let is_counts = (is_raw(COUNTS_FILE) || is_raw(MODULES_FILE)) && parts.count() == 3;
             is_record || is_counts
         }
         Some("builds" | "report.txt" | "report.md" | "report.json" | "report.html") => false,

@@ -19,7 +19,7 @@ pub struct BootFiles {
     pub initramfs: PathBuf,
     /// A read-only image that the agent makes its root.
     pub root_disk: PathBuf,
-    /// A read-only image with the kernel's modules, for `/lib/modules/RELEASE`.
+    /// A read-only image with the kernel's modules, for `/lib/modules/RELEASE`. A machine without disks has it in its initramfs.
     pub modules_disk: Option<PathBuf>,
     /// Further images, read-only as well: `/dev/vdb`, `/dev/vdc` and on. At most eight.
     pub disks: Vec<PathBuf>,

@@ -103,6 +103,9 @@ pub(crate) fn counts(folder: &Path) -> Result<Vec<u8>, MachineError> {
 /// Where the root image is in the initramfs of a world that has no disks: reading one takes the host's time.
 pub(crate) const ROOT_IMAGE: &str = "assay.root";
 
+/// Where the image with the kernel's modules is in it.
+pub(crate) const MODULES_IMAGE: &str = "assay.modules";
+
 /// A file that nobody reads: its pages are in the way of what is allocated later.
 const LAYOUT: &str = "assay.layout";
 
@@ -127,6 +130,9 @@ pub(crate) fn pack(
     let fits =
         |added: Result<(), cpio::ArchiveError>| added.map_err(|error| wrong(std::io::Error::other(error)));
     fits(archive.file(ROOT_IMAGE, 0o444, &read(&files.root_disk)?))?;
+    if let Some(modules) = &files.modules_disk {
+        fits(archive.file(MODULES_IMAGE, 0o444, &read(modules)?))?;
+    }
     if let Some(script) = script {
         let bytes = script.to_bytes().map_err(|error| wrong(std::io::Error::other(error)))?;
         fits(archive.file(protocol::SCRIPT_FILE, 0o444, &bytes))?;

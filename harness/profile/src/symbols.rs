@@ -27,6 +27,9 @@ enum Found {
     End,
 }
 
+/// Bytes.
+const PAGE: u64 = 4096;
+
 /// Symbols of the linker's, between which there are functions (arch/x86/kernel/vmlinux.lds.S).
 const BOUNDS: [&str; 6] = ["_etext", "_einittext", "__end_rodata", "__init_begin", "_stext", "_text"];
 
@@ -34,8 +37,10 @@ impl Symbols {
     /// Adds what a `System.map` or `/proc/kallsyms` lists: `ADDRESS TYPE NAME`, and `[MODULE]` behind the name of a
     /// module's. Both may be added. Other lines say nothing, and neither do those with hidden addresses, which are 0.
     ///
-    /// Where several functions begin at one address, a global one gives its name, and the first in the alphabet among those.
+    /// Where several functions begin at one address, a global one gives its name, and the first in the alphabet among those. A module's code
+    /// ends with the page in which its last function begins: what lies behind may be a module that was loaded after the list was made.
     pub fn add(&mut self, list: &str) {
+        let mut last: BTreeMap<String, u64> = BTreeMap::new();
         for line in list.lines() {
             let mut words = line.split_ascii_whitespace();
             let (Some(address), Some(kind), Some(name)) = (words.next(), words.next(), words.next()) else {
@@ -48,6 +53,10 @@ impl Symbols {
             if address == 0 || !is_function || name.starts_with("__pfx_") {
                 // Padding before a function is the padding's function to the kernel, and is never executed.
                 continue;
+            }
+            if let Some(module) = &module {
+                let last = last.entry(module.clone()).or_default();
+                *last = address.max(*last);
             }
             let found = if module.is_none() && is_bound(name) {
                 Found::End
@@ -65,6 +74,11 @@ impl Symbols {
                     }
                 }
             }
+        }
+        for address in last.into_values() {
+            // The kernel gives each module pages of its own (kernel/module/main.c, move_module).
+            let end = (address | (PAGE - 1)).checked_add(1);
+            end.map(|end| self.starts.entry(end).or_insert(Found::End));
         }
     }
 
@@ -163,7 +177,7 @@ ffffffff81000300 T _etext
         let symbols = symbols();
         assert_eq!(symbols.size(0xffff_ffff_8100_0200), 0x100);
         assert_eq!(symbols.size(0xffff_ffff_8100_0201), 0, "nothing begins there");
-        assert_eq!(symbols.size(0xffff_ffff_c020_1000), 0, "nobody knows what is behind the last one");
+        assert_eq!(symbols.size(0xffff_ffff_c020_1000), 0x1000, "nobody knows where the last one of a module ends");
         assert!(symbols.names().any(|name| name == "tcp_a"));
     }
 
@@ -172,5 +186,17 @@ ffffffff81000300 T _etext
         let symbols = symbols();
         let (_, symbol) = symbols.find(0xffff_ffff_c020_1010).unwrap();
         assert_eq!(symbol, &Symbol { name: "igb_poll".to_owned(), module: Some("igb".to_owned()) });
+    }
+
+    #[test]
+    fn a_module_that_was_loaded_later_is_not_taken_for_the_one_before_it() {
+        let mut symbols = symbols();
+        symbols.add("ffffffffc0203000 t cubic_init\t[tcp_cubic]\n");
+        let name = |address| symbols.find(address).map(|(_, symbol)| symbol.name.as_str());
+        assert_eq!(name(0xffff_ffff_c020_1ff0), Some("igb_poll"));
+        assert_eq!(name(0xffff_ffff_c020_2000), None);
+        assert_eq!(name(0xffff_ffff_c020_3000), Some("cubic_init"));
+        assert_eq!(name(0xffff_ffff_c020_4000), None);
+        assert_eq!(symbols.size(0xffff_ffff_c020_1000), 0x1000);
     }
 }

@@ -6,8 +6,10 @@ use std::{
     time::Duration,
 };
 
-use machine::{Boot, BootEnd, BootFiles, ClosedWorld, Counting, Running, Script, World};
-use measure::{InstructionCounts, TrialEnd};
+use machine::{
+    Boot, BootEnd, BootFiles, ClosedWorld, Counting, Endpoint, GuestCommand, Running, Script, World,
+};
+use measure::{InstructionCounts, RawFile, TrialEnd};
 use plan::{Evidence, Plan};
 use profile::{Context, Profile, Symbols};
 use workload::WorkloadError;
@@ -22,9 +24,48 @@ use crate::{
 /// instruction counter for a clock takes its time.
 const PATIENCE: u32 = 20;
 
-/// What a trial's counts are kept as, in its folder.
 /// What a trial's counts are kept as, in its folder's `raw`.
 pub const COUNTS_FILE: &str = "insncount.jsonl";
+
+/// Where the functions of modules were in a trial's guest, as `/proc/kallsyms` lists them: in its folder's `raw`, where its kernel has modules.
+pub const MODULES_FILE: &str = "modules.kallsyms";
+
+/// Most bytes of that: a guest with every driver of a distribution loaded has a tenth.
+const MOST_MODULES: usize = 16 << 20;
+/// A guest under emulation lists some hundred thousand symbols in seconds; idle ones count here, too.
+const LISTING: Duration = Duration::from_secs(600);
+
+/// What is kept as [`MODULES_FILE`] in this folder of raw files; empty where there is none.
+///
+/// # Errors
+/// If the file is there and cannot be read.
+pub fn module_symbols(raw: &Path) -> std::io::Result<String> {
+    match std::fs::read_to_string(raw.join(MODULES_FILE)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        read => read,
+    }
+}
+
+/// Asks a guest whose kernel has modules where their functions are. Before the workloads: what these load themselves has no names.
+pub(crate) async fn modules(
+    setup: &Setup<'_>,
+    trial: &Trial,
+    running: &Running,
+) -> Result<Option<RawFile>, WorkloadError> {
+    if setup.images.get(&trial.arm).is_none_or(|image| image.modules.is_none()) {
+        return Ok(None);
+    }
+    let Endpoint { session, guest, .. } = running.server();
+    let list = GuestCommand::new("grep").args(["-F", "[", "/proc/kallsyms"]);
+    let listed = session.exec(list.deadline(LISTING).max_output(MOST_MODULES)).await;
+    let listed = listed.map_err(|source| WorkloadError::Session {
+        workload: "modules".to_owned(),
+        guest: guest.to_owned(),
+        doing: "listing the functions of modules",
+        source,
+    })?;
+    Ok(Some(RawFile { name: MODULES_FILE.to_owned(), bytes: listed.stdout }))
+}
 
 /// What was written down for each arm: one rehearsal does for all its boots.
 pub(crate) type Rehearsals = BTreeMap<String, Script>;
@@ -163,6 +204,8 @@ impl Counts {
                 .map_err(|error| wrong(trial, &format!("{}: {error}", map.display())))?;
             symbols.add(&text);
         }
+        let of_modules = module_symbols(&folder.join("raw"));
+        symbols.add(&of_modules.map_err(|error| wrong(trial, &format!("{MODULES_FILE}: {error}")))?);
         Ok(Self { counts, symbols })
     }
 

@@ -18,7 +18,7 @@ mod trial;
 pub use budget::{Budget, Fit, Pace, fit};
 pub use complaints::complaints;
 pub use event::Event;
-pub use exact::COUNTS_FILE;
+pub use exact::{COUNTS_FILE, MODULES_FILE, module_symbols};
 pub use execute::{Finish, KeepError, Keeper, Power, RunError, Setup, execute, given_up};
 pub use replicate::perturbation;
 pub use schedule::{Trial, schedule};

@@ -75,14 +75,20 @@ pub(crate) async fn workloads(
     seen: &Mutex<Seen>,
     keeper: &mut impl Keeper,
 ) -> Result<Stop, RunError> {
-    let counts = match setup.plan.evidence() {
-        Evidence::Exact => Some(exact::Counts::read(setup, trial, running, folder)?),
-        Evidence::Timed => None,
-    };
-    let (vcpus, steers) = shape(setup, trial);
     if let Err(error) = furnish(setup, running).await {
         return not_furnished(trial, running, error).await;
     }
+    let counts = match setup.plan.evidence() {
+        Evidence::Exact => {
+            match exact::modules(setup, trial, running).await {
+                Ok(listed) => keep_raw(folder, "", listed.as_slice()).map_err(RunError::keep(trial))?,
+                Err(error) => return silent(trial, running, error).await,
+            }
+            Some(exact::Counts::read(setup, trial, running, folder)?)
+        }
+        Evidence::Timed => None,
+    };
+    let (vcpus, steers) = shape(setup, trial);
     let passes = passes(&setup.plan.collectors, trial.traced);
     let count = passes.len();
     for collectors in passes {
@@ -300,6 +306,7 @@ pub(crate) async fn rehearse(
     running: &Running,
 ) -> Result<(), WorkloadError> {
     furnish(setup, running).await?;
+    exact::modules(setup, trial, running).await?;
     let (vcpus, steers) = shape(setup, trial);
     for (workload, number) in setup.plan.workloads.iter().zip(1..) {
         let witness = Witness { seen: &Mutex::default(), workload: &workload.name, device: String::new() };

@@ -1,6 +1,6 @@
-//! A modular kernel's modules: those that it needs before it can see its root, and the disk with all of them.
+//! A modular kernel's modules: those that it needs before it can see its root, and the image with all of them.
 
-use std::{fs, fs::File, io, path::Path, time::Duration};
+use std::{fs, fs::File, io, os::fd::AsRawFd, path::Path, time::Duration};
 
 use nix::{
     errno::Errno,
@@ -42,9 +42,35 @@ fn load_one(module: &Path) -> io::Result<()> {
     }
 }
 
-/// Mounts the disk with all modules where `modprobe`, and the kernel through it, look for them.
-pub(super) fn mount_disk(device: &str, events: &Uevents) -> Result<(), BootError> {
-    events.until(device, PATIENCE, || Path::new(device).exists().then_some(()))?;
+/// The image with all modules.
+pub(super) enum Image<'a> {
+    Disk(&'a str),
+    /// A file of the initramfs, by its name there. It is out of sight once the root is entered.
+    Packed(&'a str, File),
+}
+
+impl<'a> Image<'a> {
+    /// To be called while the initramfs is in sight.
+    pub(super) fn find(path: &'a str) -> Result<Self, BootError> {
+        if path.starts_with("/dev/") {
+            return Ok(Self::Disk(path));
+        }
+        match File::open(path) {
+            Ok(file) => Ok(Self::Packed(path, file)),
+            Err(source) => Err(BootError::NoModulesDisk { device: path.into(), source }),
+        }
+    }
+}
+
+/// Mounts the image with all modules where `modprobe`, and the kernel through it, look for them.
+pub(super) fn mount_all(image: &Image<'_>, events: &Uevents) -> Result<(), BootError> {
+    let (name, source) = match image {
+        Image::Disk(device) => {
+            events.until(device, PATIENCE, || Path::new(device).exists().then_some(()))?;
+            (device, (*device).to_owned())
+        }
+        Image::Packed(path, file) => (path, format!("/proc/self/fd/{}", file.as_raw_fd())),
+    };
     let mounted = || -> io::Result<()> {
         let release = uname()?.release().to_string_lossy().into_owned();
         let folder = Path::new(MODULES).join(release);
@@ -56,8 +82,8 @@ pub(super) fn mount_disk(device: &str, events: &Uevents) -> Result<(), BootError
             }
             made => made?,
         }
-        mount(Some(device), &folder, Some("erofs"), MsFlags::MS_RDONLY, None::<&str>)?;
+        mount(Some(source.as_str()), &folder, Some("erofs"), MsFlags::MS_RDONLY, None::<&str>)?;
         Ok(())
     };
-    mounted().map_err(|source| BootError::NoModulesDisk { device: device.into(), source })
+    mounted().map_err(|source| BootError::NoModulesDisk { device: (*name).into(), source })
 }

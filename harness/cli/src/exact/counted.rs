@@ -15,6 +15,8 @@ pub(super) struct Counted {
     text: String,
     path: PathBuf,
     map: Option<PathBuf>,
+    /// Where its modules' functions were.
+    modules: String,
 }
 
 /// What two boots have in common, or where they differ.
@@ -54,7 +56,9 @@ impl Counted {
             Some(BuildEnd::Built(image)) => image.system_map.clone(),
             _ => None,
         };
-        Ok(Some(Self { text, path, map }))
+        let raw = path.parent().unwrap_or(folder);
+        let modules = runner::module_symbols(raw).with_context(|| format!("reading {}", raw.display()))?;
+        Ok(Some(Self { text, path, map, modules }))
     }
 
     /// The same with the symbols of another file: those of its own may be on another machine.
@@ -76,6 +80,7 @@ impl Counted {
                 map.display()
             )
         })?);
+        symbols.add(&self.modules);
         let profiles: Vec<Profile> =
             counts.windows.iter().map(|window| Profile::new(window, &symbols)).collect();
         let amount = Amount {

@@ -13,13 +13,14 @@ use plan::{Arm, Evidence, Workload};
 use profile::{ArmBoots, Boot, Counts, Profile, SourceFiles, Stacks, Symbols, Window};
 use store::Stored;
 
+use super::modules;
 use crate::failure::Failure;
 
 /// The counts of a run, as far as they were asked for.
 pub(super) struct Loader<'a> {
     stored: &'a Stored,
-    /// By the path of the kernel's `System.map`: arms may share a kernel.
-    symbols: BTreeMap<PathBuf, Rc<Symbols>>,
+    /// By the path of the kernel's `System.map` and where its modules were: boots, and arms, may share them.
+    symbols: BTreeMap<(PathBuf, String), Rc<Symbols>>,
     arms: BTreeMap<String, Loaded>,
     notes: BTreeSet<String>,
 }
@@ -56,13 +57,24 @@ impl<'a> Loader<'a> {
             return Ok(());
         }
         let image = self.image(arm)?;
-        let symbols = self.symbols(arm, image)?;
+        let mut of_arm: Option<Rc<Symbols>> = None;
         let mut boots: BTreeMap<String, Vec<Boot>> = BTreeMap::new();
         let is_meant = |trial: &&TrialRecord| {
             trial.arm == arm.name && !trial.traced && matches!(trial.end, TrialEnd::Measured { .. })
         };
         for trial in self.stored.trials.iter().filter(is_meant) {
-            let counts = read(&self.stored.folder, trial)?;
+            let raw = raw(&self.stored.folder, trial);
+            let counts = read(&raw)?;
+            let modules =
+                runner::module_symbols(&raw).with_context(|| format!("reading {}", raw.display()))?;
+            let symbols = self.symbols(arm, image, modules)?;
+            let first = Rc::clone(of_arm.get_or_insert_with(|| Rc::clone(&symbols)));
+            if !Rc::ptr_eq(&first, &symbols) {
+                self.notes.insert(format!(
+                    "Modules of {} were not at the same addresses in every boot: its stacks may name other functions of modules.",
+                    arm.name
+                ));
+            }
             for (workload, number) in self.stored.file.plan.workloads.iter().zip(1..) {
                 let window = together(&counts, number);
                 let Some(window) = window else { continue };
@@ -75,12 +87,19 @@ impl<'a> Loader<'a> {
             }
         }
         let files = match &image.vmlinux {
-            Some(vmlinux) if vmlinux.is_file() => files(vmlinux, &boots),
+            Some(vmlinux) if vmlinux.is_file() => files(vmlinux, &boots).map(|mut files| {
+                modules::add_files(&mut files, image, boots.values().flatten());
+                files
+            }),
             _ => Err("its vmlinux is not in the cache any more".to_owned()),
         };
         let files = files.map_err(|why| {
             self.notes.insert(format!("Source files and subsystems are unavailable for {}: {why}.", arm.name))
         });
+        let symbols = match of_arm {
+            Some(symbols) => symbols,
+            None => self.symbols(arm, image, String::new())?,
+        };
         self.arms.insert(arm.name.clone(), Loaded { symbols, files: files.ok(), boots });
         Ok(())
     }
@@ -99,14 +118,16 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn symbols(&mut self, arm: &Arm, image: &KernelImage) -> Result<Rc<Symbols>, Failure> {
+    /// Those of the kernel, and of its modules where a boot had them.
+    fn symbols(&mut self, arm: &Arm, image: &KernelImage, modules: String) -> Result<Rc<Symbols>, Failure> {
         let gone = |what: &str| {
             let hint = format!("`assay run` of the scenario builds it again: {}", self.stored.file.command);
             Failure::user(format!("assay: the names of {}'s functions are not at hand: {what}", arm.name))
                 .hint(hint)
         };
         let Some(map) = &image.system_map else { return Err(gone("its kernel has no System.map")) };
-        if let Some(symbols) = self.symbols.get(map) {
+        let key = (map.clone(), modules);
+        if let Some(symbols) = self.symbols.get(&key) {
             return Ok(Rc::clone(symbols));
         }
         let text = match fs::read_to_string(map) {
@@ -120,8 +141,9 @@ impl<'a> Loader<'a> {
         };
         let mut symbols = Symbols::default();
         symbols.add(&text);
+        symbols.add(&key.1);
         let symbols = Rc::new(symbols);
-        self.symbols.insert(map.clone(), Rc::clone(&symbols));
+        self.symbols.insert(key, Rc::clone(&symbols));
         Ok(symbols)
     }
 
@@ -142,9 +164,14 @@ impl<'a> Loader<'a> {
     }
 }
 
+/// The raw files of a trial.
+fn raw(run: &Path, trial: &TrialRecord) -> PathBuf {
+    run.join("trials").join(trial.index.to_string()).join("raw")
+}
+
 /// What the plugin wrote in a trial.
-fn read(run: &Path, trial: &TrialRecord) -> Result<Counts, Failure> {
-    let path = run.join("trials").join(trial.index.to_string()).join("raw").join(runner::COUNTS_FILE);
+fn read(raw: &Path) -> Result<Counts, Failure> {
+    let path = raw.join(runner::COUNTS_FILE);
     let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     Ok(Counts::read(&text).with_context(|| format!("reading {}", path.display()))?)
 }

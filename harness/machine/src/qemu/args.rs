@@ -7,7 +7,7 @@ use plan::{CpuModel, Iommu, IommuMode, Nic, NicModel, QemuMachine, Topology};
 use crate::{
     Access, Attachments, BootFiles, ClosedWorld, Counting, Debugger, Root, Share, World,
     attachments::{ROOT_TAG, share_tag},
-    world::{COUNTS, PLUGIN, ROOT_IMAGE},
+    world::{COUNTS, MODULES_IMAGE, PLUGIN, ROOT_IMAGE},
 };
 
 /// How a guest is executed, decided.
@@ -314,9 +314,12 @@ impl<'a> GuestSpec<'a> {
         }
     }
 
-    /// Tells the agent which disk has the modules.
+    /// Tells the agent which disk, or which file of its initramfs, has the modules.
     fn modules_disk(&self) -> Option<String> {
         self.files.modules_disk.as_ref()?;
+        if self.packed.is_some() {
+            return Some(format!("assay.modules=/{MODULES_IMAGE}"));
+        }
         let name = (b'b'..).nth(self.files.disks.len()).map(char::from)?;
         Some(format!("assay.modules=/dev/vd{name}"))
     }

@@ -157,7 +157,7 @@ fn unfit(boot: &Boot<'_>, machine: &QemuMachine, execution: Execution) -> Option
     if machine.vcpus > 1 {
         return Some("several vCPUs are not exact: two boots differed by some thousand instructions");
     }
-    if boot.files.modules_disk.is_some() || !boot.files.disks.is_empty() {
+    if !boot.files.disks.is_empty() {
         return Some("it has disks, and reading one takes the host's time");
     }
     if *boot.attachments != Attachments::default() {

@@ -24,8 +24,8 @@ pub(super) const INITRAMFS: &str = "/run/nested/initramfs";
 /// The host's root is that of its guests as well: nobody writes to it.
 pub(super) const ROOT_DISK: &str = "/dev/vda";
 
-/// Fifty MB from one place in memory to another, under emulation on a busy machine.
-const UNPACK_DEADLINE: Duration = Duration::from_secs(120);
+/// Fifty MB from one place in memory to another, under emulation: seconds, and minutes on a machine with ten times too much to do.
+const UNPACK_DEADLINE: Duration = Duration::from_secs(600);
 
 /// What a host has on its disks after its root: QEMU's folder, and the kernel and initramfs of its guests as they are.
 #[derive(Debug)]

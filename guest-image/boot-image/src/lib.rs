@@ -99,15 +99,7 @@ impl BootImages {
         packages: &Packages,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<PathBuf, BootImageError> {
-        folder_disk::obtain(
-            &self.shelf,
-            (tree, Place::Disk),
-            "the disk of a kernel's modules",
-            &self.roots,
-            packages,
-            &self.supervisor,
-            progress,
-        )
+        self.folder((tree, Place::Disk), "the disk of a kernel's modules", packages, progress)
     }
 
     /// The same as a file of an initramfs, for guests without disks.
@@ -120,15 +112,7 @@ impl BootImages {
         packages: &Packages,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<PathBuf, BootImageError> {
-        folder_disk::obtain(
-            &self.shelf,
-            (tree, Place::Initramfs),
-            "the image of a kernel's modules",
-            &self.roots,
-            packages,
-            &self.supervisor,
-            progress,
-        )
+        self.folder((tree, Place::Initramfs), "the image of a kernel's modules", packages, progress)
     }
 
     /// A disk with unpacked packages. `root` is the folder of one of a cache, which never changes.
@@ -141,15 +125,7 @@ impl BootImages {
         packages: &Packages,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<PathBuf, BootImageError> {
-        folder_disk::obtain(
-            &self.shelf,
-            (root, Place::Disk),
-            "the disk of unpacked tools",
-            &self.roots,
-            packages,
-            &self.supervisor,
-            progress,
-        )
+        self.folder((root, Place::Disk), "the disk of unpacked tools", packages, progress)
     }
 
     /// A disk with installed tests. `folder` is one of a cache, which never changes.
@@ -162,14 +138,16 @@ impl BootImages {
         packages: &Packages,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<PathBuf, BootImageError> {
-        folder_disk::obtain(
-            &self.shelf,
-            (folder, Place::Disk),
-            "the disk of installed tests",
-            &self.roots,
-            packages,
-            &self.supervisor,
-            progress,
-        )
+        self.folder((folder, Place::Disk), "the disk of installed tests", packages, progress)
+    }
+
+    fn folder(
+        &self,
+        folder: (&Path, Place),
+        what: &str,
+        packages: &Packages,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<PathBuf, BootImageError> {
+        folder_disk::obtain(&self.shelf, folder, what, &self.roots, packages, &self.supervisor, progress)
     }
 }

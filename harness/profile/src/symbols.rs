@@ -177,7 +177,11 @@ ffffffff81000300 T _etext
         let symbols = symbols();
         assert_eq!(symbols.size(0xffff_ffff_8100_0200), 0x100);
         assert_eq!(symbols.size(0xffff_ffff_8100_0201), 0, "nothing begins there");
-        assert_eq!(symbols.size(0xffff_ffff_c020_1000), 0x1000, "nobody knows where the last one of a module ends");
+        assert_eq!(
+            symbols.size(0xffff_ffff_c020_1000),
+            0x1000,
+            "nobody knows where the last one of a module ends"
+        );
         assert!(symbols.names().any(|name| name == "tcp_a"));
     }
 

@@ -1,12 +1,13 @@
 //! Every search ends, whatever it is told, and those that name a culprit are right as often as they promise.
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
-use bisect::{Boots, Conclusion, Costs, Failing, GOOD, History, Node, Noise, Policy, Question, Search, Step};
+mod common;
+
+use bisect::{Boots, Conclusion, Failing, GOOD, History, Node, Noise, Policy, Question, Search, Step};
+use common::{COSTS, histories, with_one_tip};
 use proptest::prelude::*;
 use stats::Draws;
 
-const COSTS: Costs =
-    Costs { full_build: 600.0, least_build: 30.0, most_build: 120.0, far: 1000.0, boot: 25.0 };
 /// Of searches in histories of so few commits: the bound that is proven is higher.
 const MOST_VISITS: usize = 2000;
 /// Cases of each kind, and in a long run, which is for changes of the method.
@@ -45,21 +46,6 @@ fn worlds() -> impl Strategy<Value = World> {
         1 => Just(World::TwoModes),
         1 => Just(World::Constant),
     ]
-}
-
-/// A history with merges and one tip that has all commits behind it.
-fn histories(most: usize) -> impl Strategy<Value = History> {
-    proptest::collection::vec((0_usize..4, 0_usize..12), 1..most).prop_map(|backs| {
-        let mut parents: Vec<Vec<Node>> = Vec::new();
-        for (commit, (first, second)) in (1..).zip(backs) {
-            let back = |far: usize| (commit - 1_usize).saturating_sub(far);
-            parents.push(if second > 8 { vec![back(first), back(second)] } else { vec![back(first)] });
-        }
-        let is_tip = |commit: &Node| !parents.iter().flatten().any(|parent| parent == commit);
-        let tips: Vec<Node> = (1..=parents.len()).filter(is_tip).collect();
-        parents.push(tips);
-        History::new(&parents).unwrap()
-    })
 }
 
 /// How a search ends, and after how many visits; those of `untestable` cannot be tested.
@@ -178,10 +164,7 @@ fn drawn(draws: &mut Draws) -> History {
         }
         parents.push(of);
     }
-    let is_tip = |commit: &Node| !parents.iter().flatten().any(|parent| parent == commit);
-    let tips: Vec<Node> = (1..=parents.len()).filter(is_tip).collect();
-    parents.push(tips);
-    History::new(&parents).unwrap()
+    with_one_tip(parents)
 }
 
 /// How many of `searches` end with the right culprit, with a wrong one, and with none.

@@ -1,15 +1,12 @@
 //! Whole searches with a hidden culprit: in any history, with noise, failures and commits that cannot be tested.
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
-use bisect::{
-    Conclusion, Costs, Culprits, Failing, GOOD, History, Node, Noise, Policy, Question, Search, Step,
-};
+mod common;
+
+use bisect::{Conclusion, Culprits, Failing, GOOD, History, Node, Noise, Policy, Question, Search, Step};
+use common::{COSTS, EXACT, histories};
 use proptest::prelude::*;
 use stats::Draws;
-
-const COSTS: Costs =
-    Costs { full_build: 600.0, least_build: 30.0, most_build: 120.0, far: 1000.0, boot: 25.0 };
-const EXACT: Noise = Noise { boots: 0.0, known_by: f64::INFINITY, builds: 0.0005, least: 0.005 };
 
 /// What a search found, and how many tests it made.
 fn search(mut search: Search, mut test: impl FnMut(&mut Search, Node, u32)) -> (Conclusion, usize) {
@@ -21,22 +18,6 @@ fn search(mut search: Search, mut test: impl FnMut(&mut Search, Node, u32)) -> (
     }
     let posterior = search.posterior();
     panic!("2000 tests do not end a search: {:?}, {:?}", search.culprits(&posterior), posterior.seen);
-}
-
-/// A history with merges, from numbers that proptest can shrink: how far back the parents of each commit lie.
-fn histories() -> impl Strategy<Value = History> {
-    proptest::collection::vec((0_usize..4, 0_usize..12), 1..60).prop_map(|backs| {
-        let mut parents: Vec<Vec<Node>> = Vec::new();
-        for (commit, (first, second)) in (1..).zip(backs) {
-            let back = |far: usize| (commit - 1_usize).saturating_sub(far);
-            parents.push(if second > 8 { vec![back(first), back(second)] } else { vec![back(first)] });
-        }
-        // One tip that has all of them behind it.
-        let is_tip = |commit: &Node| !parents.iter().flatten().any(|parent| parent == commit);
-        let tips: Vec<Node> = (1..=parents.len()).filter(is_tip).collect();
-        parents.push(tips);
-        History::new(&parents).unwrap()
-    })
 }
 
 /// Commits that no test of the nodes that can be tested tells from `culprit`.
@@ -56,7 +37,7 @@ proptest! {
     /// Without noise every culprit is found, in any history, whatever cannot be tested.
     #[test]
     fn exact_numbers_lead_to_the_culprit_or_to_those_that_nothing_tells_from_it(
-        history in histories(), culprit in any::<prop::sample::Index>(), skips in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+        history in histories(60), culprit in any::<prop::sample::Index>(), skips in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
     ) {
         let tip = history.tip();
         let culprit = 1 + culprit.index(tip);
@@ -82,7 +63,7 @@ proptest! {
 
     /// A posterior is a distribution, and what cannot be tested changes nothing in it.
     #[test]
-    fn probabilities_add_up_and_a_skip_says_nothing(history in histories(), seed in 0_u64..1000) {
+    fn probabilities_add_up_and_a_skip_says_nothing(history in histories(60), seed in 0_u64..1000) {
         let mut draws = Draws::new(seed);
         let noise = Noise { boots: 0.02, known_by: 10.0, builds: 0.003, least: 0.01 };
         let mut search = Search::new(history.clone(), Question::Level(noise), COSTS, Policy::default());

@@ -11,6 +11,9 @@
 //! *Next test.* The one whose expected information (Lindley 1956, Ann. Math. Statist. 27:986) is highest for each second that it takes: building a commit that lies near to the
 //! tree that stands there is cheap, booting again what is built is cheaper.
 //!
+//! *Sets.* Where it takes several units together, [`Stage`] finds them one after the other, each by a search along a line in which what was found before is held in place: the
+//! minimising of Zeller and Hildebrandt (2002, IEEE Trans. Softw. Eng. 28:183), with halving in the place of its partitions.
+//!
 //! *What cannot be tested* says nothing about the culprit: it is left out of the likelihood. Commits between which nothing can be tested are told as one set.
 //!
 //! Invariant: pure and without chance; no I/O, no clock, no knowledge of git, kernels or metrics.
@@ -26,6 +29,7 @@ mod levels;
 mod posterior;
 mod rates;
 mod search;
+mod stage;
 
 pub use choice::{Policy, Weigh};
 pub use costs::Costs;
@@ -34,3 +38,4 @@ pub use levels::{Level, Noise};
 pub use posterior::{Posterior, Seen};
 pub use rates::{Boots, Failing};
 pub use search::{Conclusion, Culprits, Question, Search, Step};
+pub use stage::{After, Stage, Unit};

@@ -24,6 +24,7 @@ mod machine;
 mod matrix;
 mod nested;
 mod overrides;
+mod parameter;
 mod problem;
 mod project;
 mod reference;
@@ -43,6 +44,7 @@ pub use estimate::{Estimate, KernelWork, Known, Step, distinct_kernels, estimate
 pub use json_schema::json_schema;
 pub use load::{candidate, load};
 pub use overrides::Overrides;
+pub use parameter::kernel_parameter;
 pub use problem::{Problem, Problems};
 pub use project::Project;
 pub use reference::reference;

@@ -7,34 +7,12 @@ use plan::{Base, ConfigOption, ConfigValue, Knobs};
 use crate::{
     base::is_prebuilt,
     fields::{Fields, entries, items, text_of},
+    parameter,
     problem::Findings,
     schema::{self, CONFIG_OPTION, KERNEL_PARAMETER, SYSCTL_NAME, SYSCTL_VALUE},
     tree::{Node, Value},
     value::printable,
 };
-
-/// Kernel parameters that the machine sets from the plan, with the way to ask for what they do.
-const MACHINES_OWN: &[(&str, &str)] = &[
-    ("amd_iommu", "machine.server.iommu instead"),
-    ("console", "leave it out: the console is the machine's"),
-    ("earlyprintk", "leave it out: the console is the machine's"),
-    ("init", "leave it out: the agent is the guest's init"),
-    ("initrd", "leave it out: the boot image is the machine's"),
-    ("intel_iommu", "machine.server.iommu instead"),
-    ("iommu", "machine.server.iommu instead"),
-    ("iommu.passthrough", "machine.server.iommu instead"),
-    ("iommu.strict", "machine.server.iommu instead"),
-    ("maxcpus", "machine.vcpus instead"),
-    ("oops", "leave it out: an oops ends the trial"),
-    ("mem", "machine.memory instead"),
-    ("nr_cpus", "machine.vcpus instead"),
-    ("panic", "leave it out: a panic ends the trial"),
-    ("rdinit", "leave it out: the agent is the guest's init"),
-    ("reboot", "leave it out: the machine ends trials"),
-    ("root", "leave it out: the root is the machine's"),
-    ("rootflags", "leave it out: the root is the machine's"),
-    ("rootfstype", "leave it out: the root is the machine's"),
-];
 
 pub(super) fn options(
     fields: &Fields<'_>,
@@ -106,19 +84,8 @@ pub(super) fn cmdline(fields: &Fields<'_>, findings: &mut Findings) -> Option<Ve
         .iter()
         .map(|item| {
             let parameter = text_of(item, KERNEL_PARAMETER, findings)?;
-            // The kernel takes `-` and `_` in parameters for the same.
-            let name =
-                parameter.split_once("=").map_or(parameter.as_str(), |(name, _)| name).replace("-", "_");
-            if name.starts_with("assay.") {
-                findings.add(
-                    &item.place,
-                    format!("`{name}` is for the agent"),
-                    "the kernel's own parameters",
-                );
-                return None;
-            }
-            if let Some((_, instead)) = MACHINES_OWN.iter().find(|(own, _)| *own == name) {
-                findings.add(&item.place, format!("`{name}` is set by the machine itself"), *instead);
+            if let Some((wrong, instead)) = parameter::refusal(&parameter) {
+                findings.add(&item.place, wrong, instead);
                 return None;
             }
             Some(parameter)

@@ -19,8 +19,8 @@ pub fn helper(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some((command, [wanted, folder])) if command == PROBE_ACCESS => {
             crate::access::probe_child(wanted, folder.as_ref())
         }
-        Some((command, [script, kernel, socket, trial])) if command == FAKE => {
-            crate::fake::serve(script.as_ref(), kernel.as_ref(), socket.as_ref(), trial.as_ref())
+        Some((command, [script, kernel, socket, trial, words @ ..])) if command == FAKE => {
+            crate::fake::serve(script.as_ref(), kernel.as_ref(), socket.as_ref(), trial.as_ref(), words)
         }
         _ => {
             eprintln!("this command is for assay's own use");

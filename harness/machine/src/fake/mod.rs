@@ -55,6 +55,7 @@ pub(crate) async fn boot(boot: &Boot<'_>, machine: &FakeMachine) -> Result<BootE
         .arg(&boot.files.kernel)
         .arg(agent.path())
         .arg(boot.folder)
+        .args(boot.cmdline)
         .run_as(RunAs::Caller);
     let began = Instant::now();
     let process = Process::start(

@@ -17,6 +17,7 @@ use serde::Deserialize;
 ///     { "match": ["iperf3"], "stdout": { "file": "iperf3.json" }, "delay_ms": 5,
 ///       "noise": 0.01, "numbers": [{ "pointer": "/end/sum_received/bits_per_second" }] }
 ///   ],
+///   "words": { "mitigations=auto": 0.9 },
 ///   "kernels": {
 ///     "slow": { "factor": 0.9 },
 ///     "panics": { "boot": { "outcome": "stops", "console": { "text": "Kernel panic - not syncing: x\n" } } }
@@ -30,7 +31,8 @@ use serde::Deserialize;
 /// no files, such as `clock:monotonic`, are listed like files. Paths of `file` are relative to the script.
 ///
 /// The arm is told by the kernel image: the trimmed text of that file is looked up in `kernels`; an image that is not
-/// listed there behaves like `{}`. `factor` multiplies the `numbers` of every command; `noise` adds to it a relative
+/// listed there behaves like `{}`. `factor` multiplies the `numbers` of every command, and so does that of every word of
+/// `words` that the arm has on the kernel's command line; `noise` adds to it a relative
 /// error drawn evenly from `-noise` to `+noise`, the same for all numbers of one answer, seeded by `seed`, the kernel
 /// and the trial.
 #[derive(Debug, Deserialize)]
@@ -51,6 +53,9 @@ pub(super) struct Script {
     pub(super) kernel_log: Content,
     #[serde(default)]
     pub(super) commands: Vec<Command>,
+    /// Factors of words on the command line.
+    #[serde(default)]
+    pub(super) words: BTreeMap<String, f64>,
     /// What differs between kernel images, by the image's trimmed text.
     #[serde(default)]
     pub(super) kernels: BTreeMap<String, Kernel>,

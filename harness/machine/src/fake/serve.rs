@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    ffi::OsString,
     io::{BufReader, Read, Write},
     os::unix::net::UnixStream,
     path::Path,
@@ -26,8 +27,14 @@ use crate::session::matches;
 const A_LONG_TIME: Duration = Duration::from_secs(86_400);
 
 /// Serves until the machine is powered off, crashes, or the host is gone.
-pub(crate) fn serve(script: &Path, kernel: &Path, socket: &Path, trial: &Path) -> ExitCode {
-    match run(script, kernel, socket, trial) {
+pub(crate) fn serve(
+    script: &Path,
+    kernel: &Path,
+    socket: &Path,
+    trial: &Path,
+    words: &[OsString],
+) -> ExitCode {
+    match run(script, kernel, socket, trial, words) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("fake machine: {why}");
@@ -36,11 +43,13 @@ pub(crate) fn serve(script: &Path, kernel: &Path, socket: &Path, trial: &Path) -
     }
 }
 
-fn run(script: &Path, kernel: &Path, socket: &Path, trial: &Path) -> Result<(), String> {
+fn run(script: &Path, kernel: &Path, socket: &Path, trial: &Path, words: &[OsString]) -> Result<(), String> {
     let script = Script::load(script)?;
     let image = std::fs::read(kernel).map_err(|error| format!("reading `{}`: {error}", kernel.display()))?;
     let name = String::from_utf8_lossy(&image).trim().to_owned();
-    let kernel = script.kernels.get(&name).cloned().unwrap_or_default();
+    let mut kernel = script.kernels.get(&name).cloned().unwrap_or_default();
+    let factors = words.iter().filter_map(|word| script.words.get(word.to_str()?));
+    kernel.factor *= factors.product::<f64>();
     let stream = UnixStream::connect(socket).map_err(|error| format!("connecting: {error}"))?;
     match &kernel.boot {
         Outcome::Ready => {}

@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 #![expect(clippy::disallowed_methods, reason = "a test starts programs by itself")]
 
+#[path = "common/toy.rs"]
+mod toy;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -13,105 +16,26 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use tests::{Room, said, top};
+use tests::said;
 
-/// kbuild's interface as far as it is used. The boot image is the text of one source, by which the fake machine knows a kernel.
-const MAKEFILE: &str = "VERSION = 6
-PATCHLEVEL = 12
-SUBLEVEL = 7
-EXTRAVERSION =
+use toy::Toy;
 
-KCONFIG_CONFIG ?= $(O)/.config
-
-tinyconfig:
-\t@echo 'CONFIG_64BIT=y' > $(KCONFIG_CONFIG)
-olddefconfig:
-\t@true
-vmlinux: $(O)/speed.o
-\t@cp $(O)/speed.o $(O)/vmlinux
-\t@touch $(O)/System.map
-\t@mkdir -p $(O)/include/config && echo 6.12.7-toy > $(O)/include/config/kernel.release
-bzImage: vmlinux
-\t@mkdir -p $(O)/arch/x86/boot
-\t@printf '\\177ELF Linux version 6.12.0-fake ' | cat - $(O)/speed.o > $(O)/arch/x86/boot/bzImage
-$(O)/%.o: %.c
-\t@grep -q error $< && { echo \"$<:1:1: error: it says so\" >&2; exit 1; } || cp $< $@
-.PHONY: tinyconfig olddefconfig vmlinux bzImage
-";
-
-const SCENARIO: &str = "# Which commit moves less?
-schema: 1
-base: toy
-machine: { fake: SCRIPT }
-arms:
-  baseline: {}
-  candidate: {}
-workloads:
-  tcp: { tool: iperf3, duration: 2s, warmup: 0s }
-collect: []
-boots: 6
-gates:
-  - { workload: tcp, metric: throughput, margin: 3% }
-";
-
+/// `assay bisect` in the tree.
 struct Place {
-    room: Room,
-    folder: tempfile::TempDir,
+    toy: Toy,
+}
+
+impl std::ops::Deref for Place {
+    type Target = Toy;
+
+    fn deref(&self) -> &Toy {
+        &self.toy
+    }
 }
 
 impl Place {
-    /// A tree whose first commit is tagged, and a project whose base that is.
     fn new() -> Self {
-        let place = Self { room: Room::new(), folder: tempfile::tempdir().unwrap() };
-        for name in ["MAINTAINERS", "Kbuild", "Kconfig", "scripts/config"] {
-            place.write(name, "");
-        }
-        place.write("Makefile", MAKEFILE);
-        place.write("speed.c", "steady\n");
-        place.git(&["init", "--quiet"]);
-        place.commit("first");
-        place.git(&["tag", "v6.12.7"]);
-        let base = format!(
-            "schema: 1\nversion: \"6.12\"\nsource: {{ kind: git, repository: {}, ref: v6.12.7 }}\nconfig: {{ fragments: [] }}\n",
-            place.tree().display()
-        );
-        let script = top().join("tests/fixtures/fake/script.json");
-        for (name, text) in [
-            ("kernels/toy.yaml", base.as_str()),
-            ("scenarios/question.yaml", &SCENARIO.replace("SCRIPT", script.to_str().unwrap())),
-        ] {
-            let path = place.folder.path().join("project").join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        place
-    }
-
-    fn tree(&self) -> PathBuf {
-        self.folder.path().join("linux")
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        let path = self.tree().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    fn git(&self, arguments: &[&str]) -> String {
-        let output = Command::new("git")
-            .arg("-C")
-            .arg(self.tree())
-            .args(["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"])
-            .args(arguments)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", said(&output));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn commit(&self, subject: &str) {
-        self.git(&["add", "--all"]);
-        self.git(&["commit", "--quiet", "-m", subject]);
+        Self { toy: Toy::new("3%") }
     }
 
     /// A commit that makes the kernel another one.
@@ -127,8 +51,7 @@ impl Place {
     }
 
     fn bisect(&self, arguments: &[&str]) -> Output {
-        let scenario = self.folder.path().join("project/scenarios/question.yaml");
-        self.command().arg(scenario).args(arguments).output().unwrap()
+        self.command().arg(self.scenario()).args(arguments).output().unwrap()
     }
 
     /// The folder of the only search.
@@ -218,7 +141,7 @@ fn a_patch_of_a_series_is_found_and_one_that_does_not_build_is_told_with_the_nex
 fn a_search_that_was_killed_goes_on_where_it_was() {
     let place = Place::new();
     let culprit = history(&place);
-    let scenario = place.folder.path().join("project/scenarios/question.yaml");
+    let scenario = place.scenario();
     let mut command = place.command();
     command.arg(scenario).args(["--range", "v6.12.7..main"]).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();

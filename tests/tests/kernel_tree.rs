@@ -2,132 +2,33 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 #![expect(clippy::disallowed_methods, reason = "a test starts programs by itself")]
 
+#[path = "common/toy.rs"]
+mod toy;
+
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Output,
 };
 
-use tests::{Room, said, top};
+use tests::said;
 
-/// kbuild's interface as far as it is used. The boot image is the text by which the fake machine knows a kernel, and two objects
-/// tell what was compiled anew.
-const MAKEFILE: &str = "VERSION = 6
-PATCHLEVEL = 12
-SUBLEVEL = 7
-EXTRAVERSION =
+use toy::Toy;
 
-KCONFIG_CONFIG ?= $(O)/.config
-
-tinyconfig:
-\t@echo 'CONFIG_64BIT=y' > $(KCONFIG_CONFIG)
-olddefconfig:
-\t@true
-vmlinux: $(O)/speed.o $(O)/other.o
-\t@echo '  LD      vmlinux'
-\t@cp $(O)/speed.o $(O)/vmlinux
-\t@touch $(O)/System.map
-\t@mkdir -p $(O)/include/config && echo 6.12.7-toy > $(O)/include/config/kernel.release
-bzImage: vmlinux
-\t@mkdir -p $(O)/arch/x86/boot
-\t@printf '\\177ELF Linux version 6.12.0-fake ' | cat - $(O)/speed.o > $(O)/arch/x86/boot/bzImage
-$(O)/%.o: %.c
-\t@echo '  CC      $*.o'
-\t@grep -q error $< && { echo \"$<:1:1: error: it says so\" >&2; exit 1; } || cp $< $@
-.PHONY: tinyconfig olddefconfig vmlinux bzImage
-";
-
-const SCENARIO: &str = "# Does the working tree move less?
-schema: 1
-base: toy
-machine: { fake: SCRIPT }
-arms:
-  baseline: {}
-  candidate: {}
-workloads:
-  tcp: { tool: iperf3, duration: 2s, warmup: 0s }
-collect: []
-boots: 6
-gates:
-  - { workload: tcp, metric: throughput, margin: 5% }
-";
-
-/// A toy tree in a repository, and a project whose base it is.
-struct Place {
-    room: Room,
-    folder: tempfile::TempDir,
+/// `assay run` of the scenario, called in the tree.
+trait Runs {
+    fn run(&self, arguments: &[&str]) -> Output;
+    /// The log of the candidate's build in the last run.
+    fn candidates_log(&self) -> String;
 }
 
-impl Place {
-    fn new() -> Self {
-        let place = Self { room: Room::new(), folder: tempfile::tempdir().unwrap() };
-        for name in ["MAINTAINERS", "Kbuild", "Kconfig", "scripts/config"] {
-            place.write(name, "");
-        }
-        place.write("Makefile", MAKEFILE);
-        place.write("speed.c", "steady");
-        place.write("other.c", "one");
-        place.git(&["init", "--quiet"]);
-        place.commit("first");
-        place.git(&["tag", "v6.12.7"]);
-        let base = format!(
-            "schema: 1\nversion: \"6.12\"\nsource: {{ kind: git, repository: {}, ref: v6.12.7 }}\nconfig: {{ fragments: [] }}\n",
-            place.tree().display()
-        );
-        let script = top().join("tests/fixtures/fake/script.json");
-        for (name, text) in [
-            ("kernels/toy.yaml", base.as_str()),
-            ("scenarios/question.yaml", &SCENARIO.replace("SCRIPT", script.to_str().unwrap())),
-        ] {
-            let path = place.folder.path().join("project").join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        place
-    }
-
-    fn tree(&self) -> PathBuf {
-        self.folder.path().join("linux")
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        let path = self.tree().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    fn git(&self, arguments: &[&str]) -> String {
-        let output = Command::new("git")
-            .arg("-C")
-            .arg(self.tree())
-            .args(["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"])
-            .args(arguments)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", said(&output));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn commit(&self, subject: &str) {
-        self.git(&["add", "--all"]);
-        self.git(&["commit", "--quiet", "-m", subject]);
-    }
-
-    /// `assay run` of the scenario, called in the tree.
+impl Runs for Toy {
     fn run(&self, arguments: &[&str]) -> Output {
-        let scenario = self.folder.path().join("project/scenarios/question.yaml");
         let _ = fs::remove_dir_all(self.room.results());
-        self.room
-            .command()
-            .current_dir(self.tree())
-            .arg("run")
-            .arg(scenario)
-            .args(arguments)
-            .output()
-            .unwrap()
+        let mut command = self.room.command();
+        command.current_dir(self.tree()).arg("run").arg(self.scenario()).args(arguments).output().unwrap()
     }
 
-    /// The log of the candidate's build in the last run.
     fn candidates_log(&self) -> String {
         let logs = self.room.run().join("builds");
         let find = |path: &Path| path.file_name().unwrap().to_str().unwrap().contains('+');
@@ -138,7 +39,7 @@ impl Place {
 
 #[test]
 fn a_dirty_tree_is_compared_with_its_merge_base_by_one_command() {
-    let place = Place::new();
+    let place = Toy::new("5%");
     place.git(&["checkout", "--quiet", "-b", "less/copying"]);
     place.write("other.c", "two");
     place.commit("other: two");
@@ -157,7 +58,7 @@ fn a_dirty_tree_is_compared_with_its_merge_base_by_one_command() {
     assert_eq!(place.git(&["status", "--porcelain"]), " M speed.c\n");
 
     // One more edit compiles one file: the base's objects are there.
-    place.write("speed.c", "steady");
+    place.write("speed.c", "steady\n");
     let output = place.run(&[]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let log = place.candidates_log();
@@ -166,10 +67,10 @@ fn a_dirty_tree_is_compared_with_its_merge_base_by_one_command() {
 
 #[test]
 fn a_run_of_a_tree_is_repeated_as_it_was_when_the_tree_has_gone_on() {
-    let place = Place::new();
+    let place = Toy::new("5%");
     place.write("speed.c", "slower");
     assert_eq!(place.run(&[]).status.code(), Some(1));
-    place.write("speed.c", "steady");
+    place.write("speed.c", "steady\n");
     let run = place.room.run();
     let output = place.room.command().arg("run").arg("--resume").arg(&run).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
@@ -177,7 +78,7 @@ fn a_run_of_a_tree_is_repeated_as_it_was_when_the_tree_has_gone_on() {
 
 #[test]
 fn a_tree_is_left_out_where_nobody_wants_it() {
-    let place = Place::new();
+    let place = Toy::new("5%");
     place.write("speed.c", "slower");
     let output = place.run(&["--no-tree"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
@@ -186,7 +87,7 @@ fn a_tree_is_left_out_where_nobody_wants_it() {
 
 #[test]
 fn a_scenario_is_found_by_its_name_though_the_tree_has_a_folder_of_that_name() {
-    let place = Place::new();
+    let place = Toy::new("5%");
     place.write("question/x.c", "");
     let plan = |name: &str| {
         let project = place.folder.path().join("project");
@@ -205,7 +106,7 @@ fn a_scenario_is_found_by_its_name_though_the_tree_has_a_folder_of_that_name() {
 
 #[test]
 fn what_cannot_be_compared_is_the_users_to_mend() {
-    let place = Place::new();
+    let place = Toy::new("5%");
     let said_of = |arguments: &[&str]| {
         let output = place.run(arguments);
         assert_eq!(output.status.code(), Some(2), "{}", said(&output));
@@ -221,12 +122,12 @@ fn what_cannot_be_compared_is_the_users_to_mend() {
 
 #[test]
 fn the_trees_own_configuration_is_taken_with_what_it_lacks() {
-    let place = Place::new();
+    let place = Toy::new("5%");
     place.write(".gitignore", "/.config\n");
     place.commit("ignore");
     place.write(".config", "CONFIG_64BIT=y\nCONFIG_OWN=y\n");
     place.write("speed.c", "slower");
-    let scenario = place.folder.path().join("project/scenarios/question.yaml");
+    let scenario = place.scenario();
     let output = place
         .room
         .command()
@@ -244,7 +145,7 @@ fn the_trees_own_configuration_is_taken_with_what_it_lacks() {
 
 #[test]
 fn a_bisection_is_told_good_bad_and_cannot_be_tested() {
-    let place = Place::new();
+    let place = Toy::new("5%");
     let bisect = |text: &str| {
         place.write("speed.c", text);
         let output = place.run(&["--bisect"]);
@@ -258,7 +159,7 @@ fn a_bisection_is_told_good_bad_and_cannot_be_tested() {
 
 #[test]
 fn exec_says_what_a_tree_lacks() {
-    let place = Place::new();
+    let place = Toy::new("5%");
     let exec = |arguments: &[&str]| {
         place
             .room

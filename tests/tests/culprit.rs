@@ -227,3 +227,202 @@ fn what_cannot_be_searched_is_the_users_to_mend() {
     place.speed("slower", "tcp: Copy twice");
     assert!(said_of(&["--range", "v6.12.7..main", "--gate", "7"]).contains("has 1 gates"));
 }
+
+fn json(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(output)))
+}
+
+fn titles(list: &serde_json::Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|one| one["title"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn an_option_of_a_fragment_is_found() {
+    let place = Place::new();
+    let fragment = place.folder.path().join("more.config");
+    fs::write(
+        &fragment,
+        "# more\nCONFIG_EXTRA=y\nCONFIG_PARENT=y\nCONFIG_CHILD=y\nCONFIG_SLOW=y\n# CONFIG_OTHER is not set\n",
+    )
+    .unwrap();
+    let fragment = fragment.to_str().unwrap();
+    let output = place.bisect(&["--options", fragment, "--option", "LAST=y", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let told = json(&output);
+    assert_eq!((told["ended"].as_str(), titles(&told["culprits"])), (Some("found"), vec!["CONFIG_SLOW=y"]));
+    assert!(said(&output).contains("6 options; kept in"), "{}", said(&output));
+}
+
+#[test]
+fn options_that_do_not_stand_are_passed_over_and_told_with_the_next() {
+    let place = Place::new();
+    // CHILD does not stand before PARENT is there.
+    let options =
+        ["--option", "EXTRA=y", "--option", "CHILD=y", "--option", "SLOW=y", "--option", "PARENT=y"];
+    let output = place.bisect(&[options.as_slice(), &["--json"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let told = json(&output);
+    assert_eq!(titles(&told["culprits"]), ["CONFIG_CHILD=y", "CONFIG_SLOW=y", "CONFIG_PARENT=y"]);
+    for node in [2, 3] {
+        let visit = visits(&place.search()).into_iter().find(|visit| visit["node"] == node).unwrap();
+        assert!(visit["found"]["reason"].as_str().unwrap().contains("configuration lost"), "{visit}");
+    }
+    // Alone it stands nowhere: the bad end cannot be tested, and says why.
+    let place = Place::new();
+    let output = place.bisect(&["--option", "CHILD=y"]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(
+        text(&output)
+            .contains("The bad end cannot be tested: cannot be tested: configuration lost: CONFIG_CHILD"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn of_a_whole_configuration_only_what_differs_is_searched() {
+    let place = Place::new();
+    let whole = place.folder.path().join("bad.config");
+    fs::write(&whole, "#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86 6.12.7 Kernel Configuration\n#\nCONFIG_64BIT=y\n# CONFIG_DEBUG is not set\nCONFIG_HAVE_TOYS=y\nCONFIG_EXTRA=y\nCONFIG_SLOW=y\n").unwrap();
+    let output = place.bisect(&["--options", whole.to_str().unwrap(), "--subset"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).contains("2 options; kept in"), "{}", said(&output));
+    assert!(text(&output).contains("it is this alone:\n  CONFIG_SLOW=y\n"), "{}", said(&output));
+}
+
+#[test]
+fn a_word_is_found_without_another_build() {
+    let place = Place::new();
+    let output = place.bisect(&["--cmdline", "quiet a=\"b c\" slow nosmt", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let told = json(&output);
+    assert_eq!((told["ended"].as_str(), titles(&told["culprits"])), (Some("found"), vec!["slow"]));
+    let visits = visits(&place.search());
+    let images: std::collections::BTreeSet<&str> =
+        visits.iter().map(|visit| visit["image"].as_str().unwrap()).collect();
+    assert_eq!(images.len(), 1, "all words have one kernel");
+}
+
+/// A series of five patches of which the second and the fourth make it slower together, and the others change the image alone.
+fn two_together(place: &Place) -> Vec<String> {
+    for (file, content, subject) in [
+        ("speed.c", "steady\n\n", "tcp: Tidy up"),
+        ("one.c", "slow\n", "tcp: Take a lock"),
+        ("speed.c", "steady\n\n\n", "tcp: Tidy up more"),
+        ("two.c", "slow\n", "tcp: Take the lock twice"),
+        ("speed.c", "steady\n\n\n\n", "tcp: Tidy up even more"),
+    ] {
+        place.write(file, content);
+        place.commit(subject);
+    }
+    let range = format!("v6.12.7..{}", place.git(&["rev-parse", "main"]).trim());
+    let tree = place.tree().to_str().unwrap().to_owned();
+    vec!["--series".to_owned(), range, "--git".to_owned(), tree]
+}
+
+#[test]
+fn two_patches_that_only_together_slow_are_both_named() {
+    let place = Place::new();
+    let series = two_together(&place);
+    let mut arguments: Vec<&str> = series.iter().map(String::as_str).collect();
+    arguments.push("--subset");
+    let output = place.bisect(&arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let told = text(&output);
+    assert!(told.contains("it takes these 2 together, and nothing else:"), "{told}");
+    let verdict = told.split("\nStage 1").next().unwrap();
+    assert!(verdict.contains("tcp: Take a lock") && verdict.contains("tcp: Take the lock twice"), "{told}");
+    assert!(!verdict.contains("Tidy up"), "{told}");
+    assert!(told.contains("Stage 2: ") && told.contains("5 commits or patches; "), "{told}");
+    // What the first stage knew of both ends is not booted again: no set of patches is visited in two stages for want of it.
+    let search = place.search();
+    assert!(!visits(&search.join("stage-2")).iter().any(|visit| visit["node"] == 0), "{told}");
+}
+
+#[test]
+fn a_search_for_a_set_that_was_killed_in_its_second_stage_goes_on_there() {
+    let place = Place::new();
+    let series = two_together(&place);
+    let mut command = place.command();
+    command.arg(place.scenario()).args(&series).arg("--subset").stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let second = || place.search().join("stage-2");
+    let made = || place.room.results().join("bisect").is_dir() && !visits(&second()).is_empty();
+    while !made() {
+        assert!(Instant::now() < deadline, "after 120 s no visit of the second stage is made");
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");
+        std::thread::yield_now();
+    }
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGKILL).unwrap();
+    child.wait().unwrap();
+    let search = place.search();
+    let before = [visits(&search), visits(&second())];
+    // A budget that nothing fits into ends it in the same stage.
+    let output = place.command().arg("--resume").arg(&search).args(["--budget", "1s"]).output().unwrap();
+    let within_budget = [visits(&search), visits(&second())];
+    if output.status.code() == Some(3) {
+        assert!(text(&output).contains("Not decided yet."), "{}", said(&output));
+    }
+
+    let output = place.command().arg("--resume").arg(&search).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(text(&output).contains("it takes these 2 together"), "{}", said(&output));
+    let after = [visits(&search), visits(&second())];
+    assert_eq!(after[0], before[0], "the first stage is over");
+    assert_eq!(within_budget[0], before[0]);
+    assert_eq!(after[1][..before[1].len()], before[1][..], "what was made is not made again");
+}
+
+#[test]
+fn a_search_of_before_there_were_units_goes_on() {
+    let place = Place::new();
+    place.speed("steady-too", "tcp: Tidy up");
+    place.speed("slower", "tcp: Copy twice");
+    place.speed("slower ", "tcp: Go on");
+    let range = format!("v6.12.7..{}", place.git(&["rev-parse", "main"]).trim());
+    let tree = place.tree();
+    let series = ["--series", &range, "--git", tree.to_str().unwrap()];
+    let output = place.bisect(&[series.as_slice(), &["--budget", "60s"]].concat());
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    // As the first format had it: nodes alone.
+    let search = place.search();
+    let path = search.join("bisect.json");
+    let mut asked: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!(asked["format"], 2);
+    asked["format"] = 1.into();
+    assert!(asked.as_object_mut().unwrap().remove("units").is_some());
+    fs::write(&path, asked.to_string()).unwrap();
+    let output = place.command().arg("--resume").arg(&search).arg("--json").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(titles(&json(&output)["culprits"]), ["tcp: Copy twice"]);
+
+    asked["format"] = 3.into();
+    fs::write(&path, asked.to_string()).unwrap();
+    let output = place.command().arg("--resume").arg(&search).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("of a newer Assay (format 3, this one reads 2)"), "{}", said(&output));
+}
+
+#[test]
+fn units_that_cannot_be_searched_are_the_users_to_mend() {
+    let place = Place::new();
+    let said_of = |arguments: &[&str]| {
+        let output = place.bisect(arguments);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let file = place.folder.path().join("x.config");
+    fs::write(&file, "CONFIG_A=y\nA=y\nB\n").unwrap();
+    let file = file.to_str().unwrap();
+    let told = said_of(&["--options", file, "--options", "/nowhere"]);
+    for part in ["x.config:2: `A=y` is neither", "x.config:3: `B` is neither", "cannot read /nowhere"] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    let told = said_of(&["--cmdline", "root=/dev/sda quiet init=/bin/sh"]);
+    assert!(told.contains("`root` is set by") && told.contains("`init` is set by"), "{told}");
+    assert!(said_of(&["--cmdline", "a \"b"]).contains("a quote is not closed"));
+    assert!(said_of(&["--cmdline", "quiet", "--option", "A=y"]).contains("cannot be used with"));
+    assert!(said_of(&["--range", "v6.12.7..main", "--subset"]).contains("do not stand alone"));
+    assert!(said_of(&["--subset"]).contains("bisect what?"));
+}

@@ -17,6 +17,19 @@ pub(crate) struct Bisect {
     /// The commits of a kernel tree after GOOD and up to BAD.
     #[arg(long, value_name = "GOOD..BAD", conflicts_with = "series", value_parser = range)]
     pub(crate) range: Option<(String, String)>,
+    /// Options of the kernel's configuration: a fragment, or a whole `.config`, of which those are searched that differ from the kernel's without them. The good end
+    /// is the arm without them. May be given several times.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["series", "range", "cmdline"])]
+    pub(crate) options: Vec<PathBuf>,
+    /// One more option, as in a scenario's `config`: `LKDTM=y`, `NR_CPUS=8`. May be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = super::config_option, conflicts_with_all = ["series", "range", "cmdline"])]
+    pub(crate) option: Vec<plan::ConfigOption>,
+    /// Words of the kernel's command line, in one argument; a word may have spaces within double quotes. The good end is the arm without them. Nothing is built between them.
+    #[arg(long, value_name = "WORDS", conflicts_with_all = ["series", "range"])]
+    pub(crate) cmdline: Option<String>,
+    /// Look for the smallest set of patches, options or words that does it together, in a search for each of them.
+    #[arg(long)]
+    pub(crate) subset: bool,
     /// The tree [default: the one that the current folder is in].
     #[arg(long, value_name = "DIR", requires = "range")]
     pub(crate) tree: Option<PathBuf>,
@@ -26,7 +39,7 @@ pub(crate) struct Bisect {
     /// The base of the series, in place of the scenario's: the name of a file in `kernels/`.
     #[arg(long, conflicts_with = "range", add = ArgValueCandidates::new(crate::complete::bases))]
     pub(crate) base: Option<String>,
-    /// The arm that gets the series or the commits [default: `candidate`, else the only one that is not the baseline].
+    /// The arm that gets what is searched [default: `candidate`, else the only one that is not the baseline].
     #[arg(long)]
     pub(crate) arm: Option<String>,
     /// Bad is a boot in which the kernel crashes or hangs, whatever the scenario's gates are.
@@ -42,7 +55,7 @@ pub(crate) struct Bisect {
     #[arg(long, value_name = "TIME", value_parser = crate::budget::time)]
     pub(crate) budget: Option<Duration>,
     /// Go on with a search that was interrupted or ran out of its budget: its folder.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["scenario", "series", "range", "crash", "gate", "arm"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["scenario", "series", "range", "options", "option", "cmdline", "subset", "base", "crash", "gate", "arm"])]
     pub(crate) resume: Option<PathBuf>,
     /// As JSON.
     #[arg(long)]

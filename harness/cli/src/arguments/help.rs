@@ -361,12 +361,15 @@ Examples:
   assay bisect --series thread.mbox --budget 2h             # the question of scenarios/net.yaml
   assay bisect my-question.yaml --range v6.12..HEAD         # which commit, in a kernel tree
   assay bisect net --range v6.12..HEAD --crash              # which one crashes
+  assay bisect my-question.yaml --options their.config      # which option of a configuration
+  assay bisect my-question.yaml --cmdline 'nosmt mitigations=off'    # which word
+  assay bisect my-question.yaml --series outgoing/ --subset # which patches, if it takes several
   assay bisect --resume results/bisect/20260102-030405-net-4711
 
 Exit status:
   0    found, as probable as was asked for
   1    nothing in the range did it: both ends are alike
-  2    the scenario, the series or the range is wrong
+  2    the scenario, the series, the range, the options or the words are wrong
   3    not decided: the budget is used up, an end cannot be tested, or no test would tell more
   69   this machine could not do it; go on with --resume";
 

@@ -8,7 +8,7 @@ use plan::{Evidence, Gate, Plan};
 use report::arm_series;
 use store::Stored;
 
-use super::state::{Asked, By, Found, Visit};
+use super::state::{Asked, By, Found, Node, Visit};
 use crate::failure::Failure;
 
 /// How far boots of one kernel spread, as a share, before any were made: known only as well as two degrees of freedom, so that the boots of the ends
@@ -41,11 +41,9 @@ pub(super) fn search(asked: &Asked, visits: &[Visit], null_patches: Option<f64>)
         Search::new(history, question(asked, null_patches), costs(visits, boot_guess(&asked.plan)), policy);
     let weights: Vec<f64> = asked.nodes.iter().skip(1).map(|node| node.weight).collect();
     search.weigh(&weights);
-    let mut same_source: BTreeMap<Vec<&str>, usize> = BTreeMap::new();
+    let mut same: BTreeMap<(Source<'_>, &[String]), usize> = BTreeMap::new();
     for (number, node) in asked.nodes.iter().enumerate() {
-        let patches = node.series.iter().flat_map(|series| &series.patches);
-        let source = patches.map(|patch| patch.sha256.as_str()).collect();
-        let first = *same_source.entry(source).or_insert(number);
+        let first = *same.entry((source(node), node.words.as_slice())).or_insert(number);
         if first != number {
             search.alike(first, number);
         }
@@ -54,8 +52,22 @@ pub(super) fn search(asked: &Asked, visits: &[Visit], null_patches: Option<f64>)
     Ok(search)
 }
 
+/// What a node's kernel is made from, as far as nodes differ: checksums of patches, and options.
+type Source<'a> = (Vec<&'a str>, Vec<String>);
+
+fn source(node: &Node) -> Source<'_> {
+    let patches = node.series.iter().flat_map(|series| &series.patches);
+    (
+        patches.map(|patch| patch.sha256.as_str()).collect(),
+        node.options.iter().map(ToString::to_string).collect(),
+    )
+}
+
 fn tell(search: &mut Search, asked: &Asked, visits: &[Visit]) {
-    let mut images: BTreeMap<&str, usize> = BTreeMap::new();
+    // All nodes have one kernel then, which is built once.
+    let differ_by_words = asked.nodes.last().is_some_and(|node| !node.words.is_empty());
+    // The same image boots otherwise with other words.
+    let mut images: BTreeMap<(&str, &[String]), usize> = BTreeMap::new();
     let at_good: Vec<&Found> =
         visits.iter().filter(|visit| visit.node == GOOD).map(|visit| &visit.found).collect();
     let known_failures: BTreeSet<&str> = at_good
@@ -71,8 +83,12 @@ fn tell(search: &mut Search, asked: &Asked, visits: &[Visit]) {
     }
     for visit in visits {
         if let Some(image) = &visit.image {
+            let node = &asked.nodes[visit.node];
             search.built(visit.node);
-            let first = *images.entry(image).or_insert(visit.node);
+            if differ_by_words {
+                (0..asked.nodes.len()).for_each(|number| search.built(number));
+            }
+            let first = *images.entry((image, node.words.as_slice())).or_insert(visit.node);
             if first != visit.node {
                 search.alike(first, visit.node);
             }

@@ -1,9 +1,13 @@
-//! `assay bisect`: which commit, or which patch of a series, did it. Asks the pipeline of `assay run` for one visit after the other; crate `bisect` says which.
+//! `assay bisect`: which commit, patch, option or word did it, or which of them together. Asks the pipeline of `assay run` for one visit after the other; crate `bisect` says which.
 
 mod evidence;
 mod nodes;
+mod options;
+mod sets;
 mod state;
 mod told;
+mod units;
+mod words;
 
 use std::{
     path::Path,
@@ -11,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ::bisect::{Conclusion, Search, Step};
+use ::bisect::{After, Conclusion, Search, Step};
 use anyhow::Context;
 use jiff::Timestamp;
 use measure::BuildEnd;
@@ -19,7 +23,8 @@ use plan::Evidence;
 use store::Stored;
 
 use self::{
-    state::{Found, State, Visit},
+    sets::Sets,
+    state::{Asked, Found, State, Visit},
     told::{Ended, Told},
 };
 use crate::{
@@ -43,25 +48,29 @@ pub(crate) fn bisect(places: &Places, flags: &arguments::Bisect) -> Result<ExitC
         Some(folder) => {
             let folder = std::path::absolute(folder).context("resolving the folder")?;
             let state = State::open(&folder)?;
-            progress.line(format!("{}: {} visits are made", folder.display(), state.visits.len()));
+            progress.line(format!("{}: {} visits are made", folder.display(), state.visits().count()));
             state
         }
         None => begin(places, flags, &lab, &mut progress)?,
     };
     let (search, ended, is_calibrated) = lead(places, &lab, &mut state, until, &mut progress)?;
     progress.clear();
-    let told = Told { asked: &state.asked, visits: &state.visits, search: &search, ended, is_calibrated };
+    let (asked, visits) = state.under_way();
+    let told = Told { asked: &asked, visits: &visits, search: &search, ended, is_calibrated };
+    let sets = state.asked.subset.then(|| Sets { asked: &state.asked, legs: &state.legs, told: &told });
     if flags.json {
-        println!("{:#}", told.json());
+        println!("{:#}", sets.map_or_else(|| told.json(), |sets| sets.json()));
     } else {
-        println!("{}", told.text().trim_end());
+        println!("{}", sets.map_or_else(|| told.text(), |sets| sets.text()).trim_end());
         if let Ended::OutOfBudget { .. } = told.ended {
             println!("\nGo on with: assay bisect --resume {}", state.folder.display());
         }
     }
     Ok(match &told.ended {
         Ended::Concluded(Conclusion::Found(_)) => ExitCode::SUCCESS,
-        Ended::Concluded(Conclusion::NothingInRange { .. }) => ExitCode::FAILURE,
+        // A later stage finds none only if the one before it was wrong.
+        Ended::Concluded(Conclusion::NothingInRange { .. }) if state.legs.len() == 1 => ExitCode::FAILURE,
+        Ended::Concluded(Conclusion::NothingInRange { .. }) => ExitCode::from(UNDECIDED),
         Ended::Concluded(Conclusion::EndUntestable(_) | Conclusion::Exhausted(_))
         | Ended::OutOfBudget { .. } => ExitCode::from(UNDECIDED),
     })
@@ -77,11 +86,11 @@ fn begin(
     let results = std::path::absolute(&places.results).context("resolving the results folder")?;
     let started = Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
     let folder = results.join("bisect").join(format!("{started}-{}-{}", asked.plan.name, std::process::id()));
-    progress.line(format!("{} commits or patches; kept in {}", asked.nodes.len() - 1, folder.display()));
+    progress.line(format!("{}; kept in {}", told::count(&asked), folder.display()));
     State::create(folder, asked)
 }
 
-/// Makes visits until the search ends or the time is over.
+/// Makes visits until the search ends, with all its stages, or the time is over.
 fn lead(
     places: &Places,
     lab: &Lab,
@@ -93,9 +102,24 @@ fn lead(
     places.results = state.runs();
     let mut noise = null_noise(lab, state)?;
     loop {
-        let search = evidence::search(&state.asked, &state.visits, noise)?;
+        let (asked, visits) = state.under_way();
+        let search = evidence::search(&asked, &visits, noise)?;
         let (node, boots) = match search.next() {
-            Step::Done(conclusion) => return Ok((search, Ended::Concluded(conclusion), noise.is_some())),
+            Step::Done(conclusion) => {
+                if let (true, Conclusion::Found(culprits)) = (asked.subset, &conclusion)
+                    && let After::Next(stage) = state.leg().stage.after(&culprits.commits)
+                {
+                    progress.line(format!(
+                        "stage {}: with {} {} needed; is anything else?",
+                        state.legs.len() + 1,
+                        told::percent(culprits.probability),
+                        sets::held(&state.asked, &stage.held)
+                    ));
+                    state.begin(stage, culprits.probability)?;
+                    continue;
+                }
+                return Ok((search, Ended::Concluded(conclusion), noise.is_some()));
+            }
             Step::Test { node, boots } => (node, boots),
         };
         let seconds = search.visit_seconds(node, boots);
@@ -107,14 +131,14 @@ fn lead(
             return Ok((search, ended, noise.is_some()));
         }
         let culprits = search.culprits(&search.posterior());
-        let title: String = state.asked.nodes[node].title.chars().take(60).collect();
+        let title: String = asked.nodes[node].title.chars().take(60).collect();
         progress.line(format!(
             "visit {}: {boots} boots of {title}; most probable so far: {} with {:.0} %",
-            state.visits.len() + 1,
-            culprits.commits.first().map_or("none", |first| state.asked.nodes[*first].title.as_str()),
+            state.visits().count() + 1,
+            culprits.commits.first().map_or("none", |first| asked.nodes[*first].title.as_str()),
             100.0 * culprits.probability
         ));
-        let visit = visit(&places, lab, state, (node, boots), until, progress)?;
+        let visit = visit(&places, lab, (state, &asked), (node, boots), until, progress)?;
         state.add(visit)?;
         noise = null_noise(lab, state)?;
     }
@@ -126,7 +150,7 @@ fn null_noise(lab: &Lab, state: &State) -> Result<Option<f64>, Failure> {
         return Ok(None);
     }
     let Some(gate) = evidence::gate(&state.asked) else { return Ok(None) };
-    let good = state.visits.iter().find(|visit| visit.node == ::bisect::GOOD && visit.image.is_some());
+    let good = state.visits().find(|visit| visit.node == ::bisect::GOOD && visit.image.is_some());
     let Some(good) = good else { return Ok(None) };
     let Stored { file, .. } =
         store::read(&state.runs().join(&good.run)).context("reading the good end's run")?;
@@ -143,12 +167,12 @@ fn null_noise(lab: &Lab, state: &State) -> Result<Option<f64>, Failure> {
 fn visit(
     places: &Places,
     lab: &Lab,
-    state: &State,
+    (state, asked): (&State, &Asked),
     (node, boots): (usize, u32),
     until: Option<Instant>,
     progress: &mut Progress,
 ) -> Result<Visit, Failure> {
-    let plan = nodes::visit(&state.asked, node, boots);
+    let plan = nodes::visit(asked, node, boots);
     let began = Instant::now();
     let cache = lab.kernels()?;
     // Built before the run, so that the time of the build is known apart; the run then finds it in the cache.
@@ -156,7 +180,7 @@ fn visit(
     let build_seconds = began.elapsed().as_secs_f64();
     let BuildEnd::Built(image) = &build else {
         let reason = describe(&build);
-        progress.line(format!("cannot be tested: {}", reason.lines().next().unwrap_or_default()));
+        progress.line(format!("cannot be tested: {}", told::in_a_line(&reason)));
         return Ok(Visit {
             node,
             run: String::new(),
@@ -189,7 +213,7 @@ fn visit(
         node,
         run: name(&stored.folder),
         image: Some(image),
-        found: evidence::found(&state.asked, &stored)?,
+        found: evidence::found(asked, &stored)?,
         build_seconds,
         boot_seconds,
         boots: made,

@@ -1,14 +1,20 @@
-//! What is searched: the prefixes of a series, or the commits of a range.
+//! What is searched: the commits of a range; or the patches of a series, options or words, one more in each node.
 
 use std::path::Path;
 
+use ::bisect::Stage;
 use kernel_tree::{KernelTree, Range, RangeCommit};
-use plan::{Arm, Base, Flavour, Plan, Source, Stop};
+use plan::{Arm, Base, ConfigOption, Flavour, KernelSpec, Plan, Source, Stop};
 use scenario::{Overrides, Project};
 
-use super::state::{Asked, By, Node};
+use super::{
+    options,
+    state::{Asked, By, Node, Unit},
+    units, words,
+};
 use crate::{
     arguments::{self, Places, TreeConfig},
+    builds::{describe, of_kernel, show},
     failure::Failure,
     lab::Lab,
     progress::Progress,
@@ -31,12 +37,18 @@ pub(super) fn asked(
     lab: &Lab,
     progress: &mut Progress,
 ) -> Result<Asked, Failure> {
+    if flags.subset && flags.range.is_some() {
+        return Err(Failure::user(
+            "assay: --subset: the commits of a --range do not stand alone: each is made for the tree that those before it left (remedy: a --series)",
+        ));
+    }
+    let given = given(flags)?;
     let named = flags.scenario.as_deref().unwrap_or(Path::new(DEFAULT_SCENARIO));
     let (path, project) = tree_run::scenario(places, named)?;
     let base = flags.base.as_deref().map(|name| scenario::base(name, &project)).transpose();
     let mut overrides =
         Overrides { base: base.map_err(Failure::user)?, arm: flags.arm.clone(), series: None, flavour: None };
-    let nodes = if let Some((good, bad)) = &flags.range {
+    let (nodes, of_series) = if let Some((good, bad)) = &flags.range {
         let folder = flags.tree.clone().unwrap_or_else(|| ".".into());
         let tree = KernelTree::containing(&folder).map_err(of_tree)?.ok_or_else(|| {
             Failure::user(format!(
@@ -47,15 +59,18 @@ pub(super) fn asked(
         progress.status(&format!("reading {good}..{bad} of {}", tree.root().display()), "");
         let range = Range::of(&tree, good, bad, &lab.supervisor).map_err(of_tree)?;
         overrides.base = Some(base_of(&range, &tree, &folder, flags.config, &project, progress)?);
-        commits(&range, lab, progress)?
-    } else {
-        if flags.series.series.is_empty() {
-            return Err(Failure::user("assay: bisect what? a --series, or commits: --range GOOD..BAD"));
-        }
+        let nodes = commits(&range, lab, progress)?;
+        overrides.series = Some(nodes.last().map(|node| node.series.clone()).unwrap_or_default());
+        (nodes, vec![])
+    } else if matches!(given, Given::Nothing) {
         let (_, base) = scenario::candidate(&path, &project, &overrides).map_err(Failure::user)?;
-        patches(&resolve(&flags.series, &base.name, &project, lab, progress)?)
+        let series = resolve(&flags.series, &base.name, &project, lab, progress)?;
+        let of_series = units::of_series(&series);
+        overrides.series = Some(series);
+        (vec![], of_series)
+    } else {
+        (vec![], vec![])
     };
-    overrides.series = Some(nodes.last().map(|node| node.series.clone()).unwrap_or_default());
     let (name, _) = scenario::candidate(&path, &project, &overrides).map_err(Failure::user)?;
     let plan = scenario::load(&path, &project, &overrides).map_err(Failure::user)?;
     if !plan.dimensions.is_empty() {
@@ -65,20 +80,135 @@ pub(super) fn asked(
         )));
     }
     let by = by(&plan, flags)?;
-    let candidate = plan.arm(&name).ok_or_else(|| anyhow::anyhow!("the plan has no arm {name}"))?.clone();
+    let mut arm = plan.arm(&name).ok_or_else(|| anyhow::anyhow!("the plan has no arm {name}"))?.clone();
     // What the arm has besides the series under search is below it, in every node.
-    let own: Vec<plan::Series> = candidate
-        .kernel
-        .series
-        .iter()
-        .filter(|series| !nodes.iter().any(|node| node.series.iter().any(|one| one.folder == series.folder)))
-        .cloned()
-        .collect();
-    let nodes = nodes
-        .into_iter()
-        .map(|node| Node { series: own.iter().cloned().chain(node.series).collect(), ..node })
-        .collect();
-    Ok(Asked::new(Plan { arms: vec![candidate], ..plan }, by, flags.confidence, nodes, flags.range.is_some()))
+    let searched = overrides.series.unwrap_or_default();
+    let mut own = arm.kernel.series.clone();
+    own.retain(|series| !searched.iter().any(|one| one.folder == series.folder));
+    if flags.range.is_some() {
+        let below = |node: Node| Node { series: own.iter().cloned().chain(node.series).collect(), ..node };
+        let nodes = nodes.into_iter().map(below).collect();
+        return Ok(Asked::new(Plan { arms: vec![arm], ..plan }, by, flags.confidence, nodes, true));
+    }
+    let units = match given {
+        Given::Nothing => of_series,
+        Given::Options(given) => of_options(given, &mut arm.kernel, lab, progress)?,
+        Given::Words(words) => {
+            // The good end is the arm without them.
+            arm.cmdline.retain(|word| !words.contains(word));
+            words.into_iter().map(|word| Unit::Word { word }).collect()
+        }
+    };
+    if units.is_empty() {
+        return Err(Failure::user("assay: bisect what? the series has no patch"));
+    }
+    let good = match units.first() {
+        Some(Unit::Option { .. }) => "without the options",
+        Some(Unit::Word { .. }) => "without the words",
+        _ => "without the series",
+    };
+    let mut nodes = units::in_a_row(&units, good, |unit| match unit {
+        Unit::Patch { series } => of_patch(series),
+        Unit::Option { .. } | Unit::Word { .. } => units::plain(unit),
+    });
+    nodes[0].series = own;
+    let mut asked = Asked::new(Plan { arms: vec![arm], ..plan }, by, flags.confidence, nodes, false);
+    asked.units = units;
+    asked.subset = flags.subset;
+    asked.nodes = units::nodes(&asked.nodes, &asked.units, &Stage::first(asked.units.len()));
+    Ok(asked)
+}
+
+/// What is searched besides commits and series, as far as the command line says it.
+enum Given {
+    Nothing,
+    Options(Vec<options::File>),
+    Words(Vec<String>),
+}
+
+/// Reads it. All that is wrong with it is told at once.
+fn given(flags: &arguments::Bisect) -> Result<Given, Failure> {
+    if let Some(text) = &flags.cmdline {
+        let words = words::words(text).map_err(|wrong| {
+            let wrong: Vec<String> = wrong.iter().map(|why| format!("assay: --cmdline: {why}")).collect();
+            Failure::user(wrong.join("\n"))
+        })?;
+        return Ok(Given::Words(words));
+    }
+    let (mut files, mut wrong) = (vec![], vec![]);
+    for path in &flags.options {
+        match std::fs::read_to_string(path) {
+            Ok(text) => match options::read(path, &text) {
+                Ok(file) => files.push(file),
+                Err(of_file) => wrong.extend(of_file),
+            },
+            Err(error) => wrong.push(format!("assay: --options: cannot read {}: {error}", path.display())),
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(Failure::user(wrong.join("\n")));
+    }
+    if !flags.option.is_empty() {
+        files.push(options::File { options: flags.option.clone(), is_whole: false });
+    }
+    if !files.is_empty() {
+        return Ok(Given::Options(files));
+    }
+    if flags.range.is_none() && flags.series.is_empty() {
+        return Err(Failure::user(
+            "assay: bisect what? a --series, commits: --range GOOD..BAD, --options or --option, or a --cmdline",
+        ));
+    }
+    Ok(Given::Nothing)
+}
+
+/// The units of options. Of a whole configuration these are the options that differ from what the kernel has without any of them; so that is made, unless it was built before.
+fn of_options(
+    given: Vec<options::File>,
+    kernel: &mut KernelSpec,
+    lab: &Lab,
+    progress: &mut Progress,
+) -> Result<Vec<Unit>, Failure> {
+    if matches!(kernel.base.source, Source::PrebuiltImage { .. } | Source::DebianImage { .. }) {
+        return Err(Failure::user(format!(
+            "assay: {} is prebuilt: its options are what they are (remedy: --base BASE, one that is built)",
+            kernel.base.name
+        )));
+    }
+    // The good end is the arm without them.
+    let all: Vec<&ConfigOption> = given.iter().flat_map(|file| &file.options).collect();
+    kernel.options.retain(|own| !all.contains(&own));
+    let config = if given.iter().any(|file| file.is_whole) {
+        let config = lab.kernels()?.config(kernel, &mut show(progress)).map_err(of_kernel)?;
+        Some(config.map_err(|end| Failure::user(format!("assay: the good end: {}", describe(&end))))?)
+    } else {
+        None
+    };
+    let mut options: Vec<ConfigOption> = vec![];
+    for file in given {
+        let of_file = match &config {
+            Some(config) if file.is_whole => options::that_differ(file.options, config),
+            _ => file.options,
+        };
+        for one in of_file {
+            options.retain(|before| before.name != one.name);
+            options.push(one);
+        }
+    }
+    if options.is_empty() {
+        return Err(Failure::user(format!(
+            "assay: --options: {} has all of them as they are there",
+            kernel.base.name
+        )));
+    }
+    Ok(options.into_iter().map(|option| Unit::Option { option }).collect())
+}
+
+/// A patch's file name and the subject of it.
+fn of_patch(series: &plan::Series) -> (String, String) {
+    let Some(patch) = series.patches.first() else { return (series.name.clone(), series.name.clone()) };
+    let file = patch.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    (file.clone(), title(&patch.path).unwrap_or(file))
 }
 
 fn by(plan: &Plan, flags: &arguments::Bisect) -> Result<By, Failure> {
@@ -98,33 +228,6 @@ fn by(plan: &Plan, flags: &arguments::Bisect) -> Result<By, Failure> {
             ))),
         },
     }
-}
-
-/// The base without the series, and with one patch more each.
-fn patches(series: &[plan::Series]) -> Vec<Node> {
-    let good = Node {
-        name: "base".to_owned(),
-        title: "without the series".to_owned(),
-        parents: vec![],
-        series: vec![],
-        weight: 1.0,
-    };
-    let mut nodes = vec![good];
-    for (place, one) in series.iter().enumerate() {
-        for (number, patch) in one.patches.iter().enumerate() {
-            let mut cut = one.clone();
-            cut.patches.truncate(number + 1);
-            let file = patch.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            nodes.push(Node {
-                title: title(&patch.path).unwrap_or_else(|| file.clone()),
-                name: file,
-                parents: vec![nodes.len() - 1],
-                series: series[..place].iter().cloned().chain([cut]).collect(),
-                weight: 1.0,
-            });
-        }
-    }
-    nodes
 }
 
 /// The subject of a patch, without `[PATCH 1/2]`.
@@ -175,6 +278,8 @@ fn commits(range: &Range, lab: &Lab, progress: &mut Progress) -> Result<Vec<Node
         parents: vec![],
         series: vec![],
         weight: 1.0,
+        options: vec![],
+        words: vec![],
     }];
     for (number, commit) in range.commits.iter().enumerate() {
         progress.status("reading commits", &format!("{} of {all}", number + 1));
@@ -190,6 +295,8 @@ fn commits(range: &Range, lab: &Lab, progress: &mut Progress) -> Result<Vec<Node
             parents: commit.parents.clone(),
             series: series.transpose()?.into_iter().collect(),
             weight: weight(commit),
+            options: vec![],
+            words: vec![],
         });
     }
     Ok(nodes)
@@ -213,6 +320,8 @@ pub(super) fn visit(asked: &Asked, node: usize, boots: u32) -> Plan {
     let template: &Arm = &asked.plan.arms[0];
     let mut arm = Arm { name: "node".to_owned(), ..template.clone() };
     arm.kernel.series.clone_from(&asked.nodes[node].series);
+    arm.kernel.options.extend(asked.nodes[node].options.iter().cloned());
+    arm.cmdline.extend(asked.nodes[node].words.iter().cloned());
     plan.arms = vec![arm];
     plan.gates.clear();
     plan.test_gates.clear();

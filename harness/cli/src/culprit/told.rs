@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     evidence::gate,
-    state::{Asked, By, Found, Visit},
+    state::{Asked, By, Found, Unit, Visit},
 };
 use crate::progress::rough;
 
@@ -42,9 +42,10 @@ impl Told<'_> {
         let posterior = self.search.posterior();
         let mut text = self.verdict(&posterior);
         text += "\n\n";
-        text += &self.table(&posterior);
+        text += "What was tested\n";
+        text += &self.table(&posterior, self.visits);
         text += "\n";
-        text += &self.spent();
+        text += &spent(self.asked, self.visits);
         text += "\n\nWhat this cannot see\n";
         for blind in self.blind() {
             // Writing to a string cannot fail.
@@ -57,14 +58,14 @@ impl Told<'_> {
         text
     }
 
-    fn name(&self, node: usize) -> String {
+    pub(super) fn name(&self, node: usize) -> String {
         let node = &self.asked.nodes[node];
         let short: String =
             if self.asked.is_git { node.name.chars().take(12).collect() } else { node.name.clone() };
         if short == node.title { short } else { format!("{short} {}", node.title) }
     }
 
-    fn verdict(&self, posterior: &Posterior) -> String {
+    pub(super) fn verdict(&self, posterior: &Posterior) -> String {
         let culprits = self.search.culprits(posterior);
         let named: Vec<String> =
             culprits.commits.iter().map(|node| format!("\n  {}", self.name(*node))).collect();
@@ -101,20 +102,12 @@ impl Told<'_> {
         }
     }
 
-    fn table(&self, posterior: &Posterior) -> String {
-        let mut text = String::from("What was tested\n");
-        for visit in self.visits {
+    /// A line or two for each of some visits.
+    pub(super) fn table(&self, posterior: &Posterior, visits: &[Visit]) -> String {
+        let mut text = String::new();
+        for visit in visits {
             let bad = self.is_bad(posterior, visit.node);
-            let _ = writeln!(
-                text,
-                "  {}\n      {}; bad with {}; build {:.0} s, boots {:.0} s ({})",
-                self.name(visit.node),
-                describe(&visit.found),
-                percent(bad),
-                visit.build_seconds,
-                visit.boot_seconds,
-                visit.run
-            );
+            text += &row(&self.name(visit.node), visit, Some(bad));
         }
         text
     }
@@ -127,23 +120,21 @@ impl Told<'_> {
             .sum()
     }
 
-    fn spent(&self) -> String {
-        let build: f64 = self.visits.iter().map(|visit| visit.build_seconds).sum();
-        let boots: u32 = self.visits.iter().map(|visit| visit.boots).sum();
-        let boot: f64 = self.visits.iter().map(|visit| visit.boot_seconds).sum();
-        let built = self.visits.iter().filter(|visit| visit.build_seconds >= 1.0).count();
-        format!(
-            "{} commits or patches; {} visits, {built} builds in {build:.0} s, {boots} boots in {boot:.0} s",
-            self.asked.nodes.len() - 1,
-            self.visits.len()
-        )
-    }
-
-    fn blind(&self) -> Vec<String> {
-        let mut blind = vec![
-            "a change that needs two commits together is found at the later one; of several culprits one is named"
-                .to_owned(),
-        ];
+    pub(super) fn blind(&self) -> Vec<String> {
+        let mut blind = Vec::from(if self.asked.subset {
+            ["a second set that does it as well, and a unit that undoes it: whatever has all of the set is taken to be bad"]
+        } else {
+            ["a change that needs two commits together is found at the later one; of several culprits one is named"]
+        }.map(str::to_owned));
+        if self.asked.units.iter().any(|unit| matches!(unit, Unit::Option { .. })) {
+            blind.push(
+                "options that do not stand without later ones: nodes before these are passed over".to_owned(),
+            );
+            blind.push(
+                "what kconfig sets by itself in consequence of an option: it counts as that option's work"
+                    .to_owned(),
+            );
+        }
         if let Some(gate) = gate(self.asked) {
             blind.push(format!("changes of less than {:.2} % (the gate's margin)", 100.0 * gate.margin));
         }
@@ -231,6 +222,43 @@ impl Told<'_> {
     }
 }
 
+/// What a visit found and took, with how probably its node is bad if that is said.
+pub(super) fn row(name: &str, visit: &Visit, bad: Option<f64>) -> String {
+    format!(
+        "  {name}\n      {};{} build {:.0} s, boots {:.0} s ({})\n",
+        describe(&visit.found),
+        bad.map(|bad| format!(" bad with {};", percent(bad))).unwrap_or_default(),
+        visit.build_seconds,
+        visit.boot_seconds,
+        visit.run
+    )
+}
+
+/// What was run, and what it took.
+pub(super) fn spent<'a>(asked: &Asked, visits: impl IntoIterator<Item = &'a Visit>) -> String {
+    let visits: Vec<&Visit> = visits.into_iter().collect();
+    let build: f64 = visits.iter().map(|visit| visit.build_seconds).sum();
+    let boots: u32 = visits.iter().map(|visit| visit.boots).sum();
+    let boot: f64 = visits.iter().map(|visit| visit.boot_seconds).sum();
+    let built = visits.iter().filter(|visit| visit.build_seconds >= 1.0).count();
+    format!(
+        "{}; {} visits, {built} builds in {build:.0} s, {boots} boots in {boot:.0} s",
+        count(asked),
+        visits.len()
+    )
+}
+
+/// How much is searched.
+pub(super) fn count(asked: &Asked) -> String {
+    let what = match asked.units.first() {
+        Some(Unit::Option { .. }) => "options",
+        Some(Unit::Word { .. }) => "words",
+        Some(Unit::Patch { .. }) | None => "commits or patches",
+    };
+    let all = if asked.units.is_empty() { asked.nodes.len() - 1 } else { asked.units.len() };
+    format!("{all} {what}")
+}
+
 fn describe(found: &Found) -> String {
     match found {
         Found::Values { values } if values.is_empty() => "no value".to_owned(),
@@ -245,12 +273,21 @@ fn describe(found: &Found) -> String {
             format!("tests failed in {failed} of {} boots", failing.len())
         }
         Found::Untestable { reason } => {
-            format!("cannot be tested: {}", reason.lines().next().unwrap_or_default())
+            format!("cannot be tested: {}", in_a_line(reason))
         }
     }
 }
 
-fn percent(probability: f64) -> String {
+/// The first line of a reason, and the next one if that is only its heading.
+pub(super) fn in_a_line(reason: &str) -> String {
+    let mut lines = reason.lines().map(str::trim);
+    match (lines.next().unwrap_or_default(), lines.next()) {
+        (first, Some(next)) if first.ends_with(':') => format!("{first} {next}"),
+        (first, _) => first.to_owned(),
+    }
+}
+
+pub(super) fn percent(probability: f64) -> String {
     // What rounds to certainty is not certain. The sum of no shares is -0, which is shown as 0.
     let percent = (100.0 * probability).clamp(0.0, 99.9) + 0.0;
     format!("{percent:.1} %")

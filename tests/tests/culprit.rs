@@ -54,6 +54,12 @@ impl Place {
         self.command().arg(self.scenario()).args(arguments).output().unwrap()
     }
 
+    /// The folder of the only search, once there is one.
+    fn begun(&self) -> Option<PathBuf> {
+        let mut all = fs::read_dir(self.room.results().join("bisect")).ok()?;
+        Some(all.next()?.unwrap().path())
+    }
+
     /// The folder of the only search.
     fn search(&self) -> PathBuf {
         let mut all = fs::read_dir(self.room.results().join("bisect")).unwrap();
@@ -146,7 +152,7 @@ fn a_search_that_was_killed_goes_on_where_it_was() {
     command.arg(scenario).args(["--range", "v6.12.7..main"]).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     let deadline = Instant::now() + Duration::from_secs(120);
-    let made = || place.room.results().join("bisect").is_dir() && !visits(&place.search()).is_empty();
+    let made = || place.begun().is_some_and(|search| !visits(&search).is_empty());
     while !made() {
         assert!(Instant::now() < deadline, "after 120 s no visit is made");
         assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");
@@ -348,7 +354,7 @@ fn a_search_for_a_set_that_was_killed_in_its_second_stage_goes_on_there() {
     let mut child = command.spawn().unwrap();
     let deadline = Instant::now() + Duration::from_secs(120);
     let second = || place.search().join("stage-2");
-    let made = || place.room.results().join("bisect").is_dir() && !visits(&second()).is_empty();
+    let made = || place.begun().is_some_and(|search| !visits(&search.join("stage-2")).is_empty());
     while !made() {
         assert!(Instant::now() < deadline, "after 120 s no visit of the second stage is made");
         assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");

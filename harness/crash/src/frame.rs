@@ -78,7 +78,15 @@ enum State {
 
 /// What stands before a stack's first function.
 pub(crate) fn is_head(words: &str) -> bool {
-    words.starts_with("Call Trace:") || words == "stack backtrace:"
+    words.starts_with("Call Trace:") || words == "stack backtrace:" || is_access(words)
+}
+
+/// `write to 0xffffffffa0233e20 of 8 bytes by task 70 on cpu 3:` (kernel/kcsan/report.c, print_report): one end of a race.
+fn is_access(words: &str) -> bool {
+    words.ends_with(':')
+        && words.contains(" to 0x")
+        && words.contains(" bytes by ")
+        && words.contains(" on cpu ")
 }
 
 /// A line of a stack.

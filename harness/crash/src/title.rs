@@ -39,8 +39,10 @@ pub(crate) fn of(kind: ComplaintKind, before: &[&str], own: &[&str], frames: &[F
                 // A race has two ends, which come in any order.
                 Some((one, other)) => {
                     let mut ends = [one, other].map(|end| {
-                        symbol(end)
-                            .map_or_else(|| end.trim().to_owned(), |frame| base(&frame.function).to_owned())
+                        // The heading has no offsets, and a module's name behind its function.
+                        let bare =
+                            || base(end.split_ascii_whitespace().next().unwrap_or_default()).to_owned();
+                        symbol(end).map_or_else(bare, |frame| base(&frame.function).to_owned())
                     });
                     ends.sort();
                     format!("{} in {} and {}", general(what), ends[0], ends[1])
@@ -167,6 +169,8 @@ pub(crate) fn fingerprint(kind: ComplaintKind, title: &str, frames: &[Frame]) ->
     hash.update(kind.words());
     hash.update([0]);
     hash.update(title);
+    // Either end of a race may come first, with its stack; the title has both.
+    let frames = if kind == ComplaintKind::Kcsan { &[] } else { frames };
     for function in about(frames).take(FUNCTIONS) {
         hash.update([0]);
         hash.update(function);
@@ -187,6 +191,8 @@ mod tests {
         let kasan = "BUG: KASAN: slab-use-after-free in ip_rcv.isra.0+0x12/0x34";
         assert_eq!(title(ComplaintKind::Kasan, kasan), "KASAN: slab-use-after-free in ip_rcv");
         let race = "BUG: KCSAN: data-race in b+0x1/0x2 / a+0x3/0x4";
+        assert_eq!(title(ComplaintKind::Kcsan, race), "KCSAN: data-race in a and b");
+        let race = "BUG: KCSAN: data-race in b.isra.0 [m] / a [m]";
         assert_eq!(title(ComplaintKind::Kcsan, race), "KCSAN: data-race in a and b");
         let lock = "WARNING: possible circular locking dependency detected";
         assert_eq!(title(ComplaintKind::Lockdep, lock), "lockdep: possible circular locking dependency");

@@ -207,7 +207,7 @@ static CRASHES: &[Crash] = &[
             Lives,
             Shell("modprobe kunit filter_glob=kcsan.test_basic; modprobe kcsan_test; true"),
         ),
-        2,
+        4,
         &[],
     ),
     with(
@@ -217,7 +217,7 @@ static CRASHES: &[Crash] = &[
             Lives,
             Shell("modprobe kunit filter_glob=kcsan.test_unknown_origin; modprobe kcsan_test; true"),
         ),
-        2,
+        4,
         &[],
     ),
 ];

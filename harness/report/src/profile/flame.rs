@@ -43,7 +43,7 @@ pub(crate) fn figure(flame: &Result<Flame, String>, per: Per, is_paired: bool) -
             summary { "Who called whom: flame graph" }
             p.muted { (text::line(&legend(flame, is_paired))) }
             div.scroll {
-                svg.flame viewBox=(format!("0 0 {WIDTH} {height}")) width=(WIDTH) height=(height) role="img" aria-label="flame graph" {
+                svg.flame viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label="flame graph" {
                     @for Drawn { frame, x, width, depth } in &drawn {
                         g class=(shade(frame, scale, is_paired)) {
                             title { (text::line(&told(frame, unit, &flame.root, is_paired))) }

@@ -124,7 +124,7 @@ impl Told<'_> {
         let mut blind = Vec::from(if self.asked.subset {
             ["a second set that does it as well, and a unit that undoes it: whatever has all of the set is taken to be bad"]
         } else {
-            ["a change that needs two commits together is found at the later one; of several culprits one is named"]
+            ["what needs two of them together is found at the later one; of several culprits one is named"]
         }.map(str::to_owned));
         if self.asked.units.iter().any(|unit| matches!(unit, Unit::Option { .. })) {
             blind.push(

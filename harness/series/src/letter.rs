@@ -2,7 +2,7 @@
 
 use crate::{
     diff::{self, Diff},
-    mail::Mail,
+    mail::{Date, Mail},
     subject::Subject,
     value::{Person, plain},
 };
@@ -233,7 +233,7 @@ impl PatchText {
                     Some(author) => self.author = Some(author),
                     None => break,
                 },
-                "date" => self.date = Some(plain(value)),
+                "date" => self.date = Date::parse(value).map(|date| date.text).or(self.date.take()),
                 "subject" => self.title = Subject::parse(&plain(value)).title,
                 _ => break,
             }

@@ -1,7 +1,7 @@
 //! One mail, decoded: who, when, in reply to what, its text and the patches attached to it.
 
 use mail_parser::{
-    Encoding, HeaderValue, Message, MessageParser, MessagePart, MimeHeaders, PartType,
+    DateTime, Encoding, HeaderValue, Message, MessageParser, MessagePart, MimeHeaders, PartType,
     decoders::{
         base64::base64_decode, charsets::map::charset_decoder, quoted_printable::quoted_printable_decode,
     },
@@ -59,6 +59,49 @@ pub(crate) struct Date {
     pub(crate) seconds: i64,
 }
 
+impl Date {
+    /// As a mail has it.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        // A space behind it for the same reason as in a mail's own headers.
+        DateTime::parse_rfc822(&format!("{text}{ROOM}")).as_ref().and_then(Self::of)
+    }
+
+    fn of(date: &DateTime) -> Option<Self> {
+        date.is_valid().then(|| Self { text: date.to_rfc822(), seconds: date.to_timestamp() })
+    }
+}
+
+/// What a zone of one letter lacks to three.
+const ROOM: &str = "  ";
+
+/// mail-parser takes three letters for a zone, whatever is there. Behind `Z` and `UT` (RFC 5322, 4.3) that is the end of the line, and with it
+/// goes the next header, mostly the subject: there have to be spaces behind them. Headers that have dates end in two.
+fn with_room_for_zones(raw: &[u8]) -> Vec<u8> {
+    const DATED: [&[u8]; 3] = [b"date:", b"resent-date:", b"received:"];
+    let mut padded = Vec::with_capacity(raw.len() + 64);
+    let (mut rest, mut is_dated) = (raw, false);
+    while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+        let (line, after) = (&rest[..end], &rest[end + 1..]);
+        if line.is_empty() {
+            break;
+        }
+        let is_folded = |line: &[u8]| line.starts_with(b" ") || line.starts_with(b"\t");
+        if !is_folded(line) {
+            let is_it =
+                |name: &&[u8]| line.len() >= name.len() && line[..name.len()].eq_ignore_ascii_case(name);
+            is_dated = DATED.iter().any(is_it);
+        }
+        padded.extend_from_slice(line);
+        if is_dated && !is_folded(after) {
+            padded.extend_from_slice(ROOM.as_bytes());
+        }
+        padded.push(b'\n');
+        rest = after;
+    }
+    padded.extend_from_slice(rest);
+    padded
+}
+
 /// The mail in `raw`, and those that are attached to it as mails.
 pub(crate) fn parse(raw: &[u8], label: &str) -> Vec<Mail> {
     let mut mails = Vec::new();
@@ -68,7 +111,7 @@ pub(crate) fn parse(raw: &[u8], label: &str) -> Vec<Mail> {
 
 fn parse_nested(raw: &[u8], label: &str, depth: usize, mails: &mut Vec<Mail>) {
     // A mail client's file has the line ends of the wire.
-    let raw = unix_lines(raw);
+    let raw = with_room_for_zones(&unix_lines(raw));
     let Some(message) = MessageParser::default().parse(&raw[..]) else { return };
     let id = message.message_id().map(plain).filter(|id| !id.is_empty());
     let mut mail = Mail {
@@ -79,10 +122,7 @@ fn parse_nested(raw: &[u8], label: &str, depth: usize, mails: &mut Vec<Mail>) {
             name: plain(from.name().unwrap_or_default()),
             email: plain(from.address().unwrap_or_default()),
         }),
-        date: message
-            .date()
-            .filter(|date| date.is_valid())
-            .map(|date| Date { text: date.to_rfc822(), seconds: date.to_timestamp() }),
+        date: message.date().and_then(Date::of),
         subject: plain(message.subject().unwrap_or_default()),
         ..Mail::default()
     };
@@ -277,5 +317,26 @@ mod tests {
         let date = mail.date.unwrap();
         assert_eq!((date.text.as_str(), date.seconds), ("Fri, 20 Nov 2026 10:00:00 +0100", 1_795_165_200));
         assert_eq!(mail.body, b"body\n");
+    }
+
+    #[test]
+    fn a_short_zone_does_not_take_the_next_header_with_it() {
+        for zone in ["Z", "UT", "GMT", "+0000"] {
+            let raw = format!(
+                "Received: from a by b;\n\tFri, 20 Nov 2026 10:00:01 {zone}\nDate: Fri, 20 Nov 2026 10:00:00 {zone}\nSubject: [PATCH] a\nFrom: A <a@x>\n\nbody\n"
+            );
+            let mail = parse(raw.as_bytes(), "input").remove(0);
+            assert_eq!(mail.subject, "[PATCH] a", "{zone}");
+            assert_eq!(mail.date.unwrap().text, "Fri, 20 Nov 2026 10:00:00 +0000", "{zone}");
+            assert_eq!(mail.body, b"body\n");
+            assert_eq!(
+                Date::parse(&format!("Fri, 20 Nov 2026 10:00:00 {zone}")).unwrap().seconds,
+                1_795_168_800
+            );
+        }
+        assert!(
+            Date::parse("Fri, 20 Nov 2026 0e: [PATCHit v3] a")
+                .is_none_or(|date| !date.text.contains("PATCH"))
+        );
     }
 }

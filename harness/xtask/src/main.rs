@@ -98,7 +98,7 @@ enum Chore {
         command: Vec<std::ffi::OsString>,
     },
     /// Provokes every kind of crash in real guests of both bases, and stores their consoles in tests/fixtures/console: two kernels a
-    /// base are built for it, one of them of the debug flavour.
+    /// base are built for it, one of them of the debug flavour, and on 6.12 one with the detector of data races.
     Crashes {
         /// Only on this base; may be given more than once.
         #[arg(long)]

@@ -237,9 +237,10 @@ pub(super) fn row(name: &str, visit: &Visit, bad: Option<f64>) -> String {
 /// What was run, and what it took.
 pub(super) fn spent<'a>(asked: &Asked, visits: impl IntoIterator<Item = &'a Visit>) -> String {
     let visits: Vec<&Visit> = visits.into_iter().collect();
-    let build: f64 = visits.iter().map(|visit| visit.build_seconds).sum();
+    // The sum of no numbers is -0, which is shown as 0.
+    let build = visits.iter().map(|visit| visit.build_seconds).sum::<f64>() + 0.0;
     let boots: u32 = visits.iter().map(|visit| visit.boots).sum();
-    let boot: f64 = visits.iter().map(|visit| visit.boot_seconds).sum();
+    let boot = visits.iter().map(|visit| visit.boot_seconds).sum::<f64>() + 0.0;
     let built = visits.iter().filter(|visit| visit.build_seconds >= 1.0).count();
     format!(
         "{}; {} visits, {built} builds in {build:.0} s, {boots} boots in {boot:.0} s",

@@ -22,6 +22,8 @@ const LONGEST: u32 = 64 << 10;
 const SLOWEST: u32 = 600;
 /// Most memory of a process, in MiB.
 const MEMORY: u32 = 2048;
+/// What names of folders for scratch begin with; the number of the process follows.
+const SCRATCH: &str = "assay-fuzz-";
 /// Between two entries in the record: what is lost if the run is killed.
 const ROUND: Duration = Duration::from_secs(120);
 
@@ -84,8 +86,9 @@ struct Ended {
 impl Places {
     fn make(target: &str) -> Result<Self> {
         let memory = Path::new("/dev/shm");
+        remove_leftovers(memory);
         let scratch = if memory.is_dir() {
-            memory.join(format!("assay-fuzz-{}", std::process::id()))
+            memory.join(format!("{SCRATCH}{}", std::process::id()))
         } else {
             place("scratch")
         };
@@ -150,6 +153,18 @@ impl Drop for Places {
     }
 }
 
+/// Scratch of runs that were killed: their processes are gone.
+fn remove_leftovers(memory: &Path) {
+    for entry in fs::read_dir(memory).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name.strip_prefix(SCRATCH).and_then(|number| number.parse::<u32>().ok());
+        if process.is_some_and(|process| !Path::new(&format!("/proc/{process}")).exists()) {
+            // What cannot be removed is in nobody's way.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// What libFuzzer says at its end, or the last number that it had reached when it was stopped.
 fn executions(log: &str) -> u64 {
     let last = |line: &str| {
@@ -163,6 +178,20 @@ fn executions(log: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scratch_of_the_dead_is_removed_and_that_of_the_living_is_not() {
+        let memory = tempfile::tempdir().unwrap();
+        let of = |name: String| memory.path().join(name);
+        let living = of(format!("{SCRATCH}{}", std::process::id()));
+        // No process has a number as high (include/linux/threads.h, PID_MAX_LIMIT).
+        let (dead, foreign) = (of(format!("{SCRATCH}{}", u32::MAX)), of("else".to_owned()));
+        for folder in [&living, &dead, &foreign] {
+            fs::create_dir(folder).unwrap();
+        }
+        remove_leftovers(memory.path());
+        assert_eq!([&living, &dead, &foreign].map(|folder| folder.exists()), [true, false, true]);
+    }
 
     #[test]
     fn inputs_are_counted_by_what_libfuzzer_said_last() {

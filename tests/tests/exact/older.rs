@@ -34,7 +34,7 @@ fn qemu_10() -> std::path::PathBuf {
 }
 
 #[test]
-fn qemu_10_is_counted_to_the_digit_too() {
+fn long_qemu_10_is_counted_to_the_digit_too() {
     if !can_boot() || !long_tests() {
         return;
     }

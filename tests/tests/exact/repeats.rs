@@ -120,7 +120,7 @@ impl Drop for Busy<'_> {
 }
 
 #[test]
-fn ten_boots_of_one_replicate_are_the_same_alone_and_on_a_busy_machine() {
+fn long_ten_boots_of_one_replicate_are_the_same_alone_and_on_a_busy_machine() {
     if !can_boot() || !long_tests() {
         return;
     }

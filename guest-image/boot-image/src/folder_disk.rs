@@ -1,4 +1,4 @@
-//! A folder of a cache as a read-only disk: a kernel's modules, which the agent mounts at `/lib/modules/RELEASE`, so that
+//! A folder of a cache as a read-only image, on a disk or in an initramfs: a kernel's modules, which the agent mounts at `/lib/modules/RELEASE`, so that
 //! `modprobe` and the kernel's own requests find there whatever is not in the initramfs; and tests.
 
 use std::path::{Path, PathBuf};

@@ -42,6 +42,17 @@ pub enum ParseError {
         /// What.
         what: String,
     },
+    /// One side was still in its warm-up when the other ended the test.
+    #[error(
+        "{tool}: its warm-up of {warmup_s} s was not over when the client ended the test, so that what it took is not that of \
+         the test: it got no processor for longer than the test lasts, which a longer `duration` outlives"
+    )]
+    WarmupNotOver {
+        /// Which tool, on which side.
+        tool: &'static str,
+        /// Seconds of warm-up that were asked for.
+        warmup_s: u32,
+    },
 }
 
 /// Why a workload did not run to its end.

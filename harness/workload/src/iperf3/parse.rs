@@ -27,11 +27,12 @@ const MIN_INTERVALS: usize = 10;
 /// count headers and retransmissions.
 ///
 /// # Errors
-/// If a side reports an error, if an output is cut off, or if it is not a report of the test that was asked for.
+/// If a side reports an error, if an output is cut off, if the server's warm-up lasted longer than the test, or if it is not a
+/// report of the test that was asked for.
 pub fn parse(params: &Iperf3, client: &[u8], server: &[u8]) -> Result<Findings, ParseError> {
     // The client's report first: when both sides failed, its words say more.
     let client = Report::read(CLIENT, client)?;
-    let server = Report::read(SERVER, server)?;
+    let server = Report::read_server(SERVER, server, params.warmup_s)?;
     let forward = |sums| Direction {
         name: "client-to-server",
         client_sends: true,

@@ -202,6 +202,21 @@ fn an_error_is_told_in_iperf3s_own_words() {
 }
 
 #[test]
+fn a_server_still_in_its_warm_up_at_the_end_is_no_measurement() {
+    // Its process was stopped for three seconds (SIGSTOP) in the warm-up of a test of one second.
+    let mut asked = params(1, Iperf3Direction::ClientToServer, Amount::Seconds(1));
+    asked.warmup_s = 1;
+    let (client, server) = both("3.12", "warmup-not-over");
+    let late = ParseError::WarmupNotOver { tool: "iperf3 (server)", warmup_s: 1 };
+    assert_eq!(parse(&asked, &client, &server).unwrap_err().to_string(), late.to_string());
+    // Where its timer comes due later still, iperf3 has no word of it.
+    let text = String::from_utf8(server).unwrap();
+    let silent = text.replace("\"getsockopt - Bad file descriptor\"", "null");
+    assert_ne!(silent, text);
+    assert_eq!(parse(&asked, &client, silent.as_bytes()).unwrap_err().to_string(), late.to_string());
+}
+
+#[test]
 fn nothing_is_an_error() {
     let params = params(1, Iperf3Direction::ClientToServer, Amount::Seconds(10));
     let (client, server) = both("3.18", "tcp-1");

@@ -12,7 +12,7 @@ use crate::{
 const VERDICTS: [i32; 3] = [0, 1, 3];
 
 pub(crate) fn demo() -> Result<()> {
-    let mut stages = Stages::new(40);
+    let mut stages = Stages::new(40, 90);
     stages.stage("set-up", setup::everything)?;
     stages.stage("a first result, from a prebuilt kernel", || verdict("scenarios/quick.yaml"))?;
     stages

@@ -41,7 +41,7 @@ enum Chore {
     },
     /// All set-up, a first result from a prebuilt kernel, then scenarios/iommu-hooks.yaml. Prints the report's path last.
     Demo,
-    /// All set-up, then the tests; minutes per stage are printed, and more than the budget is a failure.
+    /// All set-up, then the tests; minutes per stage are printed and held against a budget.
     Test {
         /// Also the second base, byte-identical rebuilds, KVM within a guest, and the long scenarios.
         #[arg(long)]

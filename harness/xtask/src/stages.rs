@@ -1,4 +1,4 @@
-//! Stages of a long chore: each is timed, and the sum is held against a budget.
+//! Stages of a long chore: each is timed, and the sum is held against a budget and a limit.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +7,23 @@ use anyhow::{Context, Result, bail};
 /// Stages that ran so far.
 #[derive(Debug)]
 pub(crate) struct Stages {
+    /// What it should take on a machine that is ours alone; more is said.
     budget: Duration,
+    /// What is given to it; more is a failure.
+    limit: Duration,
     started: Instant,
     done: Vec<(&'static str, Duration)>,
 }
 
 impl Stages {
-    pub(crate) fn new(budget_minutes: u64) -> Self {
-        Self { budget: Duration::from_secs(budget_minutes * 60), started: Instant::now(), done: Vec::new() }
+    pub(crate) fn new(budget_minutes: u64, limit_minutes: u64) -> Self {
+        let of = |minutes: u64| Duration::from_secs(minutes * 60);
+        Self {
+            budget: of(budget_minutes),
+            limit: of(limit_minutes),
+            started: Instant::now(),
+            done: Vec::new(),
+        }
     }
 
     /// Runs one stage.
@@ -33,12 +42,20 @@ impl Stages {
         result
     }
 
-    /// Prints minutes per stage; more than the budget is a failure.
+    /// Prints minutes per stage. More than the limit is a failure; more than the budget is not, as how fast a machine is that
+    /// others share says nothing of the code.
     pub(crate) fn finish(self) -> Result<()> {
         self.print();
         let total = self.started.elapsed();
+        if total > self.limit {
+            bail!("{:.1} minutes, the limit is {:.0}", minutes(total), minutes(self.limit));
+        }
         if total > self.budget {
-            bail!("{:.1} minutes, the budget is {}", minutes(total), self.budget.as_secs() / 60);
+            println!(
+                "OVER THE BUDGET of {:.0} minutes, by {:.1}",
+                minutes(self.budget),
+                minutes(total - self.budget)
+            );
         }
         Ok(())
     }

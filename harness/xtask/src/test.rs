@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub(crate) fn test(all: bool) -> Result<()> {
-    let mut stages = Stages::new(if all { 180 } else { 45 });
+    let mut stages = if all { Stages::new(180, 240) } else { Stages::new(45, 90) };
     stages.stage("set-up", setup::everything)?;
     stages.stage("format, lints, documentation", check::check)?;
     stages.stage("kernels: 6.12 and its arms", || {

@@ -6,9 +6,7 @@ use std::{
     time::Duration,
 };
 
-use machine::{
-    Boot, BootEnd, BootFiles, ClosedWorld, Counting, Endpoint, GuestCommand, Running, Script, World,
-};
+use machine::{Boot, BootEnd, BootFiles, ClosedWorld, Counting, Running, Script, World};
 use measure::{InstructionCounts, RawFile, TrialEnd};
 use plan::{Evidence, Plan};
 use profile::{Context, Profile, Symbols};
@@ -30,11 +28,6 @@ pub const COUNTS_FILE: &str = "insncount.jsonl";
 /// Where the functions of modules were in a trial's guest, as `/proc/kallsyms` lists them: in its folder's `raw`, where its kernel has modules.
 pub const MODULES_FILE: &str = "modules.kallsyms";
 
-/// Most bytes of that: a guest with every driver of a distribution loaded has a tenth.
-const MOST_MODULES: usize = 16 << 20;
-/// A guest under emulation lists some hundred thousand symbols in seconds; idle ones count here, too.
-const LISTING: Duration = Duration::from_secs(600);
-
 /// What is kept as [`MODULES_FILE`] in this folder of raw files; empty where there is none.
 ///
 /// # Errors
@@ -55,16 +48,8 @@ pub(crate) async fn modules(
     if setup.images.get(&trial.arm).is_none_or(|image| image.modules.is_none()) {
         return Ok(None);
     }
-    let Endpoint { session, guest, .. } = running.server();
-    let list = GuestCommand::new("grep").args(["-F", "[", "/proc/kallsyms"]);
-    let listed = session.exec(list.deadline(LISTING).max_output(MOST_MODULES)).await;
-    let listed = listed.map_err(|source| WorkloadError::Session {
-        workload: "modules".to_owned(),
-        guest: guest.to_owned(),
-        doing: "listing the functions of modules",
-        source,
-    })?;
-    Ok(Some(RawFile { name: MODULES_FILE.to_owned(), bytes: listed.stdout }))
+    let bytes = workload::module_symbols(&running.server()).await?;
+    Ok(Some(RawFile { name: MODULES_FILE.to_owned(), bytes }))
 }
 
 /// What was written down for each arm: one rehearsal does for all its boots.

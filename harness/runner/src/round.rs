@@ -10,7 +10,7 @@ use std::{
 use machine::Running;
 use measure::{CrashReport, Provenance, RawFile, Sample, SideFiles, TestOutcome, Void, Within};
 use plan::{Collector, Evidence, Machine, Plan, Workload, WorkloadKind};
-use workload::{WorkloadError, ktap::Tests};
+use workload::{Failure, WorkloadError, ktap::Tests};
 
 use crate::{
     Event, Keeper, Power, RunError, Setup, Trial, exact,
@@ -82,6 +82,10 @@ pub(crate) async fn workloads(
         Evidence::Exact => {
             match exact::modules(setup, trial, running).await {
                 Ok(listed) => keep_raw(folder, "", listed.as_slice()).map_err(RunError::keep(trial))?,
+                Err(WorkloadError::Failed(failure)) => {
+                    let Failure { workload, message, .. } = *failure;
+                    return Ok(Stop::WorkloadFailed { workload, message });
+                }
                 Err(error) => return silent(trial, running, error).await,
             }
             Some(exact::Counts::read(setup, trial, running, folder)?)

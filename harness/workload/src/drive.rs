@@ -17,6 +17,11 @@ use crate::{
 /// How long a server may take until it listens. Emulated, on a host with eight times more to do than it could, an iperf3 took more than 30 s.
 pub(crate) const LISTEN_DEADLINE: Duration = Duration::from_secs(120);
 
+/// Most bytes of the symbols of modules: a guest with every driver of a distribution loaded has a tenth.
+const MOST_SYMBOLS: usize = 16 << 20;
+/// A guest under emulation lists some hundred thousand symbols in seconds; idle ones count here, too.
+const LISTING: Duration = Duration::from_secs(600);
+
 /// What came of a workload that ran to its end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
@@ -233,6 +238,31 @@ pub async fn files_now(
             source,
         }),
     }
+}
+
+/// Where the functions of modules are in a guest, as its `/proc/kallsyms` lists them; nothing where none is loaded.
+///
+/// # Errors
+/// [`WorkloadError::Failed`] if the guest cannot list them; [`WorkloadError::Session`] if it cannot be talked to.
+pub async fn module_symbols(endpoint: &Endpoint<'_>) -> Result<Vec<u8>, WorkloadError> {
+    const NAME: &str = "modules";
+    let list = GuestCommand::new("grep").args(["-F", "[", "/proc/kallsyms"]);
+    let listed = endpoint.session.exec(list.deadline(LISTING).max_output(MOST_SYMBOLS)).await;
+    let listed = listed.map_err(|source| WorkloadError::Session {
+        workload: NAME.to_owned(),
+        guest: endpoint.guest.to_owned(),
+        doing: "listing the functions of modules",
+        source,
+    })?;
+    // 1: no line has a bracket.
+    if matches!(listed.how, HowEnded::Exited(0 | 1)) {
+        return Ok(listed.stdout);
+    }
+    Err(WorkloadError::Failed(Box::new(Failure {
+        workload: NAME.to_owned(),
+        message: format!("listing their functions: {}", last_words(&listed)),
+        raw: vec![],
+    })))
 }
 
 /// Writes a line to a file of a guest's kernel. What the kernel refuses is left as it was.

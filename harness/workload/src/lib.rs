@@ -20,7 +20,7 @@ mod recipe;
 pub mod sockperf;
 pub mod stream;
 
-pub use drive::{Around, Outcome, files_now, run, write_setting};
+pub use drive::{Around, Outcome, files_now, module_symbols, run, write_setting};
 pub use error::{Failure, ParseError, WorkloadError};
 pub use findings::Findings;
 pub use recipe::carrier_files;

@@ -216,6 +216,10 @@ fn a_budget_ends_a_search_that_can_go_on() {
     assert!(visits(&place.search()).is_empty());
     let output = place.command().arg("--resume").arg(place.search()).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    // The good end is there now, and costs a second search no more than its boots.
+    std::fs::remove_dir_all(place.search()).unwrap();
+    let again = place.bisect(&["--range", "v6.12.7..main", "--budget", "60s"]);
+    assert!(!visits(&place.search()).is_empty(), "{}", said(&again));
 }
 
 #[test]

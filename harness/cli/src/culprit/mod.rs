@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ::bisect::{After, Conclusion, Search, Step};
+use ::bisect::{After, Conclusion, GOOD, Search, Step};
 use anyhow::Context;
 use jiff::Timestamp;
 use measure::BuildEnd;
@@ -29,7 +29,7 @@ use self::{
 };
 use crate::{
     arguments::{self, Places},
-    builds::{describe, obtain},
+    builds::{describe, obtain, of_kernel},
     exact::Calibrations,
     failure::Failure,
     lab::Lab,
@@ -103,7 +103,12 @@ fn lead(
     let mut noise = null_noise(lab, state)?;
     loop {
         let (asked, visits) = state.under_way();
-        let search = evidence::search(&asked, &visits, noise)?;
+        let mut search = evidence::search(&asked, &visits, noise)?;
+        if visits.is_empty() && is_cached(lab, &asked)? {
+            // Its objects are kept beside it: the next build begins from them.
+            search.built(GOOD);
+            search.stands_at(GOOD);
+        }
         let (node, boots) = match search.next() {
             Step::Done(conclusion) => {
                 if let (true, Conclusion::Found(culprits)) = (asked.subset, &conclusion)
@@ -144,13 +149,19 @@ fn lead(
     }
 }
 
+/// Whether the good end was built before this search, which a budget need not pay for then.
+fn is_cached(lab: &Lab, asked: &Asked) -> Result<bool, Failure> {
+    let plan = nodes::visit(asked, GOOD, 1);
+    Ok(lab.kernels()?.lookup(&plan.arms[0].kernel).map_err(of_kernel)?.is_some())
+}
+
 /// What null patches do to the exact counts that are asked about, once there is an image to ask of.
 fn null_noise(lab: &Lab, state: &State) -> Result<Option<f64>, Failure> {
     if state.asked.plan.evidence() == Evidence::Timed {
         return Ok(None);
     }
     let Some(gate) = evidence::gate(&state.asked) else { return Ok(None) };
-    let good = state.visits().find(|visit| visit.node == ::bisect::GOOD && visit.image.is_some());
+    let good = state.visits().find(|visit| visit.node == GOOD && visit.image.is_some());
     let Some(good) = good else { return Ok(None) };
     let Stored { file, .. } =
         store::read(&state.runs().join(&good.run)).context("reading the good end's run")?;

@@ -14,8 +14,8 @@ use stats::{Better, Block, Comparison, StatsError, Verdict, judge};
 
 use crate::{Model, Row, SeriesKey};
 
-/// Version of [`Calibration`]'s serialised form.
-pub const CALIBRATION_FORMAT: u32 = 1;
+/// Version of [`Calibration`]'s serialised form, and of the worlds that were counted in. 1: ticks came from the local APIC's timer.
+pub const CALIBRATION_FORMAT: u32 = 2;
 
 /// The smallest margin that is judged with: null patches that move nothing at all must not make it zero.
 const SMALLEST: f64 = 1e-9;

@@ -51,7 +51,9 @@ pub(crate) fn keep(folder: &Path, calibration: &Calibration) -> Result<(), Failu
 
 /// What the run in `folder` is judged by, if something is.
 pub(crate) fn of_run(folder: &Path) -> Result<Option<Calibration>, Failure> {
-    Ok(kept::read(&folder.join(FILE))?.filter(is_usable))
+    // Counted in the worlds of its time, as the run was.
+    Ok(kept::read(&folder.join(FILE))?
+        .filter(|found: &Calibration| found.format <= CALIBRATION_FORMAT && found.is_sound()))
 }
 
 /// Not of another Assay, and not damaged.

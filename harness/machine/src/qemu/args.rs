@@ -120,6 +120,12 @@ pub(crate) fn base_parameters(debugged: bool) -> Vec<&'static str> {
 /// For kernels whose time is TCG's.
 pub(crate) const EMULATED_TIME: [&str; 2] = ["no_timer_check", "tsc=reliable"];
 
+/// What a local APIC's timer runs at is measured at boot against another clock, twice for 0.1 s (`calibrate_APIC_clock`,
+/// arch/x86/kernel/apic/apic.c). Where an instruction is a nanosecond that is 200 million of them, in a loop around PAUSE, which QEMU
+/// leaves its translated code for: a third of all the time that a trial of 16 MiB took. Without it a kernel has its ticks from the HPET, whose
+/// rate is known. With several processors it is the timer that each has for itself, and stays.
+const NO_CALIBRATION: &str = "nolapic_timer";
+
 /// Under emulation a kernel measures its TSC badly at first and better two seconds later. KVM, which has the first figure for
 /// its guests, then finds theirs too far off for a processor that cannot scale (`arch/x86/kvm/x86.c`, `kvm_set_tsc_khz`, 250 ppm)
 /// and leaves them without a TSC that runs: their timers never fire. What a refinement may change at most is one percent.
@@ -206,6 +212,9 @@ impl<'a> GuestSpec<'a> {
             // (fs/erofs/super.c, erofs_fc_get_tree). Symbols are where System.map says. The processor's random numbers are the
             // seed's, and at hand at once: a kernel that gathers them from its clock would spend most of a short window on it.
             words.extend(["rootfstype=ramfs", "nokaslr", "random.trust_cpu=on"]);
+            if self.machine.vcpus == 1 {
+                words.push(NO_CALIBRATION);
+            }
         }
         let modules = self.modules_disk();
         words.extend(modules.as_deref());

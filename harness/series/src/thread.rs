@@ -225,13 +225,26 @@ fn order(
     }
     let last = total.or_else(|| places.keys().last().copied()).unwrap_or_default();
     reroll(&mut places, old, last, notes);
-    for missing in (1..=last.min(limits::PATCHES)).filter(|at| !places.contains_key(at)) {
-        problems.push(format!("patch {missing} of {last} is missing"));
-    }
+    problems.extend(missing(places.keys().copied(), last));
     for (at, letter) in places.iter().filter(|(at, _)| **at > last || **at == 0) {
         problems.push(format!("`{}` is number {at} of {last}", letter.subject.title));
     }
     places.into_values().collect()
+}
+
+/// What lacks between 1 and `last`, a sentence for each gap between these ascending numbers.
+fn missing(numbers: impl Iterator<Item = usize>, last: usize) -> Vec<String> {
+    let mut next = 1;
+    let mut gaps = Vec::new();
+    for at in numbers.filter(|at| (1..=last).contains(at)).chain([last.saturating_add(1)]) {
+        match at - next {
+            0 => {}
+            1 => gaps.push(format!("patch {next} of {last} is missing")),
+            _ => gaps.push(format!("patches {next} to {} of {last} are missing", at - 1)),
+        }
+        next = at.saturating_add(1);
+    }
+    gaps
 }
 
 fn is_same(a: &Letter, b: &Letter) -> bool {

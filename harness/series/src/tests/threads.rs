@@ -43,6 +43,11 @@ fn everything_that_is_missing_is_named() {
         read(&mbox(&mails)).unwrap_err(),
         "input: patch 1 of 4 is missing\ninput: patch 3 of 4 is missing"
     );
+    let of_many = [mail("3", "1", A, "[PATCH 2/9701] two", &patch("two"))];
+    assert_eq!(
+        read(&mbox(&of_many)).unwrap_err(),
+        "input: patch 1 of 9701 is missing\ninput: patches 3 to 9701 of 9701 are missing"
+    );
     let cover =
         [mail("1", "", A, "[PATCH v3 0/1] all", "Hello.\n"), mail("2", "", A, "[PATCH v2] x", &patch("x"))];
     assert_eq!(

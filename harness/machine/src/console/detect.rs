@@ -66,9 +66,11 @@ const STALLS: &[(&str, &str)] = &[
     ("rcu: INFO: rcu_", "self-detected stall"),
     ("rcu: INFO: rcu_", "detected expedited stalls"),
     // kernel/watchdog.c: in 7.3 the processor that noticed it is named between the two, in 6.12 it is not.
-    ("watchdog: ", "Watchdog detected hard LOCKUP"),
-    ("NMI watchdog: ", "Watchdog detected hard LOCKUP"),
+    ("watchdog: ", HARD_LOCKUP),
+    ("NMI watchdog: ", HARD_LOCKUP),
 ];
+
+const HARD_LOCKUP: &str = "Watchdog detected hard LOCKUP";
 
 /// A crash as the console tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +98,8 @@ struct Crash {
     lines: Vec<String>,
     /// A call trace has begun and not ended.
     in_a_trace: bool,
+    /// One has begun.
+    traced: bool,
     complete: bool,
 }
 
@@ -127,7 +131,9 @@ impl Detector {
                     crash.kind = CrashKind::Panic;
                 }
                 match words {
-                    "Call Trace:" | "<TASK>" | "<IRQ>" | "<NMI>" | "<SOFTIRQ>" => crash.in_a_trace = true,
+                    "Call Trace:" | "<TASK>" | "<IRQ>" | "<NMI>" | "<SOFTIRQ>" => {
+                        (crash.in_a_trace, crash.traced) = (true, true);
+                    }
                     "</TASK>" | "</IRQ>" | "</NMI>" | "</SOFTIRQ>" => crash.in_a_trace = false,
                     _ => {}
                 }
@@ -146,6 +152,7 @@ impl Detector {
                         title,
                         lines: vec![line.to_owned()],
                         in_a_trace: false,
+                        traced: false,
                         complete: false,
                     });
                     return;
@@ -169,6 +176,11 @@ impl Detector {
     /// Whether the crash's text goes on, however long the next line takes.
     pub(crate) fn is_in_a_trace(&self) -> bool {
         self.crash.as_ref().is_some_and(|crash| crash.in_a_trace)
+    }
+
+    /// Whether one processor has told that another does not take interrupts, and waits for that one to say where it is.
+    pub(crate) fn awaits_another(&self) -> bool {
+        self.crash.as_ref().is_some_and(|crash| !crash.traced && crash.title.contains(HARD_LOCKUP))
     }
 
     /// Whether the kernel itself has said that the crash's text is over.

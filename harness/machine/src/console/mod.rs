@@ -28,6 +28,9 @@ const CRASH_TIME: Duration = Duration::from_secs(30);
 /// A panic does not wait for it: it ends the machine, and so the console.
 const CRASH_QUIET: Duration = Duration::from_secs(4);
 
+/// The same while one processor waits for another's stack: as long as the kernel itself does (10 s, lib/nmi_backtrace.c), and more.
+const ANOTHERS_QUIET: Duration = Duration::from_secs(14);
+
 /// What the console has shown so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
@@ -76,7 +79,11 @@ impl Console {
             let read = match crash_began {
                 Some(began) => {
                     let rest = CRASH_TIME.saturating_sub(began.elapsed());
-                    let patience = if detector.is_in_a_trace() { rest } else { CRASH_QUIET.min(rest) };
+                    let patience = match () {
+                        () if detector.is_in_a_trace() => rest,
+                        () if detector.awaits_another() => ANOTHERS_QUIET.min(rest),
+                        () => CRASH_QUIET.min(rest),
+                    };
                     match tokio::time::timeout(patience, self.reader.read(&mut buffer)).await {
                         Ok(read) => read,
                         Err(_quiet) => {

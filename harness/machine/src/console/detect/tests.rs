@@ -35,6 +35,20 @@ fn a_trace_is_waited_for_to_its_end() {
 }
 
 #[test]
+fn a_hard_lockup_is_told_when_the_other_processor_has_said_where_it_is() {
+    let mut detector = Detector::default();
+    detector.feed(
+        b"[   15.1] watchdog: CPU1: Watchdog detected hard LOCKUP on cpu 0\n[   15.2] Modules linked in:\n",
+    );
+    assert!(detector.awaits_another());
+    detector.feed(b"[   16.1] Call Trace:\n");
+    assert!(!detector.awaits_another() && detector.is_in_a_trace());
+    let mut detector = Detector::default();
+    detector.feed(b"[   15.1] watchdog: BUG: soft lockup - CPU#0 stuck for 22s!\n");
+    assert!(detector.has_found() && !detector.awaits_another());
+}
+
+#[test]
 fn what_a_kernel_goes_on_after_does_not_end_its_boot() {
     for survived in
         ["BUG: scheduling while atomic: sh/45/0x00000002", "BUG: Bad page state in process sh  pfn:1"]

@@ -179,7 +179,12 @@ fn is_rule(words: &str) -> bool {
 
 /// Counts it if it is there already. Where it is, if it was kept.
 fn add(found: &mut Vec<Complaint>, new: Complaint) -> Option<usize> {
-    if let Some(index) = found.iter().position(|known| known.fingerprint == new.fingerprint) {
+    // In the same words and without a stack: a lockup that is told once more, by a console that ends there.
+    let is_again =
+        |known: &Complaint| known.kind == new.kind && known.words == new.words && new.frames.is_empty();
+    if let Some(index) =
+        found.iter().position(|known| known.fingerprint == new.fingerprint || is_again(known))
+    {
         found[index].times += 1;
         found[index].fatal |= new.fatal;
         return Some(index);

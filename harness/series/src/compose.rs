@@ -1,6 +1,7 @@
 //! The normalised text of patches and cover letters: what `git am` takes.
 
 use crate::{
+    diff,
     letter::Letter,
     thread::Thread,
     trailer,
@@ -107,7 +108,7 @@ fn patch(
         patch.date.as_deref(),
         &prefix(version, number, total),
         &patch.subject,
-        &message,
+        &without_diffs(message),
     )
     .into_bytes();
     out.extend_from_slice(b"---\n");
@@ -118,6 +119,14 @@ fn patch(
     out.extend_from_slice(&text.diff);
     patch.text = out;
     patch
+}
+
+/// A message of which no line begins a diff, as one does that was indented above all others.
+fn without_diffs(mut message: String) -> String {
+    while let Some(at) = diff::start(message.as_bytes()) {
+        message.insert(at, ' ');
+    }
+    message
 }
 
 fn named(subject: &str) -> String {

@@ -1,9 +1,6 @@
 //! Real kernels in QEMU.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
 use nix::{
@@ -11,16 +8,13 @@ use nix::{
     sys::signal::Signal,
 };
 
-use super::{
-    builds::files,
-    kills::{running_after, victim},
-};
+use super::kills::{running_after, victim};
 use crate::{
     census,
     child::{DEADLINE, Said, send, until},
     fault::{Chance, Ending, Fault, Then},
     scene::Scene,
-    world::{OWN, World},
+    world::{OWN, World, to_the_end},
 };
 
 const fn fault(
@@ -94,23 +88,10 @@ pub(super) const FAULTS: &[Fault] = &[
         })
     },
     Fault {
-        says: "qemu-system-x86_64",
-        ..fault("qemu-refuses", "QEMU's program is damaged and does not start", 1, |world, _| {
-            let broken = Path::new(OWN).join("broken");
-            fs::write(&broken, "no program").context("writing a broken program")?;
-            let none: Option<&str> = None;
-            let programs: Vec<PathBuf> = files(&world.cache().join("roots"))?
-                .into_iter()
-                .filter(|path| path.ends_with("usr/bin/qemu-system-x86_64"))
-                .collect();
-            for program in &programs {
-                mount(Some(&broken), program, none, MsFlags::MS_BIND, none).context("hiding QEMU")?;
-            }
-            let said = world.start()?.wait();
-            for program in &programs {
-                umount2(program, MntFlags::empty()).context("showing QEMU again")?;
-            }
-            said
+        says: "bytes for jit buffer: Cannot allocate memory",
+        ..fault("qemu-refuses", "RLIMIT_AS of 500 MB, so that QEMU does not start", 1, |world, _| {
+            world.through = ["prlimit", "--as=500000000"].map(str::to_owned).into();
+            to_the_end(world)
         })
     },
     crash(

@@ -33,7 +33,7 @@ pub(crate) fn machine(flags: &GuestFlags, nic: InnerNic, memory_mib: u32) -> Mac
             scalable_mode: false,
             kernel: None,
         },
-        guest: InnerGuest { count: 1, vcpus: flags.vcpus, memory_mib, link, kernel: None },
+        guest: InnerGuest { count: 1, vcpus: flags.vcpus, memory_mib, huge_pages: false, link, kernel: None },
         peer: NicModel::VirtioNet,
         peer_kernel: None,
         mtu: 1500,

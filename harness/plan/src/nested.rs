@@ -57,6 +57,9 @@ pub struct InnerGuest {
     pub vcpus: u32,
     /// Memory of each in MiB. VFIO pins all of it.
     pub memory_mib: u32,
+    /// Whether the host's huge pages of 2 MiB are their memory, of which VFIO maps each as one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub huge_pages: bool,
     /// How they reach the host's wire.
     pub link: InnerLink,
     /// As [`HostLevel::kernel`], of all of them.

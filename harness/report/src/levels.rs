@@ -42,9 +42,10 @@ pub(crate) fn levels(nested: &NestedMachine) -> Vec<String> {
         ),
         format!("host {}{scalable}", nic(&its_nic)),
         format!(
-            "server: {how_many} of the host's KVM with {}, {} MiB: {link}",
+            "server: {how_many} of the host's KVM with {}, {} MiB{}: {link}",
             cpus(guest.vcpus),
-            guest.memory_mib
+            guest.memory_mib,
+            if guest.huge_pages { " in huge pages of 2 MiB" } else { "" }
         ),
         format!("client: a QEMU guest outside, {}", model(nested.peer)),
     ];

@@ -17,6 +17,9 @@ use crate::{
 /// What a host needs beside its guests: its kernel, QEMU's own memory for each of them, and their files.
 const HOSTS_OWN_MIB: u32 = 384;
 
+/// Of x86-64, the smaller kind.
+const HUGE_PAGE_MIB: u32 = 2;
+
 /// Whether this machine is a nested one.
 pub(crate) fn is_nested(machine: &Node) -> bool {
     machine.get("kind").and_then(Node::text) == Some("nested")
@@ -79,9 +82,17 @@ fn guest(node: &Node, findings: &mut Findings) -> Option<InnerGuest> {
     let count = fields.count("count", findings);
     let vcpus = fields.count("vcpus", findings);
     let memory = memory_mib(&fields, findings);
+    let huge_pages = fields.flag("huge-pages", findings);
     let kernel = fields.optional_text("kernel", findings);
     let link = link(&fields, findings);
-    Some(InnerGuest { count: count?, vcpus: vcpus?, memory_mib: memory?, link: link?, kernel: kernel? })
+    Some(InnerGuest {
+        count: count?,
+        vcpus: vcpus?,
+        memory_mib: memory?,
+        huge_pages: huge_pages?,
+        link: link?,
+        kernel: kernel?,
+    })
 }
 
 fn link(fields: &Fields<'_>, findings: &mut Findings) -> Option<InnerLink> {
@@ -153,6 +164,10 @@ pub(crate) fn impossible(nested: &NestedMachine) -> Vec<(String, &'static str)> 
         let message =
             format!("the host has {} MiB, and needs {needed} for its guests and itself", nested.memory_mib);
         found.push((message, "a larger memory, or a smaller guest.memory"));
+    }
+    if guest.huge_pages && guest.memory_mib % HUGE_PAGE_MIB != 0 {
+        let message = format!("{} MiB are not whole huge pages of {HUGE_PAGE_MIB} MiB", guest.memory_mib);
+        found.push((message, "guest.memory: an even number of MiB, or without guest.huge-pages"));
     }
     found
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use plan::{GuestIommu, InnerGuest, InnerLink, Vfio};
 
 use super::{
-    Link,
+    Link, huge,
     supplies::{INITRAMFS, KERNEL, ROOT_DISK, Supplies, TOOLS},
 };
 use crate::{
@@ -43,11 +43,22 @@ impl Inner<'_> {
         list.option("-name", self.name);
         // Interrupt remapping needs the I/O APIC in QEMU and not in KVM. KVM has a clock, so that there is no need of an HPET.
         let irqchip = if iommu == GuestIommu::Off { "" } else { ",kernel-irqchip=split" };
-        list.option("-machine", format!("q35,smm=off,sata=off,usb=off,vmport=off,hpet=off{irqchip}"));
+        let memory = if self.shape.huge_pages { ",memory-backend=ram" } else { "" };
+        list.option("-machine", format!("q35,smm=off,sata=off,usb=off,vmport=off,hpet=off{irqchip}{memory}"));
         list.option("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off");
         list.option("-accel", "kvm").option("-cpu", "host");
         list.option("-smp", self.shape.vcpus.to_string());
         list.option("-m", format!("{}M", self.shape.memory_mib));
+        if self.shape.huge_pages {
+            let size = self.shape.memory_mib;
+            list.option(
+                "-object",
+                format!(
+                    "memory-backend-file,id=ram,size={size}M,mem-path={},share=on,prealloc=on",
+                    huge::FOLDER
+                ),
+            );
+        }
         if iommu != GuestIommu::Off {
             // Before every other device. Without caching mode its QEMU would not hear of what the guest maps.
             list.option("-device", "intel-iommu,intremap=on,caching-mode=on");
@@ -150,7 +161,7 @@ mod tests {
     }
 
     fn shape(link: InnerLink) -> InnerGuest {
-        InnerGuest { count: 1, vcpus: 1, memory_mib: 768, link, kernel: None }
+        InnerGuest { count: 1, vcpus: 1, memory_mib: 768, huge_pages: false, link, kernel: None }
     }
 
     fn passed(via: Vfio, iommu: GuestIommu) -> InnerLink {
@@ -174,6 +185,16 @@ mod tests {
                 || list.ends_with("rombar=0"),
             "{list}"
         );
+    }
+
+    #[test]
+    fn memory_of_huge_pages() {
+        let link = Link::Vfio("0000:01:00.0".into());
+        let shape = InnerGuest { huge_pages: true, ..shape(passed(Vfio::Iommufd, GuestIommu::Off)) };
+        let list = listed(&shape, &link, &files());
+        let memory =
+            "-object memory-backend-file,id=ram,size=768M,mem-path=/run/nested/huge,share=on,prealloc=on";
+        assert!(list.contains("hpet=off,memory-backend=ram\n") && list.contains(memory), "{list}");
     }
 
     #[test]

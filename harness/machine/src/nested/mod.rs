@@ -6,6 +6,7 @@
 
 mod bridge;
 mod command;
+mod huge;
 mod supplies;
 mod vfio;
 
@@ -152,13 +153,21 @@ async fn raise(
     supplies: &Supplies,
     host: &Guest,
 ) -> Result<(Vec<Guest>, Nest), Trouble> {
+    if nested.guest.huge_pages {
+        // First, while memory is in large pieces.
+        huge::set_aside(host, &nested.guest).await?;
+    }
     supplies.unpack(host).await?;
     let (_, mut nics) = facts::read(host, &[SERVER_MAC]).await?;
     let nic = nics.pop().expect("every NIC was found by its address");
     let count = usize::try_from(nested.guest.count).unwrap_or(WITHIN.len()).min(WITHIN.len());
     let (links, nest) = links(nested, host, &nic, count).await?;
     // Where one does not come up, the host goes, and with it what it has lent.
-    Ok((start_all(boot, nested, supplies, host, &links).await?, nest))
+    let guests = start_all(boot, nested, supplies, host, &links).await?;
+    if nested.guest.huge_pages {
+        huge::check_used(host).await?;
+    }
+    Ok((guests, nest))
 }
 
 /// How each guest reaches the wire.

@@ -28,7 +28,7 @@ fn nested(link: InnerLink, count: u32) -> Machine {
             scalable_mode: false,
             kernel: None,
         },
-        guest: InnerGuest { count, vcpus: 1, memory_mib: 512, link, kernel: None },
+        guest: InnerGuest { count, vcpus: 1, memory_mib: 512, huge_pages: false, link, kernel: None },
         peer: NicModel::VirtioNet,
         peer_kernel: None,
         mtu: 1500,
@@ -97,14 +97,23 @@ async fn a_guest_that_dies_with_the_hosts_nic_gives_it_back_and_the_host_sees_no
 }
 
 #[tokio::test]
-async fn two_guests_have_a_virtual_function_each() {
+async fn two_guests_in_huge_pages_have_a_virtual_function_each() {
     let Some((lab, _tools)) = lab() else { return };
     let link = InnerLink::Passthrough {
         function: PciFunction::Virtual,
         via: Vfio::Container,
         iommu: GuestIommu::Off,
     };
-    let running = up(lab.boot(&nested(link, 2), &[], false).await.unwrap());
+    let mut machine = nested(link, 2);
+    if let Machine::Nested(nested) = &mut machine {
+        nested.guest.huge_pages = true;
+    }
+    let running = up(lab.boot(&machine, &[], false).await.unwrap());
+    let pages = said(host(&running), "grep -E 'HugePages_(Total|Free)' /proc/meminfo").await;
+    assert_eq!(
+        pages.split_whitespace().collect::<Vec<_>>(),
+        ["HugePages_Total:", "512", "HugePages_Free:", "0"]
+    );
     // That both reach the peer has been seen, or it would not be up.
     let facts: std::collections::BTreeMap<_, _> = running.facts().into_iter().collect();
     assert!(facts.contains_key("neighbour"), "{facts:?}");

@@ -99,6 +99,13 @@ pub(crate) static GUEST_LEVEL: Section = Section {
             "Memory of each, whole MiB. VFIO pins all of it.",
         ),
         default(
+            "huge-pages",
+            Kind::Flag,
+            "false",
+            "Whether that memory is huge pages of 2 MiB, which the host sets aside before it does anything else. VFIO maps each as one, and what \
+             they translate takes one entry of an IOTLB.",
+        ),
+        default(
             "nic",
             Kind::Choice(&["passthrough", "virtual-function", "virtio-net"]),
             "passthrough",

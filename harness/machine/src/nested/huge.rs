@@ -1,0 +1,55 @@
+//! Huge pages of the host as memory of its guests.
+
+use std::time::Duration;
+
+use plan::InnerGuest;
+use protocol::HowEnded;
+
+use crate::{
+    GuestCommand,
+    guest::{Guest, Trouble},
+    network::{exec, refused},
+};
+
+/// Where QEMU finds them.
+pub(super) const FOLDER: &str = "/run/nested/huge";
+
+const MIB_EACH: u32 = 2;
+
+/// Clearing them is the host's work, under emulation on a machine with much to do.
+const DEADLINE: Duration = Duration::from_secs(300);
+
+/// Has the host's kernel set aside as many as its guests need. One that cannot has no such machine.
+pub(super) async fn set_aside(host: &Guest, shape: &InnerGuest) -> Result<(), Trouble> {
+    let needed = pages(shape);
+    let script = format!(
+        "[ -e /proc/sys/vm/nr_hugepages ] || {{ echo its kernel has none; exit 1; }}
+         echo {needed} > /proc/sys/vm/nr_hugepages
+         have=$(cat /proc/sys/vm/nr_hugepages)
+         [ $have -ge {needed} ] || {{ echo its kernel found $have of {needed}; exit 1; }}
+         mkdir -p {FOLDER}
+         mount -t hugetlbfs -o pagesize={MIB_EACH}M none {FOLDER}"
+    );
+    run(host, &script, "setting huge pages aside").await
+}
+
+/// All of them are memory of the guests that run: QEMU has not quietly taken other pages.
+pub(super) async fn check_used(host: &Guest) -> Result<(), Trouble> {
+    let script = "while read name number _; do
+             case $name in HugePages_Free:) [ $number = 0 ] || { echo $number are not used; exit 1; } ;; esac
+         done < /proc/meminfo";
+    run(host, script, "using huge pages").await
+}
+
+async fn run(host: &Guest, script: &str, what: &str) -> Result<(), Trouble> {
+    let command = GuestCommand::new("busybox").args(["sh", "-ec", script]).deadline(DEADLINE);
+    let executed = exec(host, command).await?;
+    if executed.how == HowEnded::Exited(0) {
+        return Ok(());
+    }
+    Err(refused(host, what, &executed))
+}
+
+fn pages(shape: &InnerGuest) -> u32 {
+    shape.count.saturating_mul(shape.memory_mib / MIB_EACH)
+}

@@ -59,7 +59,11 @@ pub(super) fn harness(world: &mut World, chance: &mut Chance) -> Result<Said> {
         until(DEADLINE, || Ok(Instant::now() >= moment || assay.ended()?))?;
         if !assay.ended()? {
             assay.signal(Signal::SIGKILL)?;
-            return assay.wait();
+            let said = assay.wait()?;
+            // A signal that meets a process on its way out does nothing.
+            if said.ending == Ending::Killed {
+                return Ok(said);
+            }
         }
         share *= 0.8;
         world.forget_results()?;

@@ -228,9 +228,9 @@ mod tests {
 
     #[test]
     fn a_root_of_its_own_takes_the_place_of_the_hosts_tools() {
-        let arguments = Sandbox::in_root(Path::new("/cache/root")).arguments("/", &HostRoots::look());
+        let arguments = Sandbox::in_root(Path::new("/cache/tools")).arguments("/", &HostRoots::look());
         let text = arguments.iter().map(|a| a.to_str().unwrap()).collect::<Vec<_>>().join(" ");
-        assert!(text.contains("--ro-bind /cache/root/usr /usr --symlink usr/bin /bin"), "{text}");
+        assert!(text.contains("--ro-bind /cache/tools/usr /usr --symlink usr/bin /bin"), "{text}");
         assert!(!text.contains("/etc") && !text.contains("--ro-bind /usr"), "{text}");
     }
 

@@ -57,7 +57,7 @@ pub struct InnerGuest {
     pub vcpus: u32,
     /// Memory of each in MiB. VFIO pins all of it.
     pub memory_mib: u32,
-    /// Whether the host's huge pages of 2 MiB are their memory, of which VFIO maps each as one.
+    /// Whether the host's huge pages of 2 MiB are their memory: VFIO can map each whole where the IOMMU has large pages.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub huge_pages: bool,
     /// How they reach the host's wire.

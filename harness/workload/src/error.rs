@@ -45,7 +45,7 @@ pub enum ParseError {
     /// One side was still in its warm-up when the other ended the test.
     #[error(
         "{tool}: its warm-up of {warmup_s} s was not over when the client ended the test, so that what it took is not that of \
-         the test: it got no processor for longer than the test lasts, which a longer `duration` outlives"
+         the test: it got no processor for longer than the test lasts, which a longer test outlives"
     )]
     WarmupNotOver {
         /// Which tool, on which side.

@@ -102,8 +102,8 @@ pub(crate) static GUEST_LEVEL: Section = Section {
             "huge-pages",
             Kind::Flag,
             "false",
-            "Whether that memory is huge pages of 2 MiB, which the host sets aside before it does anything else. VFIO maps each as one, and what \
-             they translate takes one entry of an IOTLB.",
+            "Whether that memory is huge pages of 2 MiB, which the host sets aside before it does anything else. VFIO \
+             can map each whole where the IOMMU has large pages.",
         ),
         default(
             "nic",

@@ -305,6 +305,13 @@ pub(crate) async fn exec(guest: &Guest, command: GuestCommand) -> Result<Execute
     }
 }
 
+/// Runs a script of the shell, which ends at its first command that fails. `what` it does is told with the guest's words then.
+pub(crate) async fn script(guest: &Guest, text: &str, deadline: Duration, what: &str) -> Result<(), Trouble> {
+    let command = GuestCommand::new("busybox").args(["sh", "-ec", text]).deadline(deadline);
+    let executed = exec(guest, command).await?;
+    if executed.how == HowEnded::Exited(0) { Ok(()) } else { Err(refused(guest, what, &executed)) }
+}
+
 /// The guest's own words on what it could not do.
 pub(crate) fn refused(guest: &Guest, what: &str, executed: &Executed) -> Trouble {
     let said = match executed.how {

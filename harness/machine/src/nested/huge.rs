@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use plan::InnerGuest;
-use protocol::HowEnded;
 
 use crate::{
-    GuestCommand,
     guest::{Guest, Trouble},
-    network::{exec, refused},
+    network::script,
 };
 
 /// Where QEMU finds them.
@@ -22,7 +20,7 @@ const DEADLINE: Duration = Duration::from_secs(300);
 /// Has the host's kernel set aside as many as its guests need. One that cannot has no such machine.
 pub(super) async fn set_aside(host: &Guest, shape: &InnerGuest) -> Result<(), Trouble> {
     let needed = pages(shape);
-    let script = format!(
+    let text = format!(
         "[ -e /proc/sys/vm/nr_hugepages ] || {{ echo its kernel has none; exit 1; }}
          echo {needed} > /proc/sys/vm/nr_hugepages
          have=$(cat /proc/sys/vm/nr_hugepages)
@@ -30,24 +28,15 @@ pub(super) async fn set_aside(host: &Guest, shape: &InnerGuest) -> Result<(), Tr
          mkdir -p {FOLDER}
          mount -t hugetlbfs -o pagesize={MIB_EACH}M none {FOLDER}"
     );
-    run(host, &script, "setting huge pages aside").await
+    script(host, &text, DEADLINE, "setting huge pages aside").await
 }
 
 /// All of them are memory of the guests that run: QEMU has not quietly taken other pages.
 pub(super) async fn check_used(host: &Guest) -> Result<(), Trouble> {
-    let script = "while read name number _; do
+    let text = "while read name number _; do
              case $name in HugePages_Free:) [ $number = 0 ] || { echo $number are not used; exit 1; } ;; esac
          done < /proc/meminfo";
-    run(host, script, "using huge pages").await
-}
-
-async fn run(host: &Guest, script: &str, what: &str) -> Result<(), Trouble> {
-    let command = GuestCommand::new("busybox").args(["sh", "-ec", script]).deadline(DEADLINE);
-    let executed = exec(host, command).await?;
-    if executed.how == HowEnded::Exited(0) {
-        return Ok(());
-    }
-    Err(refused(host, what, &executed))
+    script(host, text, DEADLINE, "using huge pages").await
 }
 
 fn pages(shape: &InnerGuest) -> u32 {

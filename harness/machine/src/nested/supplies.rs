@@ -5,12 +5,10 @@ use std::{
     time::Duration,
 };
 
-use protocol::HowEnded;
-
 use crate::{
-    BootFiles, GuestCommand, MachineError,
+    BootFiles, MachineError,
     guest::{Guest, Trouble},
-    network::{exec, refused},
+    network::script,
 };
 
 /// Of the host, in memory.
@@ -94,16 +92,11 @@ impl Supplies {
 
     /// Puts everything where guests are started from.
     pub(super) async fn unpack(&self, host: &Guest) -> Result<(), Trouble> {
-        let script = format!(
+        let text = format!(
             "mkdir -p {TOOLS} && mount -t erofs -o ro /dev/vdb {TOOLS} && \
              head -c {} /dev/vdc > {KERNEL} && head -c {} /dev/vdd > {INITRAMFS}",
             self.kernel.bytes, self.initramfs.bytes
         );
-        let command = GuestCommand::new("busybox").args(["sh", "-ec", &script]).deadline(UNPACK_DEADLINE);
-        let executed = exec(host, command).await?;
-        if executed.how == HowEnded::Exited(0) {
-            return Ok(());
-        }
-        Err(refused(host, &format!("filling {FOLDER}: {:?}", executed.how), &executed))
+        script(host, &text, UNPACK_DEADLINE, &format!("filling {FOLDER}")).await
     }
 }

@@ -96,6 +96,19 @@ fn the_same_boot_counts_the_same_to_the_last_digit_on_a_busy_machine_too() {
     }
 }
 
+/// Windows are the same whether the plugin counted before them or not; a second one follows the first.
+#[test]
+fn a_window_does_not_depend_on_what_was_counted_before_it() {
+    if !can_boot() {
+        return;
+    }
+    let (with, without) =
+        (Boot::new().run(), Boot { plugin: Plugin::WindowsWithoutPrelude, ..Boot::new() }.run());
+    assert_eq!(with.counts().windows.len(), 2);
+    assert!(with.file() == without.file(), "the files of counts differ");
+    assert_eq!(with.console, without.console);
+}
+
 /// `query-replay` has QEMU's own count of executed instructions.
 #[test]
 fn a_whole_boots_total_is_what_qemu_counted() {

@@ -128,6 +128,7 @@ functions! {
     on_vcpu = "qemu_plugin_register_vcpu_init_cb": fn(Id, *const c_void, Data);
     on_translation = "qemu_plugin_register_vcpu_tb_trans_cb": fn(Id, *const c_void, Data);
     on_exit = "qemu_plugin_register_atexit_cb": fn(Id, *const c_void, Data);
+    reset = "qemu_plugin_reset": fn(Id, *const c_void, Data);
     on_block = "qemu_plugin_register_vcpu_tb_exec_cb": fn(Tb, VcpuCallback, c_int, Data);
     on_insn = "qemu_plugin_register_vcpu_insn_exec_cb": fn(Insn, VcpuCallback, c_int, Data);
     on_memory = "qemu_plugin_register_vcpu_mem_cb": fn(Insn, MemoryCallback, c_int, c_int, Data);
@@ -168,6 +169,7 @@ pub(crate) struct Handlers {
 }
 
 static HANDLERS: OnceLock<Handlers> = OnceLock::new();
+static ID: OnceLock<Id> = OnceLock::new();
 
 fn handlers() -> &'static Handlers {
     HANDLERS.get().expect("handlers are set before they are registered")
@@ -189,6 +191,13 @@ extern "C" fn translation_new(block: Tb, _: Data) {
     (handlers().translation)(block);
 }
 
+/// All callbacks and all translated code are gone, and no vCPU runs.
+extern "C" fn again(_: Data) {
+    if let Some(&id) = ID.get() {
+        api().register_handlers(id);
+    }
+}
+
 extern "C" fn exit_old(_: Id, _: Data) {
     (handlers().exit)();
 }
@@ -203,6 +212,25 @@ impl Api {
     /// Has the handlers called from now on.
     pub(crate) fn register(&self, id: Id, wanted: Handlers) {
         HANDLERS.get_or_init(|| wanted);
+        ID.get_or_init(|| id);
+        self.register_handlers(id);
+    }
+
+    /// Whether [`Api::translate_again`] works.
+    pub(crate) fn can_translate_again(&self) -> bool {
+        // The old generation's plugins/loader.c locks where it should unlock, and waits for itself.
+        self.is_new
+    }
+
+    /// Has every block translated, and shown to the handler, again, from the one on that follows the running one.
+    pub(crate) fn translate_again(&self) {
+        if let Some(&id) = ID.get() {
+            // SAFETY: see above.
+            unsafe { (self.reset)(id, again as *const c_void, std::ptr::null_mut()) }
+        }
+    }
+
+    fn register_handlers(&self, id: Id) {
         let none = std::ptr::null_mut();
         let (vcpu, translation, exit) = if self.is_new {
             (vcpu_new as *const c_void, translation_new as *const c_void, exit_new as *const c_void)

@@ -5,7 +5,8 @@
 //!
 //! `out` is appended to whenever a window ends; `FORMAT.md` describes it and crate `profile` reads it. `map` is the
 //! `System.map` of the kernel that boots: from it come the addresses that tell contexts, programs and faults apart.
-//! `whole=on` counts from power-on to power-off as well, as window 0. `sample=N,kernel=IMAGE` takes a stack every N instructions of
+//! `whole=on` counts from power-on to power-off as well, as window 0. `prelude=off` has everything instrumented from power-on even where
+//! that can wait for the first window (`prelude`); the counts are the same. `sample=N,kernel=IMAGE` takes a stack every N instructions of
 //! a window (`stacks`), by the tables for unwinding in that image (`orc`).
 //!
 //! One shared object serves QEMU 10.0 (plugin API 4) and 11.1 (API 7): `api` looks up what the process offers when it
@@ -52,6 +53,7 @@ mod memory;
 mod orc;
 mod output;
 mod plugin;
+mod prelude;
 mod program;
 mod repeat;
 mod stacks;

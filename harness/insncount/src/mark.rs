@@ -45,15 +45,19 @@ pub(crate) extern "C" fn passed(index: c_uint, data: Data) {
 }
 
 fn begin(vcpu: &mut Vcpu, place: &Place, number: u64) {
-    plugin::with(|plugin| {
+    let was_prelude = plugin::with(|plugin| {
         if let Some(open) = plugin.window {
             plugin.odd(format!("window {number} began within window {open}"));
         }
         plugin.window = Some(number);
         plugin.clear();
+        std::mem::take(&mut plugin.is_prelude)
     });
     // This block was counted before its window began.
     vcpu.correct(place.block, place.index + 1, 1);
+    if was_prelude {
+        api().translate_again();
+    }
 }
 
 fn end(vcpu: &mut Vcpu, place: &Place, number: u64) {

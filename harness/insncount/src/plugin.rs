@@ -36,6 +36,8 @@ pub(crate) struct Plugin {
     pub(crate) vcpus: usize,
     /// Counted from power-on to power-off; marks change nothing.
     pub(crate) whole: bool,
+    /// No window has begun, and nothing needs to be counted until one does.
+    pub(crate) is_prelude: bool,
     /// The window that has begun.
     pub(crate) window: Option<u64>,
     pub(crate) out: BufWriter<File>,
@@ -150,6 +152,7 @@ fn install(id: Id, info: &Info, arguments: impl Iterator<Item = String>) -> Resu
         no_stacks,
         vcpus,
         whole: asked.whole,
+        is_prelude: asked.prelude && !asked.whole && vcpus == 1 && api.can_translate_again(),
         window: asked.whole.then_some(0),
         out: BufWriter::new(out),
         registers: Registers::default(),
@@ -166,15 +169,24 @@ fn install(id: Id, info: &Info, arguments: impl Iterator<Item = String>) -> Resu
 }
 
 /// The plugin's arguments.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 struct Asked {
     out: String,
     map: String,
     whole: bool,
+    /// Before the first window nothing is counted, where that can be.
+    prelude: bool,
     /// Instructions from one sample of a stack to the next.
     sample: Option<u32>,
     /// The kernel's image, by which stacks are followed.
     kernel: String,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        let (out, map, kernel) = Default::default();
+        Self { out, map, whole: false, prelude: true, sample: None, kernel }
+    }
 }
 
 impl Asked {
@@ -195,13 +207,16 @@ impl Asked {
                 Some(("map", path)) => path.clone_into(&mut asked.map),
                 Some(("whole", "on")) => asked.whole = true,
                 Some(("whole", "off")) => asked.whole = false,
+                Some(("prelude", "on")) => asked.prelude = true,
+                Some(("prelude", "off")) => asked.prelude = false,
                 Some(("kernel", path)) => path.clone_into(&mut asked.kernel),
                 Some(("sample", every)) => match every.parse() {
                     Ok(every) if every > 0 => asked.sample = Some(every),
                     _ => return Err(format!("sample={every} is no number of instructions")),
                 },
                 _ => {
-                    let known = "out=FILE, map=SYSTEM_MAP, whole=on, sample=INSTRUCTIONS, kernel=IMAGE";
+                    let known =
+                        "out=FILE, map=SYSTEM_MAP, whole=on, prelude=off, sample=INSTRUCTIONS, kernel=IMAGE";
                     return Err(format!("`{argument}` is none of {known}"));
                 }
             }
@@ -262,6 +277,8 @@ mod tests {
     fn arguments_are_understood_or_named() {
         let wanted = Asked { out: "/o=1".to_owned(), map: "m".to_owned(), whole: true, ..Asked::default() };
         assert_eq!(asked(&["out=/o=1", "map=m", "whole=on"]), Ok(wanted));
+        assert!(asked(&["out=o", "map=m"]).unwrap().prelude);
+        assert!(!asked(&["out=o", "map=m", "prelude=off"]).unwrap().prelude);
         assert!(asked(&["out=o"]).unwrap_err().contains("map=SYSTEM_MAP"));
         assert!(asked(&["out=o", "map=m", "speed=11"]).unwrap_err().contains("speed=11"));
         assert_eq!(asked(&["out=o", "map=m", "sample=20011", "kernel=k"]).unwrap().sample, Some(20_011));

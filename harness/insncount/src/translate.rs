@@ -12,6 +12,7 @@ use crate::{
     mark::{self, Place},
     memory::{self, Accessor, Iterating, Writer},
     plugin::{self, Plugin},
+    prelude::{self, Use},
     program,
     repeat::{self, Repeat},
     stacks,
@@ -74,8 +75,26 @@ fn instrument(plugin: &mut Plugin, tb: Tb, scratch: &mut Scratch) {
     }
     let Some(&(first, _)) = insns.first() else { return };
     let start = api().address(first);
+    let used =
+        if plugin.is_prelude { prelude::use_of(start, bytes, &plugin.symbols.renames) } else { Use::All };
+    if used == Use::Nothing {
+        return;
+    }
     let block =
         plugin.blocks.find(start, bytes).unwrap_or_else(|| decoded(plugin, start, bytes, insns, factory));
+    if used == Use::All {
+        count(plugin, tb, start, block);
+    }
+    let watches = if block.repeat().is_some() { &[] } else { block.watches() };
+    for &(index, watch) in watches {
+        if used == Use::All || matches!(watch, Watch::Rename | Watch::Write(_)) {
+            observe(block, index, insns[index].0, insns.len() == 1, watch);
+        }
+    }
+}
+
+/// Has the block's executions counted.
+fn count(plugin: &Plugin, tb: Tb, start: u64, block: &'static Block) {
     let data = std::ptr::from_ref(block).cast_mut().cast();
     match plugin.symbols.faults.get(&start) {
         Some(&above) => api().on_block(tb, fault::entered, READS_REGISTERS, leak(Handler { block, above })),
@@ -88,26 +107,25 @@ fn instrument(plugin: &mut Plugin, tb: Tb, scratch: &mut Scratch) {
         None if block.is_user() => api().on_block(tb, user_begun, NO_REGISTERS, data),
         None => api().on_block(tb, kernel_begun, NO_REGISTERS, data),
     }
-    let watches = if block.repeat().is_some() { &[] } else { block.watches() };
-    for &(index, watch) in watches {
-        let (insn, _) = insns[index];
-        let accessor = Accessor { block, index, address: api().address(insn) };
-        match watch {
-            Watch::Mark(mark) => {
-                api().on_insn(insn, mark::passed, READS_REGISTERS, leak(Place { block, index, mark }));
-            }
-            Watch::Rename => api().on_insn(insn, memory::renamed, NO_REGISTERS, std::ptr::null_mut()),
-            Watch::String(site) => {
-                // One access of this kind for each iteration; comparisons of two strings read both.
-                let access = if site.kind.stores { Access::Write } else { Access::Read };
-                let alone = insns.len() == 1;
-                api().on_memory(insn, memory::iterated, access, leak(Iterating { accessor, site, alone }));
-            }
-            Watch::Write(watched) => {
-                api().on_memory(insn, memory::written, Access::Write, leak(Writer { accessor, watched }));
-            }
-            Watch::Alone => api().on_memory(insn, memory::accessed_alone, Access::Any, leak(accessor)),
+}
+
+/// Has learned what is to be learned at one instruction of the block.
+fn observe(block: &'static Block, index: usize, insn: Insn, alone: bool, watch: Watch) {
+    let accessor = Accessor { block, index, address: api().address(insn) };
+    match watch {
+        Watch::Mark(mark) => {
+            api().on_insn(insn, mark::passed, READS_REGISTERS, leak(Place { block, index, mark }));
         }
+        Watch::Rename => api().on_insn(insn, memory::renamed, NO_REGISTERS, std::ptr::null_mut()),
+        Watch::String(site) => {
+            // One access of this kind for each iteration; comparisons of two strings read both.
+            let access = if site.kind.stores { Access::Write } else { Access::Read };
+            api().on_memory(insn, memory::iterated, access, leak(Iterating { accessor, site, alone }));
+        }
+        Watch::Write(watched) => {
+            api().on_memory(insn, memory::written, Access::Write, leak(Writer { accessor, watched }));
+        }
+        Watch::Alone => api().on_memory(insn, memory::accessed_alone, Access::Any, leak(accessor)),
     }
 }
 

@@ -20,6 +20,8 @@ const DEADLINE: Duration = Duration::from_secs(240);
 pub(crate) enum Plugin {
     None,
     Windows,
+    /// Everything is instrumented from power-on, and not from the first window on.
+    WindowsWithoutPrelude,
     Whole,
 }
 
@@ -95,7 +97,11 @@ impl Boot {
             ])
             .args(["-serial", &format!("file:{}", folder.join("console").display())]);
         if self.plugin != Plugin::None {
-            let whole = if self.plugin == Plugin::Whole { ",whole=on" } else { "" };
+            let whole = match self.plugin {
+                Plugin::Whole => ",whole=on",
+                Plugin::WindowsWithoutPrelude => ",prelude=off",
+                Plugin::None | Plugin::Windows => "",
+            };
             let (plugin, out, map) = (beside_assay("libinsncount.so"), folder.join("counts"), map());
             command.arg("-plugin").arg(format!(
                 "{},out={},map={}{whole}",

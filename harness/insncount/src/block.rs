@@ -167,6 +167,20 @@ impl Block {
         self.sites.iter().position(|site| site.address == address)
     }
 
+    /// Which instruction was interrupted at this address, while this block was executed.
+    ///
+    /// Of a program it may have been at another address than it was translated at: QEMU's code is the same for all that is mapped from
+    /// the same page of memory (target/i386, `CF_PCREL`), as a library is by two processes. Only the place in the page is
+    /// the same, and no block begins instructions in two.
+    pub(crate) fn interrupted(&self, address: u64) -> Option<usize> {
+        const IN_PAGE: u64 = 0xfff;
+        if self.is_user && address < KERNEL {
+            self.sites.iter().position(|site| (site.address ^ address) & IN_PAGE == 0)
+        } else {
+            self.position(address)
+        }
+    }
+
     /// Counts one execution.
     ///
     /// # Safety
@@ -332,6 +346,21 @@ mod tests {
         assert_eq!(blocks.executed(10)[slot(0, Context::Task)], []);
         blocks.clear();
         assert_eq!(counts(Context::Task), []);
+    }
+
+    #[test]
+    fn a_program_is_interrupted_wherever_it_is_mapped() {
+        let of = |base| {
+            let site = |address| Site { address: base + address, ..site(0, 0) };
+            block(vec![site(0xff8), site(0xffc)], 5)
+        };
+        let (program, kernel) = (of(0x5555_0000_1000), of(KERNEL));
+        assert_eq!(program.interrupted(0x5555_0000_1ffc), Some(1));
+        assert_eq!(program.interrupted(0x7fff_1234_5ff8), Some(0));
+        assert_eq!(program.interrupted(0x7fff_1234_5ff9), None);
+        assert_eq!(program.interrupted(KERNEL + 0xffc), None);
+        assert_eq!(kernel.interrupted(KERNEL + 0xffc), Some(1));
+        assert_eq!(kernel.interrupted(KERNEL + 0x1ffc), None);
     }
 
     #[test]

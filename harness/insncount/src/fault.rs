@@ -3,6 +3,8 @@
 //! A callback counts a block when it begins. If one of its instructions faults, that one and those after it were not
 //! executed: the handler's entry finds the address of the instruction on its stack and takes them back. QEMU's own counter
 //! of instructions does the same (accel/tcg/translate-all.c `cpu_restore_state_from_tb`).
+//!
+//! An instruction that could not be fetched is in no block that has begun: the last one ran to its end.
 
 use std::ffi::c_uint;
 
@@ -10,6 +12,7 @@ use crate::{
     api::{Data, api},
     block::Block,
     plugin,
+    symbols::Frame,
     vcpu::vcpu,
 };
 
@@ -17,8 +20,25 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Handler {
     pub(crate) block: &'static Block,
-    /// Where the interrupted address is, in bytes above the stack pointer.
-    pub(crate) above: u64,
+    pub(crate) frame: Frame,
+}
+
+/// What the handler finds on its stack.
+struct Interrupted {
+    address: u64,
+    /// It could not be fetched.
+    is_fetch: bool,
+}
+
+impl Interrupted {
+    fn read(frame: Frame) -> Option<Self> {
+        /// Of a page fault's error code (arch/x86/include/asm/trap_pf.h, `X86_PF_INSTR`).
+        const FETCH: u64 = 1 << 4;
+        let rsp = api().register_value(plugin::with(|plugin| plugin.registers.rsp)?)?;
+        let address = api().memory_u64(rsp.wrapping_add(frame.above))?;
+        let is_fetch = frame.is_page_fault && api().memory_u64(rsp)? & FETCH != 0;
+        Some(Self { address, is_fetch })
+    }
 }
 
 /// A fault's handler begins. In place of the callback that counts blocks.
@@ -27,14 +47,11 @@ pub(crate) extern "C" fn entered(index: c_uint, data: Data) {
     let handler = unsafe { &*data.cast::<Handler>() };
     // SAFETY: in a callback, with QEMU's number.
     let vcpu = unsafe { vcpu(index) };
-    let interrupted = plugin::with(|plugin| plugin.registers.rsp)
-        .and_then(|rsp| api().register_value(rsp))
-        .and_then(|rsp| api().memory_u64(rsp.wrapping_add(handler.above)));
-    match interrupted {
-        Some(address) => {
-            // If it is not in the last block, that one ran to its end, and what came next could not be fetched.
-            if let Some(last) = vcpu.last()
-                && let Some(position) = last.position(address)
+    match Interrupted::read(handler.frame) {
+        Some(interrupted) => {
+            if !interrupted.is_fetch
+                && let Some(last) = vcpu.last()
+                && let Some(position) = last.interrupted(interrupted.address)
             {
                 vcpu.correct(last, position, -1);
                 if last.repeat().is_some() {

@@ -25,6 +25,15 @@ impl Default for Layout {
     }
 }
 
+/// What a handler's first instruction finds on its stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// How far above the stack pointer the interrupted address is.
+    pub(crate) above: u64,
+    /// At the stack pointer is a page fault's error code.
+    pub(crate) is_page_fault: bool,
+}
+
 /// Where in the kernel to look.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Symbols {
@@ -36,8 +45,8 @@ pub(crate) struct Symbols {
     pub(crate) layout: Layout,
     /// `init_task`, the first CPU's idle task.
     pub(crate) init_task: Option<u64>,
-    /// Handlers' first instructions, and how far above the stack pointer the interrupted address is there.
-    pub(crate) faults: HashMap<u64, u64>,
+    /// By handlers' first instructions.
+    pub(crate) faults: HashMap<u64, Frame>,
     /// Functions after which the current task may have another name.
     pub(crate) renames: Vec<u64>,
 }
@@ -58,6 +67,7 @@ const WITH_ERROR_CODE: [&str; 9] = [
 /// The vectors of those.
 const VECTORS_WITH_ERROR_CODE: [u64; 10] = [8, 10, 11, 12, 13, 14, 17, 21, 29, 30];
 const EARLY_VECTORS: u64 = 32;
+const PAGE_FAULT: u64 = 14;
 
 /// Exceptions that end their block by themselves: the instruction that raises them is its last one and counts, or they
 /// come between blocks.
@@ -113,7 +123,8 @@ impl Symbols {
                     let Some(exception) = name.strip_prefix("asm_exc_") else { continue };
                     if !AT_THE_END.contains(&exception) && !exception.starts_with("xen_") {
                         let above = if WITH_ERROR_CODE.contains(&exception) { 8 } else { 0 };
-                        found.faults.insert(address, above);
+                        let is_page_fault = exception == "page_fault";
+                        found.faults.insert(address, Frame { above, is_page_fault });
                     }
                 }
             }
@@ -128,7 +139,8 @@ impl Symbols {
             // Until the kernel has its own table, arch/x86/kernel/head_64.S has a stub for each vector.
             let size = (end - array) / EARLY_VECTORS;
             found.faults.extend((0..EARLY_VECTORS).map(|vector| {
-                (array + vector * size, if VECTORS_WITH_ERROR_CODE.contains(&vector) { 8 } else { 0 })
+                let above = if VECTORS_WITH_ERROR_CODE.contains(&vector) { 8 } else { 0 };
+                (array + vector * size, Frame { above, is_page_fault: vector == PAGE_FAULT })
             }));
         }
         found
@@ -172,10 +184,10 @@ ffffffff827330a0 t early_idt_handler_common
         assert_eq!(found.preempt_count, Some(0x2d788));
         assert_eq!(found.init_task, Some(0xffff_ffff_8220_a940));
         assert_eq!(found.renames, [0xffff_ffff_813b_8460]);
-        assert_eq!(found.faults[&0xffff_ffff_81a0_1280], 8);
-        assert_eq!(found.faults[&0xffff_ffff_81a0_1030], 0);
+        assert_eq!(found.faults[&0xffff_ffff_81a0_1280], Frame { above: 8, is_page_fault: true });
+        assert_eq!(found.faults[&0xffff_ffff_81a0_1030], Frame { above: 0, is_page_fault: false });
         assert!(!found.faults.contains_key(&0xffff_ffff_81a0_1240));
-        assert_eq!(found.faults[&(0xffff_ffff_8273_2f00 + 14 * 13)], 8);
+        assert_eq!(found.faults[&(0xffff_ffff_8273_2f00 + 14 * 13)], Frame { above: 8, is_page_fault: true });
         assert_eq!(found.faults.len(), 2 + 32);
     }
 

@@ -97,7 +97,7 @@ fn instrument(plugin: &mut Plugin, tb: Tb, scratch: &mut Scratch) {
 fn count(plugin: &Plugin, tb: Tb, start: u64, block: &'static Block) {
     let data = std::ptr::from_ref(block).cast_mut().cast();
     match plugin.symbols.faults.get(&start) {
-        Some(&above) => api().on_block(tb, fault::entered, READS_REGISTERS, leak(Handler { block, above })),
+        Some(&frame) => api().on_block(tb, fault::entered, READS_REGISTERS, leak(Handler { block, frame })),
         None if block.repeat().is_some() => api().on_block(tb, repeat::passes, READS_REGISTERS, data),
         None if block.is_store() => api().on_block(tb, store_begun, NO_REGISTERS, data),
         None if plugin.stacks.is_some() && block.is_user() => {

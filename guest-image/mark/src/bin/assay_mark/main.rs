@@ -7,6 +7,7 @@
 use std::process::ExitCode;
 
 mod check;
+mod twice;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);

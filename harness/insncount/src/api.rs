@@ -62,6 +62,17 @@ struct Register {
     name: *const c_char,
 }
 
+/// Memory for each vCPU, a number, which QEMU's own code can read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Board(*mut c_void);
+
+/// `qemu_plugin_u64`.
+#[repr(C)]
+struct Entry {
+    board: *mut c_void,
+    offset: usize,
+}
+
 /// Says to QEMU which version of the interface we speak. It is read after the constructors of a shared object have run.
 #[unsafe(no_mangle)]
 pub(crate) static qemu_plugin_version: AtomicI32 = AtomicI32::new(OLD);
@@ -130,6 +141,9 @@ functions! {
     on_exit = "qemu_plugin_register_atexit_cb": fn(Id, *const c_void, Data);
     reset = "qemu_plugin_reset": fn(Id, *const c_void, Data);
     on_block = "qemu_plugin_register_vcpu_tb_exec_cb": fn(Tb, VcpuCallback, c_int, Data);
+    on_block_if = "qemu_plugin_register_vcpu_tb_exec_cond_cb": fn(Tb, VcpuCallback, c_int, c_int, Entry, u64, Data);
+    new_board = "qemu_plugin_scoreboard_new": fn(usize) -> *mut c_void;
+    find_on_board = "qemu_plugin_scoreboard_find": fn(*mut c_void, c_uint) -> *mut u64;
     on_insn = "qemu_plugin_register_vcpu_insn_exec_cb": fn(Insn, VcpuCallback, c_int, Data);
     on_memory = "qemu_plugin_register_vcpu_mem_cb": fn(Insn, MemoryCallback, c_int, c_int, Data);
     block_length = "qemu_plugin_tb_n_insns": fn(Tb) -> usize;
@@ -248,6 +262,34 @@ impl Api {
     pub(crate) fn on_block(&self, block: Tb, callback: VcpuCallback, registers: c_int, data: Data) {
         // SAFETY: see above.
         unsafe { (self.on_block)(block, callback, registers, data) }
+    }
+
+    /// Called where the vCPU's number is another than this one.
+    pub(crate) fn on_block_unless(
+        &self,
+        block: Tb,
+        callback: VcpuCallback,
+        board: Board,
+        is: u64,
+        data: Data,
+    ) {
+        /// `QEMU_PLUGIN_COND_NE`.
+        const NOT_EQUAL: c_int = 3;
+        let entry = Entry { board: board.0, offset: 0 };
+        // SAFETY: see above.
+        unsafe { (self.on_block_if)(block, callback, READS_REGISTERS, NOT_EQUAL, entry, is, data) }
+    }
+
+    pub(crate) fn new_board(&self) -> Board {
+        // SAFETY: see above.
+        Board(unsafe { (self.new_board)(size_of::<u64>()) })
+    }
+
+    /// Sets the number of the machine's only vCPU.
+    #[inline]
+    pub(crate) fn write_on_board(&self, board: Board, number: u64) {
+        // SAFETY: QEMU has memory for the first vCPU once there is one, and it is its own, whose callback runs.
+        unsafe { *(self.find_on_board)(board.0, 0) = number }
     }
 
     pub(crate) fn on_insn(&self, insn: Insn, callback: VcpuCallback, registers: c_int, data: Data) {

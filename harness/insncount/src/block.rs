@@ -162,6 +162,13 @@ impl Block {
         self.sites.first().map_or(0, |site| site.address)
     }
 
+    /// Whether this block is what comes after `other` when that has run to its end, and not an interruption of it.
+    pub(crate) fn follows(&self, other: &Self) -> bool {
+        let end = other.sites.last().map(|site| site.address + u64::from(site.length));
+        // A program's next block may bear another process's addresses (`interrupted`); only the kernel interrupts one.
+        (self.is_user && other.is_user) || end == Some(self.start())
+    }
+
     /// Which instruction is at this address.
     pub(crate) fn position(&self, address: u64) -> Option<usize> {
         self.sites.iter().position(|site| site.address == address)
@@ -181,19 +188,19 @@ impl Block {
         }
     }
 
-    /// Counts one execution.
+    /// Counts executions.
     ///
     /// # Safety
     /// The block is the kernel's, and the slot one of the machine's.
     #[inline]
-    pub(crate) unsafe fn add(&self, slot: usize) {
+    pub(crate) unsafe fn add(&self, slot: usize, executions: u64) {
         debug_assert!(slot < self.slots(), "as many counters as slots");
         let count = match self.first.get(slot) {
             Some(count) => count,
             // SAFETY: the caller's promise. This is the path that every block takes.
             None => unsafe { self.others.get_unchecked(slot - CONTEXTS) },
         };
-        count.set(count.get() + 1);
+        count.set(count.get() + executions);
     }
 
     fn slots(&self) -> usize {
@@ -327,7 +334,7 @@ mod tests {
 
     fn add(block: &Block, slot: usize) {
         // SAFETY: tests stay below the number of slots.
-        unsafe { block.add(slot) }
+        unsafe { block.add(slot, 1) }
     }
 
     #[test]

@@ -49,14 +49,18 @@ pub(crate) extern "C" fn entered(index: c_uint, data: Data) {
     let vcpu = unsafe { vcpu(index) };
     match Interrupted::read(handler.frame) {
         Some(interrupted) => {
-            if !interrupted.is_fetch
-                && let Some(last) = vcpu.last()
-                && let Some(position) = last.interrupted(interrupted.address)
-            {
+            let position = vcpu
+                .last()
+                .filter(|_| !interrupted.is_fetch)
+                .and_then(|last| Some((last, last.interrupted(interrupted.address)?)));
+            if let Some((last, position)) = position {
+                vcpu.fault_run();
                 vcpu.correct(last, position, -1);
                 if last.repeat().is_some() {
                     vcpu.take_back_pass();
                 }
+            } else {
+                vcpu.interrupt_run(interrupted.address);
             }
         }
         None => plugin::with(|plugin| plugin.odd("a handler's stack cannot be read".to_owned())),

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    api::{self, Handlers, Id, Info, RegisterHandle, api},
+    api::{self, Board, Handlers, Id, Info, RegisterHandle, api},
     block::Blocks,
     memory::Strings,
     orc::Orc,
@@ -19,7 +19,7 @@ use crate::{
     stacks::Stacks,
     symbols::{self, Symbols},
     translate,
-    vcpu::{MOST_VCPUS, settle_passes},
+    vcpu::{MOST_VCPUS, settle_passes, vcpu},
 };
 
 /// What callbacks share.
@@ -36,6 +36,8 @@ pub(crate) struct Plugin {
     pub(crate) vcpus: usize,
     /// Counted from power-on to power-off; marks change nothing.
     pub(crate) whole: bool,
+    /// Where the running repeated instruction is written, on a machine of one vCPU (`repeat`).
+    pub(crate) board: Option<Board>,
     /// No window has begun, and nothing needs to be counted until one does.
     pub(crate) is_prelude: bool,
     /// The window that has begun.
@@ -152,6 +154,7 @@ fn install(id: Id, info: &Info, arguments: impl Iterator<Item = String>) -> Resu
         no_stacks,
         vcpus,
         whole: asked.whole,
+        board: (vcpus == 1).then(|| api.new_board()),
         is_prelude: asked.prelude && !asked.whole && vcpus == 1 && api.can_translate_again(),
         window: asked.whole.then_some(0),
         out: BufWriter::new(out),
@@ -231,18 +234,20 @@ impl Asked {
     }
 }
 
-fn vcpu_begins(_: u32) {
+fn vcpu_begins(index: u32) {
     let here = thread::current().id();
     let [rax, rcx, rsp, rbp] = [c"rax", c"rcx", c"rsp", c"rbp"].map(|name| api().find_register(name));
-    let other = with(|plugin| {
+    let (other, board) = with(|plugin| {
         plugin.registers = Registers { rax, rcx, rsp, rbp };
-        *plugin.thread.get_or_insert(here) != here
+        (*plugin.thread.get_or_insert(here) != here, plugin.board)
     });
     if other {
         // Counting on would mix up what several threads count.
         say("several vCPU threads; -accel tcg,thread=single is needed");
         std::process::exit(1);
     }
+    // SAFETY: in a callback, with QEMU's number.
+    unsafe { vcpu(index) }.set_board(board);
 }
 
 fn exit() {

@@ -6,7 +6,10 @@
 //! - it faults: the handler's entry takes the pass back (`fault`);
 //! - it is interrupted: where it goes on, RCX is read again.
 //!
-//! So a pass costs no more than any other block, and its accesses nothing. No device cuts such a block short, as it may
+//! So a pass costs no more than any other block, and its accesses nothing. Where a machine has one vCPU it costs less: a run of
+//! passes has a callback at its first one, and its length is known where it is left. If the next block is the one behind the
+//! instruction, it ran to its end; otherwise it was interrupted or faulted, and what the handler's first block finds on the stack
+//! and in RCX says where. (On several vCPUs, a window may end while another one is in the midst of a run.) No device cuts such a block short, as it may
 //! others (`memory::accessed_alone`): its only instruction is its last, which may access them (accel/tcg/translator.c
 //! `translator_loop`, `set_can_do_io`).
 
@@ -81,6 +84,22 @@ impl Passes {
         self.left -= 1;
     }
 
+    /// So many passes more.
+    pub(crate) fn pass_on(&mut self, passes: i64) {
+        self.left -= passes;
+    }
+
+    /// How many passes there have been since the first, of a run that has been left.
+    pub(crate) fn since_first(&self, left: Left) -> i64 {
+        match left {
+            // The one that did nothing was the last.
+            Left::Done => self.left + 1,
+            Left::Interrupted { left } => self.left - left,
+            Left::Faulted { left } => self.left - left + 1,
+        }
+        .max(0)
+    }
+
     /// The last pass did not come to its end.
     pub(crate) fn take_back(&mut self) {
         self.left += 1;
@@ -99,7 +118,21 @@ impl Passes {
     }
 }
 
-/// A pass of a repeated instruction in a block of its own.
+/// How a run of passes was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    Done,
+    /// Between two passes, when so many iterations were left.
+    Interrupted {
+        left: i64,
+    },
+    /// In a pass, which will be done again.
+    Faulted {
+        left: i64,
+    },
+}
+
+/// A pass of a repeated instruction in a block of its own; where that can be, the first of a run.
 pub(crate) extern "C" fn passes(index: c_uint, data: Data) {
     // SAFETY: `translate` registered this callback with such a reference.
     let block = unsafe { &*data.cast::<Block>() };
@@ -165,6 +198,22 @@ mod tests {
         passes(&mut run, 7);
         run.settle();
         assert_eq!(site.iterations(0), 6);
+    }
+
+    #[test]
+    fn a_run_is_as_long_as_its_end_says() {
+        let mut run = Passes::NONE;
+        let mut since_first = |iterations, left| {
+            run.begin(site(), Account::Kernel { slot: 0 }, iterations);
+            run.pass();
+            run.since_first(left)
+        };
+        assert_eq!(since_first(5, Left::Done), 5);
+        assert_eq!(since_first(0, Left::Done), 0);
+        assert_eq!(since_first(5, Left::Interrupted { left: 4 }), 0);
+        assert_eq!(since_first(5, Left::Interrupted { left: 0 }), 4, "before the pass that does nothing");
+        assert_eq!(since_first(5, Left::Faulted { left: 5 }), 0);
+        assert_eq!(since_first(5, Left::Faulted { left: 3 }), 2);
     }
 
     #[test]

@@ -95,17 +95,20 @@ fn instrument(plugin: &mut Plugin, tb: Tb, scratch: &mut Scratch) {
 
 /// Has the block's executions counted.
 fn count(plugin: &Plugin, tb: Tb, start: u64, block: &'static Block) {
-    let data = std::ptr::from_ref(block).cast_mut().cast();
+    let data: Data = std::ptr::from_ref(block).cast_mut().cast();
     match plugin.symbols.faults.get(&start) {
         Some(&frame) => api().on_block(tb, fault::entered, READS_REGISTERS, leak(Handler { block, frame })),
-        None if block.repeat().is_some() => api().on_block(tb, repeat::passes, READS_REGISTERS, data),
-        None if block.is_store() => api().on_block(tb, store_begun, NO_REGISTERS, data),
+        None if block.repeat().is_some() => match plugin.board {
+            Some(board) => api().on_block_unless(tb, repeat::passes, board, data.addr() as u64, data),
+            None => api().on_block(tb, repeat::passes, READS_REGISTERS, data),
+        },
+        None if block.is_store() => api().on_block(tb, store_begun, READS_REGISTERS, data),
         None if plugin.stacks.is_some() && block.is_user() => {
             api().on_block(tb, stacks::user_begun, NO_REGISTERS, data);
         }
         None if plugin.stacks.is_some() => api().on_block(tb, stacks::kernel_begun, READS_REGISTERS, data),
         None if block.is_user() => api().on_block(tb, user_begun, NO_REGISTERS, data),
-        None => api().on_block(tb, kernel_begun, NO_REGISTERS, data),
+        None => api().on_block(tb, kernel_begun, READS_REGISTERS, data),
     }
 }
 

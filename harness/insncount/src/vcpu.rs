@@ -3,9 +3,11 @@
 use std::cell::UnsafeCell;
 
 use crate::{
+    api::{Board, api},
     block::Block,
+    plugin,
     program::{self, Counts},
-    repeat::{Account, Passes},
+    repeat::{Account, Left, Passes},
     symbols::Layout,
 };
 
@@ -62,6 +64,10 @@ pub(crate) struct Vcpu {
     iterates: Option<&'static Block>,
     /// The repeated instruction that was alone in a block last.
     passes: Passes,
+    /// The one whose further passes have no callbacks. It is `last`.
+    running: Option<&'static Block>,
+    /// Where such a one is written, if there may be any.
+    board: Option<Board>,
     /// Of the program whose user space runs here.
     program: Option<&'static Counts>,
     /// The current task's address, once one was switched to.
@@ -85,6 +91,8 @@ impl Vcpu {
             last: None,
             iterates: None,
             passes: Passes::NONE,
+            running: None,
+            board: None,
             program: None,
             task: None,
             preempt_count: 0,
@@ -140,9 +148,21 @@ impl Vcpu {
         self.iterates = Some(block);
     }
 
+    /// Passes of repeated instructions have no callbacks but for the first of a run, which sets the number there to the
+    /// block's address.
+    pub(crate) fn set_board(&mut self, board: Option<Board>) {
+        self.board = board;
+    }
+
     /// A pass of a repeated instruction that is a block by itself begins.
     #[inline]
     pub(crate) fn enter_pass(&mut self, block: &'static Block) {
+        if let Some(board) = self.board {
+            self.leave_run(block);
+            self.enter_first_pass(block);
+            self.running = Some(block);
+            return api().write_on_board(board, std::ptr::from_ref(block).addr() as u64);
+        }
         if !self.last.is_some_and(|last| std::ptr::eq(last, block)) {
             return self.enter_first_pass(block);
         }
@@ -166,6 +186,63 @@ impl Vcpu {
         self.enter(block);
     }
 
+    /// If passes ran without callbacks until this block began, there were as many as its beginning tells.
+    #[inline]
+    fn leave_run(&mut self, next: &Block) {
+        if self.running.is_some() {
+            self.leave_running(next);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn leave_running(&mut self, next: &Block) {
+        let Some(running) = self.running else { return };
+        if next.follows(running) {
+            return self.end_run(Left::Done);
+        }
+        // An interrupt pushes no error code.
+        let interrupted = plugin::with(|plugin| plugin.registers.rsp)
+            .and_then(|rsp| api().register_value(rsp))
+            .and_then(|rsp| api().memory_u64(rsp));
+        match interrupted {
+            Some(address) => self.interrupt_run(address),
+            None => plugin::with(|plugin| plugin.odd("an interrupt's stack cannot be read".to_owned())),
+        }
+    }
+
+    /// A handler begins that was called in place of the instruction at this address.
+    pub(crate) fn interrupt_run(&mut self, address: u64) {
+        let Some(running) = self.running else { return };
+        let left = match (running.interrupted(address), running.repeat()) {
+            (Some(_), Some(repeat)) => Left::Interrupted { left: repeat.left() },
+            _ => Left::Done,
+        };
+        self.end_run(left);
+    }
+
+    /// A handler begins, and the run's last pass faulted.
+    pub(crate) fn fault_run(&mut self) {
+        if let Some(repeat) = self.running.and_then(Block::repeat) {
+            self.end_run(Left::Faulted { left: repeat.left() });
+        }
+    }
+
+    fn end_run(&mut self, left: Left) {
+        let Some(block) = self.running.take() else { return };
+        if let Some(board) = self.board {
+            api().write_on_board(board, 0);
+        }
+        let passes = self.passes.since_first(left);
+        self.passes.pass_on(passes);
+        if block.is_user() {
+            self.program().correct(0, passes);
+        } else {
+            // SAFETY: it is the kernel's, and blocks have counters for every vCPU of the machine.
+            unsafe { block.add(self.slot, passes.unsigned_abs()) }
+        }
+    }
+
     /// The last instruction faulted.
     pub(crate) fn take_back_pass(&mut self) {
         self.passes.take_back();
@@ -178,6 +255,7 @@ impl Vcpu {
 
     /// An instruction that stores and is a block by itself begins.
     pub(crate) fn enter_store(&mut self, block: &'static Block) {
+        self.leave_run(block);
         if !self.last.is_some_and(|last| std::ptr::eq(last, block)) {
             self.reach_alone(block);
         }
@@ -255,8 +333,9 @@ impl Vcpu {
     /// The block is the kernel's.
     #[inline]
     pub(crate) unsafe fn enter_kernel(&mut self, block: &'static Block) {
+        self.leave_run(block);
         // SAFETY: the caller's promise, and blocks have counters for every vCPU of the machine.
-        unsafe { block.add(self.slot) }
+        unsafe { block.add(self.slot, 1) }
         self.last = Some(block);
     }
 
@@ -264,6 +343,7 @@ impl Vcpu {
     #[inline]
     pub(crate) fn enter_user(&mut self, block: &'static Block) {
         let Some(program) = self.program else { return self.enter_boot(block) };
+        self.leave_run(block);
         program.add(block.plain(), block.strings());
         self.last = Some(block);
     }

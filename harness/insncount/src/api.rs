@@ -73,6 +73,14 @@ struct Entry {
     offset: usize,
 }
 
+/// `qemu_plugin_mem_value`: its union's largest member is two numbers.
+#[repr(C)]
+struct Value {
+    kind: c_int,
+    low: u64,
+    high: u64,
+}
+
 /// Says to QEMU which version of the interface we speak. It is read after the constructors of a shared object have run.
 #[unsafe(no_mangle)]
 pub(crate) static qemu_plugin_version: AtomicI32 = AtomicI32::new(OLD);
@@ -150,6 +158,7 @@ functions! {
     block_insn = "qemu_plugin_tb_get_insn": fn(Tb, usize) -> Insn;
     insn_bytes = "qemu_plugin_insn_data": fn(Insn, *mut u8, usize) -> usize;
     insn_address = "qemu_plugin_insn_vaddr": fn(Insn) -> u64;
+    accessed_value = "qemu_plugin_mem_get_value": fn(u32) -> Value;
     registers = "qemu_plugin_get_registers": fn() -> *mut Array;
     read_register = "qemu_plugin_read_register": fn(*mut c_void, *mut Array) -> c_int;
     read_memory = "qemu_plugin_read_memory_vaddr": fn(u64, *mut Array, usize) -> bool;
@@ -350,6 +359,19 @@ impl Api {
         }
         let mut value = [0; 8];
         copy(scratch, &mut value).then(|| u64::from_le_bytes(value))
+    }
+
+    /// What was read or written, by what the callback of an access was given; its lower 8 bytes.
+    pub(crate) fn accessed(&self, info: u32) -> u64 {
+        // SAFETY: see above.
+        let Value { kind, low, .. } = unsafe { (self.accessed_value)(info) };
+        // `QEMU_PLUGIN_MEM_VALUE_U8`, `U16`, `U32`: of a union only so much is set.
+        match kind {
+            0 => low & 0xff,
+            1 => low & 0xffff,
+            2 => low & 0xffff_ffff,
+            _ => low,
+        }
     }
 
     /// Reads guest memory through the page tables of the vCPU whose callback is running.

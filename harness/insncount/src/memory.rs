@@ -143,27 +143,21 @@ fn cut_by_device(vcpu: &mut vcpu::Vcpu, accessor: &Accessor) {
 }
 
 /// After a write of `preempt_count` or of the current task.
-pub(crate) extern "C" fn written(index: c_uint, _: u32, at: u64, data: Data) {
+pub(crate) extern "C" fn written(index: c_uint, access: u32, _: u64, data: Data) {
     // SAFETY: `translate` registered this callback with such a reference.
     let Writer { accessor, watched } = unsafe { &*data.cast::<Writer>() };
     // SAFETY: in a callback, with QEMU's number.
     let vcpu = unsafe { vcpu(index) };
     // What follows in this block is work of the new context.
     vcpu.correct(accessor.block, accessor.index + 1, -1);
+    let value = api().accessed(access);
     match watched {
         Watched::PreemptCount => {
-            let mut value = [0; 4];
-            if api().memory(at, &mut value) {
-                let layout = plugin::with(|plugin| plugin.symbols.layout);
-                vcpu.set_preempt_count(u32::from_le_bytes(value), layout);
-            } else {
-                plugin::with(|plugin| plugin.odd(format!("preempt_count at {at:#x} cannot be read")));
-            }
+            let layout = plugin::with(|plugin| plugin.symbols.layout);
+            let [a, b, c, d, ..] = value.to_le_bytes();
+            vcpu.set_preempt_count(u32::from_le_bytes([a, b, c, d]), layout);
         }
-        Watched::Task => match api().memory_u64(at) {
-            Some(task) => switched(vcpu, task),
-            None => plugin::with(|plugin| plugin.odd(format!("the current task at {at:#x} cannot be read"))),
-        },
+        Watched::Task => switched(vcpu, value),
     }
     vcpu.correct(accessor.block, accessor.index + 1, 1);
 }

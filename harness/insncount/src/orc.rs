@@ -3,7 +3,7 @@
 //! They say for every instruction where the frame of its function begins, from registers that a sample has, and what the
 //! kernel does with them in arch/x86/kernel/unwind_orc.c `unwind_next_frame` is done here with the guest's memory.
 
-use std::{fs::File, io, os::unix::fs::FileExt};
+use std::{cmp::Ordering, collections::HashMap, fs::File, io, os::unix::fs::FileExt};
 
 /// Frames are more than any stack of 16 KiB is deep in practice; what is deeper is told as not complete.
 const MOST_FRAMES: usize = 128;
@@ -14,12 +14,16 @@ const ENTRY: usize = 6;
 /// Sections are read whole: a kernel's have some megabytes.
 const LARGEST_SECTION: u64 = 64 << 20;
 
-/// The tables of a kernel.
+/// The tables of a kernel, as they are in its image: most of their half a million entries are never looked at.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Orc {
-    /// First addresses, ascending.
-    addresses: Vec<u64>,
-    entries: Vec<Entry>,
+    /// Where the first address stands.
+    base: u64,
+    /// Addresses, ascending, each as its distance from where it stands, in 4 bytes.
+    distances: Vec<u8>,
+    entries: Vec<u8>,
+    /// What was found.
+    found: HashMap<u64, Option<Entry>>,
 }
 
 /// How to get from an instruction to its function's caller.
@@ -88,40 +92,62 @@ impl Orc {
         };
         let (base, offsets) = read(".orc_unwind_ip")?;
         let (_, entries) = read(".orc_unwind")?;
-        let found = Self::parse(base, &offsets, &entries);
-        if found.addresses.is_empty() || !found.addresses.is_sorted() {
+        let found = Self { base, distances: offsets, entries, found: HashMap::new() };
+        let addresses = || (0..found.distances.len() / 4).filter_map(|index| found.address(index));
+        if addresses().next().is_none() || !addresses().is_sorted() {
             return Err("its tables for unwinding are not sorted".to_owned());
         }
         Ok(found)
     }
 
-    /// Each address is written as its distance from where it stands.
-    fn parse(base: u64, offsets: &[u8], entries: &[u8]) -> Self {
-        let (offsets, entries) = (offsets.as_chunks::<4>().0, entries.as_chunks::<ENTRY>().0);
-        let places = (base..).step_by(4);
-        let addresses = offsets
-            .iter()
-            .zip(places)
-            .map(|(offset, place)| place.wrapping_add_signed(i64::from(i32::from_le_bytes(*offset))));
-        let entries = entries.iter().map(|&[sp_low, sp_high, bp_low, bp_high, registers, flags]| Entry {
+    /// From where on the entry of this number holds.
+    fn address(&self, index: usize) -> Option<u64> {
+        let distance = self.distances.as_chunks::<4>().0.get(index)?;
+        let place = self.base.wrapping_add(4 * index as u64);
+        Some(place.wrapping_add_signed(i64::from(i32::from_le_bytes(*distance))))
+    }
+
+    fn entry(&self, index: usize) -> Option<Entry> {
+        let &[sp_low, sp_high, bp_low, bp_high, registers, flags] =
+            self.entries.as_chunks::<ENTRY>().0.get(index)?;
+        Some(Entry {
             sp_offset: i16::from_le_bytes([sp_low, sp_high]).into(),
             bp_offset: i16::from_le_bytes([bp_low, bp_high]).into(),
             sp_register: registers & 0xf,
             bp_register: registers >> 4,
             kind: flags & 7,
             interrupted: flags & 8 != 0,
-        });
-        Self { addresses: addresses.collect(), entries: entries.collect() }
+        })
     }
 
-    fn find(&self, address: u64) -> Option<Entry> {
-        let behind = self.addresses.partition_point(|first| *first <= address);
-        self.entries.get(behind.checked_sub(1)?).copied()
+    fn find(&mut self, address: u64) -> Option<Entry> {
+        if let Some(found) = self.found.get(&address) {
+            return *found;
+        }
+        let found = self.search(address);
+        self.found.insert(address, found);
+        found
+    }
+
+    fn search(&self, address: u64) -> Option<Entry> {
+        let (mut low, mut high) = (0, self.distances.len() / 4);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            match self.address(middle)?.cmp(&address) {
+                Ordering::Less | Ordering::Equal => low = middle + 1,
+                Ordering::Greater => high = middle,
+            }
+        }
+        self.entry(low.checked_sub(1)?)
     }
 
     /// The addresses of a place and of its callers, innermost first, and whether the outermost is where the kernel was
     /// entered. Memory that cannot be read ends the walk.
-    pub(crate) fn walk(&self, place: Place, mut read: impl FnMut(u64) -> Option<u64>) -> (Vec<u64>, bool) {
+    pub(crate) fn walk(
+        &mut self,
+        place: Place,
+        mut read: impl FnMut(u64) -> Option<u64>,
+    ) -> (Vec<u64>, bool) {
         let Place { mut ip, mut sp, mut bp } = place;
         let (mut frames, mut interrupted) = (vec![ip], true);
         loop {
@@ -251,17 +277,17 @@ mod tests {
     }
 
     fn orc(rows: &[(u64, [u8; ENTRY])]) -> Orc {
-        let base = 0x9000;
+        let base = 0x9000_u64;
         let offsets: Vec<u8> = rows
             .iter()
             .zip((base..).step_by(4))
             .flat_map(|((address, _), place)| {
-                let distance = i32::try_from(address.cast_signed() - i64::from(place)).unwrap();
+                let distance = i32::try_from(address.cast_signed() - place.cast_signed()).unwrap();
                 distance.to_le_bytes()
             })
             .collect();
         let entries: Vec<u8> = rows.iter().flat_map(|(_, entry)| *entry).collect();
-        Orc::parse(0x9000, &offsets, &entries)
+        Orc { base, distances: offsets, entries, found: HashMap::new() }
     }
 
     /// 0x1000: a leaf. 0x2000: has pushed BP and 16 bytes. 0x3000: an interrupt's entry. 0x4000: where the kernel was entered.
@@ -307,7 +333,7 @@ mod tests {
 
     #[test]
     fn what_goes_round_in_circles_ends() {
-        let circle = orc(&[(0x1000, entry(0, (0, 0), kind::CALL))]);
+        let mut circle = orc(&[(0x1000, entry(0, (0, 0), kind::CALL))]);
         let (frames, complete) = circle.walk(Place { ip: 0x1000, sp: 0x100, bp: 0 }, |_| Some(0x1000));
         assert_eq!((frames.len(), complete), (1, false));
     }

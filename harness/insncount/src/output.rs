@@ -96,17 +96,20 @@ fn code(lines: &mut String, vcpu: usize, context: Context, executed: &[(Site, i6
     for stretch in executed.chunk_by(follows).flat_map(|stretch| stretch.chunks(LONGEST_LINE)) {
         let context = context.name();
         let at = stretch[0].0.address;
-        let list = |of: fn(&(Site, i64)) -> i64| {
-            let words: Vec<_> = stretch.iter().map(|site| of(site).to_string()).collect();
-            words.join(",")
-        };
-        let lengths = list(|(site, _)| site.length.into());
-        let classes = list(|(site, _)| site.class.0.into());
-        let counts = list(|(_, count)| *count);
-        let _ = writeln!(
-            lines,
-            r#"{{"code":{{"vcpu":{vcpu},"context":"{context}","at":"{at:#x}","length":[{lengths}],"class":[{classes}],"count":[{counts}]}}}}"#
-        );
+        let _ = write!(lines, r#"{{"code":{{"vcpu":{vcpu},"context":"{context}","at":"{at:#x}","length":["#);
+        list(lines, stretch, |(site, _)| site.length.into());
+        lines.push_str(r#"],"class":["#);
+        list(lines, stretch, |(site, _)| site.class.0.into());
+        lines.push_str(r#"],"count":["#);
+        list(lines, stretch, |(_, count)| *count);
+        lines.push_str("]}}\n");
+    }
+}
+
+fn list(lines: &mut String, stretch: &[(Site, i64)], of: fn(&(Site, i64)) -> i64) {
+    for (index, site) in stretch.iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        let _ = write!(lines, "{comma}{}", of(site));
     }
 }
 

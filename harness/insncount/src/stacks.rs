@@ -4,7 +4,10 @@
 //! Whose block makes a vCPU's instructions since its last sample too many is sampled as it begins. String instructions are not among
 //! them: what TCG makes of one is no measure of its work.
 
-use std::{collections::BTreeMap, ffi::c_uint};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ffi::c_uint,
+};
 
 use crate::{
     api::{Data, api},
@@ -26,6 +29,8 @@ pub(crate) struct Stacks {
     orc: Orc,
     /// First addresses of the kernel's functions, ascending.
     functions: Vec<u64>,
+    /// What was found in them.
+    function_of: HashMap<u64, u64>,
     taken: BTreeMap<Stack, u64>,
 }
 
@@ -45,7 +50,7 @@ pub(crate) struct Stack {
 
 impl Stacks {
     pub(crate) fn new(every: i64, orc: Orc, functions: Vec<u64>) -> Self {
-        Self { every, orc, functions, taken: BTreeMap::new() }
+        Self { every, orc, functions, function_of: HashMap::new(), taken: BTreeMap::new() }
     }
 
     /// Begins at zero.
@@ -59,9 +64,11 @@ impl Stacks {
     }
 
     /// The function that an address is in; the address itself where there is none.
-    fn function(&self, address: u64) -> u64 {
-        let behind = self.functions.partition_point(|first| *first <= address);
-        behind.checked_sub(1).map_or(address, |at| self.functions[at])
+    fn function(&mut self, address: u64) -> u64 {
+        *self.function_of.entry(address).or_insert_with(|| {
+            let behind = self.functions.partition_point(|first| *first <= address);
+            behind.checked_sub(1).map_or(address, |at| self.functions[at])
+        })
     }
 
     fn add(&mut self, stack: Stack) {
@@ -75,11 +82,11 @@ pub(crate) extern "C" fn kernel_begun(index: c_uint, data: Data) {
     let block = unsafe { &*data.cast::<Block>() };
     // SAFETY: in a callback, with QEMU's number.
     let vcpu = unsafe { vcpu(index) };
+    if vcpu.spend(block.plain()) {
+        return kernel(vcpu, block);
+    }
     // SAFETY: `translate` registers it for blocks of the kernel's.
     unsafe { vcpu.enter_kernel(block) }
-    if vcpu.spend(block.plain()) {
-        kernel(vcpu, block);
-    }
 }
 
 /// A block of user space begins, where stacks are sampled.
@@ -88,15 +95,16 @@ pub(crate) extern "C" fn user_begun(index: c_uint, data: Data) {
     let block = unsafe { &*data.cast::<Block>() };
     // SAFETY: as above.
     let vcpu = unsafe { vcpu(index) };
-    vcpu.enter_user(block);
     if vcpu.spend(block.plain()) {
-        user(vcpu);
+        return user(vcpu, block);
     }
+    vcpu.enter_user(block);
 }
 
 #[cold]
 #[inline(never)]
-fn user(vcpu: &mut Vcpu) {
+fn user(vcpu: &mut Vcpu, block: &'static Block) {
+    vcpu.enter_user(block);
     let stack = Stack {
         vcpu: vcpu.index(),
         context: None,
@@ -109,14 +117,15 @@ fn user(vcpu: &mut Vcpu) {
 
 #[cold]
 #[inline(never)]
-fn kernel(vcpu: &mut Vcpu, block: &Block) {
+fn kernel(vcpu: &mut Vcpu, block: &'static Block) {
+    vcpu.enter(block);
     let registers = plugin::with(|plugin| plugin.registers);
     let value = |register: Option<_>| register.and_then(|register| api().register_value(register));
     let (frames, complete) = match (value(registers.rsp), value(registers.rbp)) {
         (Some(sp), Some(bp)) => {
             let mut memory = Memory::new(sp);
             let place = Place { ip: block.start(), sp, bp };
-            plugin::with(|plugin| match &plugin.stacks {
+            plugin::with(|plugin| match &mut plugin.stacks {
                 Some(stacks) => stacks.orc.walk(place, |address| memory.read(address)),
                 None => (vec![], false),
             })
@@ -124,8 +133,9 @@ fn kernel(vcpu: &mut Vcpu, block: &Block) {
         _ => (vec![block.start()], false),
     };
     let functions = plugin::with(|plugin| {
-        let stacks = plugin.stacks.as_ref();
-        frames.iter().map(|frame| stacks.map_or(*frame, |stacks| stacks.function(*frame))).collect()
+        let mut stacks = plugin.stacks.as_mut();
+        let function = |frame: u64| stacks.as_mut().map_or(frame, |stacks| stacks.function(frame));
+        frames.into_iter().map(function).collect()
     });
     let stack = Stack {
         vcpu: vcpu.index(),
@@ -176,7 +186,7 @@ mod tests {
     #[test]
     fn the_same_stack_is_one_wherever_in_its_functions_it_was_seen() {
         let mut stacks = Stacks::new(100, Orc::default(), vec![0x1000, 0x2000]);
-        let stack = |frames: [u64; 2], stacks: &Stacks| Stack {
+        let stack = |frames: [u64; 2], stacks: &mut Stacks| Stack {
             vcpu: 0,
             context: Some(Context::Softirq),
             program: *b"iperf3\0\0\0\0\0\0\0\0\0\0",
@@ -184,7 +194,7 @@ mod tests {
             functions: frames.map(|frame| stacks.function(frame)).into(),
         };
         for frames in [[0x2010, 0x1004], [0x2000, 0x1fff], [0x1000, 0x2000]] {
-            let stack = stack(frames, &stacks);
+            let stack = stack(frames, &mut stacks);
             stacks.add(stack);
         }
         let counts: Vec<_> = stacks.taken().map(|(stack, count)| (&stack.functions[..], count)).collect();

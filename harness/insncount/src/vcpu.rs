@@ -194,6 +194,14 @@ impl Vcpu {
         }
     }
 
+    /// A block begins behind passes that ran without callbacks: apart, as what every block does has to be short.
+    #[cold]
+    #[inline(never)]
+    fn enter_after_run(&mut self, block: &'static Block) {
+        self.leave_running(block);
+        self.enter(block);
+    }
+
     #[cold]
     #[inline(never)]
     fn leave_running(&mut self, next: &Block) {
@@ -207,7 +215,10 @@ impl Vcpu {
             .and_then(|rsp| api().memory_u64(rsp));
         match interrupted {
             Some(address) => self.interrupt_run(address),
-            None => plugin::with(|plugin| plugin.odd("an interrupt's stack cannot be read".to_owned())),
+            None => {
+                plugin::with(|plugin| plugin.odd("an interrupt's stack cannot be read".to_owned()));
+                self.end_run(Left::Done);
+            }
         }
     }
 
@@ -333,7 +344,9 @@ impl Vcpu {
     /// The block is the kernel's.
     #[inline]
     pub(crate) unsafe fn enter_kernel(&mut self, block: &'static Block) {
-        self.leave_run(block);
+        if self.running.is_some() {
+            return self.enter_after_run(block);
+        }
         // SAFETY: the caller's promise, and blocks have counters for every vCPU of the machine.
         unsafe { block.add(self.slot, 1) }
         self.last = Some(block);
@@ -342,8 +355,10 @@ impl Vcpu {
     /// Counts one execution of a block of user space.
     #[inline]
     pub(crate) fn enter_user(&mut self, block: &'static Block) {
+        if self.running.is_some() {
+            return self.enter_after_run(block);
+        }
         let Some(program) = self.program else { return self.enter_boot(block) };
-        self.leave_run(block);
         program.add(block.plain(), block.strings());
         self.last = Some(block);
     }

@@ -27,13 +27,13 @@
 //!
 //! # What is known of it
 //! Of a 6.12 boot with 4 MiB over loopback, 853,035,835 instructions from power-on to power-off, QEMU 11.1 counts as many itself
-//! (`query-replay` of a recording), and 10.0 its 853,012,667. A window that never sleeps, 250,845,330 instructions with 5,888 page
-//! faults, is what the guest's time stamp counter says. `tests/tests/exact.rs` repeats both.
+//! (`query-replay` of a recording), and 10.0 its 853,012,667. A window that never sleeps, of 250 million instructions with 6,000 page
+//! faults, some of them in code that is mapped twice, is what the guest's time stamp counter says. `tests/tests/exact.rs` repeats both.
 //!
-//! What it costs there on one vCPU, by user CPU time in pairs with and without it that took turns on a quiet machine: 1.11 times (median
-//! of five, 1.106 to 1.172); with a callback at each access of a repeated string instruction, of which `repeat` has none, 1.14. On two
-//! vCPUs 1.09, and with two NICs behind an IOMMU and 16 MiB over them 1.15, both on a busy machine (three and two pairs). Half of
-//! what is the plugin's own is where blocks of the kernel's are counted.
+//! What it costs, in user and system CPU time, by pairs with and without it that took turns on a quiet machine: with two NICs behind an
+//! IOMMU and 16 MiB over them, from power-on to the window's end, 1.10 times (median of seven, samples of stacks included, which are
+//! 0.02 of it), and before there was a prelude 1.20. 0.01 of it are QEMU's own, for a plugin that does nothing; of the rest half is
+//! that QEMU translates anew where the window begins. On two vCPUs, of the boot over loopback, 1.09 on a busy machine (three pairs).
 //!
 //! Several vCPUs are counted the same way, and the guest is not disturbed; but QEMU itself does not repeat such a boot to the digit:
 //! without a plugin, two boots with two vCPUs on a busy machine differed by some thousand instructions, and those with it fell

@@ -245,15 +245,19 @@ pub(crate) fn first_errors(output: &str) -> String {
             || line.starts_with("error: ")
     };
     let mut shown = Vec::new();
+    // A quoted line may look like an error itself.
+    let mut quoted_until = 0;
     for (at, line) in lines.iter().enumerate() {
-        if is_error(line) {
+        if at >= quoted_until && is_error(line) {
             shown.push(*line);
             // gcc quotes the source below: lines that begin with a number or a bar.
             let quoted = lines[at + 1..]
                 .iter()
                 .take(3)
                 .take_while(|line| line.trim_start().starts_with(|c: char| c.is_ascii_digit() || c == '|'));
+            let before = shown.len();
             shown.extend(quoted);
+            quoted_until = at + 1 + shown.len() - before;
         }
         if shown.len() >= SHOWN {
             break;
@@ -304,6 +308,8 @@ mod tests {
             first_errors("make: *** No rule to make target 'a.o'.  Stop.\n"),
             "make: *** No rule to make target 'a.o'.  Stop."
         );
+        let quoting = "a.c:1:2: error: x\n    1 | b.c:1:2: error: y";
+        assert_eq!(first_errors(quoting), quoting, "once");
         assert_eq!(first_errors("one\ntwo\n"), "one\ntwo");
     }
 

@@ -1,6 +1,6 @@
 //! What the host's own tools and files say, and what a kernel tree and its builds do: a patched tree is somebody else's.
 
-use std::path::Path;
+use std::path::{Component, Path};
 
 use host::{
     CpuSet, Root,
@@ -38,7 +38,8 @@ pub fn run(input: &[u8]) {
         }
         "modules" => {
             let (_version, places) = kernel_tree::fuzzing::lines(&said);
-            let inside = |place: &Path| place.is_relative() && !place.to_string_lossy().contains("../");
+            // `a../b` is a name.
+            let inside = |place: &Path| place.components().all(|part| matches!(part, Component::Normal(_)));
             assert!(places.iter().all(|place| inside(place)), "a module leads out of its folder: {places:?}");
         }
         "refusal" => {

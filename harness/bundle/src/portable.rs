@@ -157,7 +157,13 @@ impl Packer<'_> {
     }
 
     fn image(&mut self, arm: &str, image: &mut KernelImage) -> Result<(), BundleError> {
-        let folder = format!("kernels/{}", safe_name(&image.key));
+        let mut folder = format!("kernels/{}", safe_name(&image.key));
+        let member = format!("{folder}/image");
+        if self.parts.contains_key(&member) && !self.has(&member, &image.image_sha256) {
+            // A key is one image's here, but a stranger's run may say otherwise.
+            let sum: String = safe_name(&image.image_sha256).chars().take(12).collect();
+            folder = format!("{folder}-{sum}");
+        }
         let images = self.images;
         image.source_version = self.scrub.text(&image.source_version);
         let mut file = |path: &mut PathBuf, name: &str, sha256: Option<String>, wanted: bool| {
@@ -202,12 +208,13 @@ impl Packer<'_> {
     fn environment(&mut self, environment: &Environment) -> Environment {
         let mut environment = environment.clone();
         for boot in environment.boots.values_mut() {
-            let FileRecord { path, sha256 } = &mut boot.kernel;
             // A kernel's own member has the same bytes, and two members of the same bytes would be twice the room.
-            let kernel = format!("kernels/{}/image", file_name(path.parent().unwrap_or(Path::new(""))));
-            match self.parts.get(&kernel) {
-                Some(_) => *path = kernel.into(),
-                None => self.boot_file(&mut FileRecord { path: path.clone(), sha256: sha256.clone() }),
+            let folder = boot.kernel.path.parent().unwrap_or(Path::new(""));
+            let kernel = format!("kernels/{}/image", file_name(folder));
+            if self.has(&kernel, &boot.kernel.sha256) {
+                boot.kernel.path = kernel.into();
+            } else {
+                self.boot_file(&mut boot.kernel);
             }
             let others = [&mut boot.initramfs, &mut boot.root_disk, &mut boot.modules_disk];
             for record in others.into_iter().flatten().chain(&mut boot.disks) {
@@ -215,6 +222,14 @@ impl Packer<'_> {
             }
         }
         environment
+    }
+
+    /// Whether there is such a part with these bytes.
+    fn has(&self, member: &str, wanted: &str) -> bool {
+        matches!(
+            self.parts.get(member),
+            Some(Part { content: Content::File { sha256: Some(sha256), .. }, .. }) if sha256 == wanted
+        )
     }
 
     fn boot_file(&mut self, record: &mut FileRecord) {

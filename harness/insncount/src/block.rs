@@ -47,6 +47,8 @@ pub(crate) enum Watch {
     Mark(Mark),
     /// The current task may have got another name.
     Rename,
+    /// It may get one.
+    Naming,
     /// Its iterations.
     String(&'static StringSite),
     /// Whose work it is, afterwards.

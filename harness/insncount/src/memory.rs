@@ -176,6 +176,12 @@ pub(crate) extern "C" fn renamed(index: c_uint, _: Data) {
     rename(unsafe { vcpu(index) });
 }
 
+/// The current task, if it is the one that is named, will have its name before it executes user space again.
+pub(crate) extern "C" fn named(index: c_uint, _: Data) {
+    // SAFETY: in a callback, with QEMU's number.
+    unsafe { vcpu(index) }.forget_program();
+}
+
 fn rename(vcpu: &mut vcpu::Vcpu) {
     let Some(task) = vcpu.task() else { return };
     if let Some(name) = program::name_of(task) {

@@ -21,7 +21,7 @@ pub(crate) enum Use {
 }
 
 /// Looks at a block's bytes. They are not decoded, so what is found need not be there; what is there is found.
-pub(crate) fn use_of(start: u64, bytes: &[u8], renames: &[u64]) -> Use {
+pub(crate) fn use_of(start: u64, bytes: &[u8], renames: &[&[u64]]) -> Use {
     /// Of the displacement that makes a no-op a mark (`decode::MARKS`), lowest byte first, what both have.
     const MARK: [u8; 3] = [0x59, 0x53, 0x41];
     /// The prefix of an operand in GS, where the kernel has its per-CPU variables.
@@ -30,7 +30,8 @@ pub(crate) fn use_of(start: u64, bytes: &[u8], renames: &[u64]) -> Use {
         return Use::All;
     }
     let length = u64::try_from(bytes.len()).expect("QEMU ends blocks after 512 instructions");
-    let is_renaming = || renames.iter().any(|address| address.wrapping_sub(start) < length);
+    let is_renaming =
+        || renames.iter().copied().flatten().any(|address| address.wrapping_sub(start) < length);
     if start >= KERNEL && (bytes.contains(&GS) || is_renaming()) { Use::Writes } else { Use::Nothing }
 }
 
@@ -49,7 +50,7 @@ mod tests {
         assert_eq!(use_of(program, &INC, &[]), Use::Nothing, "a program's own GS");
         assert_eq!(use_of(KERNEL, &INC, &[]), Use::Writes);
         assert_eq!(use_of(KERNEL, &NOP, &[]), Use::Nothing);
-        assert_eq!(use_of(KERNEL, &[0x90; 4], &[KERNEL + 3]), Use::Writes);
-        assert_eq!(use_of(KERNEL, &[0x90; 4], &[KERNEL + 4]), Use::Nothing);
+        assert_eq!(use_of(KERNEL, &[0x90; 4], &[&[KERNEL + 3]]), Use::Writes);
+        assert_eq!(use_of(KERNEL, &[0x90; 4], &[&[], &[KERNEL + 4]]), Use::Nothing);
     }
 }

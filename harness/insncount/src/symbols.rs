@@ -47,8 +47,10 @@ pub(crate) struct Symbols {
     pub(crate) init_task: Option<u64>,
     /// By handlers' first instructions.
     pub(crate) faults: HashMap<u64, Frame>,
-    /// Functions after which the current task may have another name.
+    /// Functions where the current task may have another name than before.
     pub(crate) renames: Vec<u64>,
+    /// Functions that give a task another name, mostly the current one.
+    pub(crate) namings: Vec<u64>,
 }
 
 /// Exceptions that push an error code, by the kernel's names (arch/x86/include/asm/idtentry.h, `DECLARE_IDTENTRY_ERRORCODE`).
@@ -86,6 +88,9 @@ const AT_THE_END: [&str; 8] = [
 /// `start_thread`.
 const RENAMES: [&str; 2] = ["finalize_exec", "start_thread"];
 
+/// Called to give a task its name, also one that it asks for (`PR_SET_NAME`): fs/exec.c.
+const NAMINGS: [&str; 1] = ["__set_task_comm"];
+
 impl Symbols {
     /// The first that a kernel must have.
     pub(crate) fn missing(&self) -> Option<&'static str> {
@@ -119,6 +124,7 @@ impl Symbols {
                 "early_idt_handler_array" => early.0 = Some(address),
                 "early_idt_handler_common" => early.1 = Some(address),
                 name if RENAMES.contains(&name) => found.renames.push(address),
+                name if NAMINGS.contains(&name) => found.namings.push(address),
                 name => {
                     let Some(exception) = name.strip_prefix("asm_exc_") else { continue };
                     if !AT_THE_END.contains(&exception) && !exception.starts_with("xen_") {
@@ -173,6 +179,7 @@ mod tests {
 000000000002d780 D pcpu_hot
 ffffffff8220a940 D init_task
 ffffffff813b8460 T finalize_exec
+ffffffff813b7000 T __set_task_comm
 ffffffff81a01240 T asm_exc_int3
 ffffffff81a01280 T asm_exc_page_fault
 ffffffff81a01030 T asm_exc_divide_error
@@ -184,6 +191,7 @@ ffffffff827330a0 t early_idt_handler_common
         assert_eq!(found.preempt_count, Some(0x2d788));
         assert_eq!(found.init_task, Some(0xffff_ffff_8220_a940));
         assert_eq!(found.renames, [0xffff_ffff_813b_8460]);
+        assert_eq!(found.namings, [0xffff_ffff_813b_7000]);
         assert_eq!(found.faults[&0xffff_ffff_81a0_1280], Frame { above: 8, is_page_fault: true });
         assert_eq!(found.faults[&0xffff_ffff_81a0_1030], Frame { above: 0, is_page_fault: false });
         assert!(!found.faults.contains_key(&0xffff_ffff_81a0_1240));

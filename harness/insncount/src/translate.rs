@@ -75,8 +75,11 @@ fn instrument(plugin: &mut Plugin, tb: Tb, scratch: &mut Scratch) {
     }
     let Some(&(first, _)) = insns.first() else { return };
     let start = api().address(first);
-    let used =
-        if plugin.is_prelude { prelude::use_of(start, bytes, &plugin.symbols.renames) } else { Use::All };
+    let used = if plugin.is_prelude {
+        prelude::use_of(start, bytes, &[&plugin.symbols.renames, &plugin.symbols.namings])
+    } else {
+        Use::All
+    };
     if used == Use::Nothing {
         return;
     }
@@ -87,7 +90,7 @@ fn instrument(plugin: &mut Plugin, tb: Tb, scratch: &mut Scratch) {
     }
     let watches = if block.repeat().is_some() { &[] } else { block.watches() };
     for &(index, watch) in watches {
-        if used == Use::All || matches!(watch, Watch::Rename | Watch::Write(_)) {
+        if used == Use::All || matches!(watch, Watch::Rename | Watch::Naming | Watch::Write(_)) {
             observe(block, index, insns[index].0, insns.len() == 1, watch);
         }
     }
@@ -120,6 +123,7 @@ fn observe(block: &'static Block, index: usize, insn: Insn, alone: bool, watch: 
             api().on_insn(insn, mark::passed, READS_REGISTERS, leak(Place { block, index, mark }));
         }
         Watch::Rename => api().on_insn(insn, memory::renamed, NO_REGISTERS, std::ptr::null_mut()),
+        Watch::Naming => api().on_insn(insn, memory::named, NO_REGISTERS, std::ptr::null_mut()),
         Watch::String(site) => {
             // One access of this kind for each iteration; comparisons of two strings read both.
             let access = if site.kind.stores { Access::Write } else { Access::Read };
@@ -180,6 +184,9 @@ fn watch(
     decoded.mark.into_iter().for_each(|mark| add(Watch::Mark(mark)));
     if plugin.symbols.renames.contains(&address) {
         add(Watch::Rename);
+    }
+    if plugin.symbols.namings.contains(&address) {
+        add(Watch::Naming);
     }
     if let Some(kind) = &decoded.string {
         add(Watch::String(plugin.strings.intern(address, kind, slots)));

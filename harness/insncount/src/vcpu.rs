@@ -299,7 +299,24 @@ impl Vcpu {
     /// What user space runs here.
     #[inline]
     pub(crate) fn program(&mut self) -> &'static Counts {
+        match self.program {
+            Some(program) => program,
+            None => self.find_program(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_program(&mut self) -> &'static Counts {
+        if let Some(name) = self.task.and_then(program::name_of) {
+            self.set_program(name);
+        }
         self.program.get_or_insert_with(|| program::before_tasks(self.index))
+    }
+
+    /// Which one it is will be found out when it runs.
+    pub(crate) fn forget_program(&mut self) {
+        self.program = None;
     }
 
     /// From now on user space here is this program's.
@@ -358,15 +375,15 @@ impl Vcpu {
         if self.running.is_some() {
             return self.enter_after_run(block);
         }
-        let Some(program) = self.program else { return self.enter_boot(block) };
+        let Some(program) = self.program else { return self.enter_new(block) };
         program.add(block.plain(), block.strings());
         self.last = Some(block);
     }
 
-    /// The first one: apart, since what every block does has to be short.
+    /// The first one of a program: apart, since what every block does has to be short.
     #[cold]
     #[inline(never)]
-    fn enter_boot(&mut self, block: &'static Block) {
+    fn enter_new(&mut self, block: &'static Block) {
         self.program();
         self.enter_user(block);
     }

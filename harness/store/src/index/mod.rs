@@ -175,7 +175,7 @@ impl Index {
         for folder in crate::list(ask.results)? {
             let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             // The stamp is older than what is read: a run that grows meanwhile is read again next time.
-            let stamp = stamp::stamp(&folder)?;
+            let stamp = stamp::stamp(&folder);
             if stamps.get(&name) != Some(&stamp) {
                 changed.push((name.clone(), folder, stamp));
             }

@@ -7,42 +7,34 @@ use std::{
     path::Path,
 };
 
-use crate::{StoreError, read::trial_folders};
+use crate::read::trial_folders;
 
 /// Size and time of everything that a report is made from. Nanoseconds, since a run grows many times in a second on the fake machine;
-/// the number of the file, since a restored copy may bring its times along.
-pub(super) fn stamp(run: &Path) -> Result<String, StoreError> {
+/// the number of the file, since a restored copy may bring its times along. What cannot be looked at is a stamp as well: whoever reads the
+/// run says why, and other runs are none the worse for it.
+pub(super) fn stamp(run: &Path) -> String {
     let mut stamp = String::new();
     for name in ["run.json", "samples.jsonl"] {
-        stamp.push_str(&of(&run.join(name))?);
+        stamp.push_str(&of(&run.join(name)));
         stamp.push(' ');
     }
     // A record appears without a trace in the times of the folders above it.
     let (mut trials, mut newest) = (0_u64, 0_i128);
-    let folders = if run.join("trials").is_dir() { trial_folders(run)? } else { Vec::new() };
-    for (_, folder) in folders {
-        let path = folder.join("trial.json");
-        if let Some(metadata) = metadata(&path)? {
+    for (_, folder) in trial_folders(run).unwrap_or_default() {
+        if let Ok(metadata) = fs::metadata(folder.join("trial.json")) {
             trials += 1;
             newest = newest.max(nanoseconds(&metadata));
         }
     }
     stamp.push_str(&format!("{trials}:{newest}"));
-    Ok(stamp)
+    stamp
 }
 
-fn of(path: &Path) -> Result<String, StoreError> {
-    Ok(match metadata(path)? {
-        Some(metadata) => format!("{}:{}:{}", metadata.ino(), metadata.len(), nanoseconds(&metadata)),
-        None => "-".to_owned(),
-    })
-}
-
-fn metadata(path: &Path) -> Result<Option<Metadata>, StoreError> {
+fn of(path: &Path) -> String {
     match fs::metadata(path) {
-        Ok(metadata) => Ok(Some(metadata)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(StoreError::io("looking at", path)(error)),
+        Ok(metadata) => format!("{}:{}:{}", metadata.ino(), metadata.len(), nanoseconds(&metadata)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "-".to_owned(),
+        Err(_) => "?".to_owned(),
     }
 }
 

@@ -7,7 +7,7 @@ use regex::Regex;
 
 use crate::{
     Part,
-    text::{Line, expect_number},
+    text::{Line, expect_number, word},
 };
 
 /// `name=value`, with any punctuation and units around it.
@@ -79,8 +79,7 @@ pub(crate) fn take(memory: &mut Memory, part: &mut Part, line: &Line) -> Result<
         return Ok(());
     }
     if let Some((_, message)) = text.split_once("ERROR") {
-        part.unavailable
-            .push(format!("sockperf: {}", crate::text::word(message.trim_start_matches([':', ' ']))));
+        part.unavailable.push(format!("sockperf: {}", word(message.trim_start_matches([':', ' ']))));
     }
     // Banners, options and what the test is about to do.
     Ok(())
@@ -148,8 +147,9 @@ fn percentile(part: &mut Part, text: &str, at: usize) -> Result<(), String> {
         "<MAX> observation" => "max",
         "<MIN> observation" => "min",
         other => {
-            let level =
-                other.strip_prefix("percentile ").ok_or_else(|| format!("no percentile: `{other}`"))?;
+            let level = other
+                .strip_prefix("percentile ")
+                .ok_or_else(|| format!("no percentile: `{}`", word(other)))?;
             let level = level.trim();
             expect_number(level, "a percentile")?;
             if level.contains('.') { level.trim_end_matches('0').trim_end_matches('.') } else { level }

@@ -182,7 +182,9 @@ fn qemus_count(mut monitor: &UnixStream) -> u64 {
     let mut lines = BufReader::new(monitor.try_clone().unwrap())
         .lines()
         .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
-    let mut ask = |command: &str| writeln!(monitor, "{}", json!({ "execute": command })).unwrap();
+    // In one piece: QEMU obeys as soon as the braces are closed, and may be gone before a line end of its own.
+    let mut ask =
+        |command: &str| monitor.write_all(json!({ "execute": command }).to_string().as_bytes()).unwrap();
     ask("qmp_capabilities");
     lines.find(|line| line["event"] == "SHUTDOWN").unwrap();
     ask("query-replay");

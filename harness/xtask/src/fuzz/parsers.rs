@@ -270,7 +270,7 @@ pub(super) const TARGETS: &[(&str, &[Parser])] = &[
             part("harness/store/src/replay.rs", &["of_run"]),
             part("harness/store/src/index/mod.rs", &["consult", "on_disk", "replaced", "prepare", "refresh"]),
             part("harness/store/src/index/query.rs", &["stamps", "run", "stored_series", "dims"]),
-            part("harness/store/src/index/stamp.rs", &["stamp", "of", "of"]),
+            part("harness/store/src/index/stamp.rs", &["stamp", "of"]),
         ],
     ),
     (

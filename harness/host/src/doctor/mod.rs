@@ -86,6 +86,18 @@ pub struct Checkup {
     pub findings: Vec<Finding>,
 }
 
+impl Finding {
+    /// Names of interfaces and of files in /sys may have any bytes: what would steer a terminal does not get there.
+    fn make_legible(&mut self) {
+        let texts = [&mut self.consequence, &mut self.command, &mut self.advice, &mut self.package];
+        let texts = texts.into_iter().flatten().chain([&mut self.subject, &mut self.found]);
+        let is_unfit = |c: char| c.is_control() && c != '\n';
+        for text in texts.filter(|text| text.contains(is_unfit)) {
+            *text = text.replace(is_unfit, "?");
+        }
+    }
+}
+
 impl Group {
     /// Its heading.
     #[must_use]
@@ -205,5 +217,6 @@ pub fn examine(root: &Root, probes: &Probes) -> Checkup {
     storage::examine(&patient, &mut findings);
     build::examine(&patient, &mut findings);
     quiet::examine(&patient, &mut findings);
+    findings.iter_mut().for_each(Finding::make_legible);
     Checkup { summary: summary::of(&findings), findings }
 }

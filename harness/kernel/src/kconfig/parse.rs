@@ -59,8 +59,16 @@ impl Kconfig {
     /// Reads the file `path` and all that it sources. `architecture` stands for `$(SRCARCH)`.
     pub(super) fn parse(path: &str, architecture: &str, load: &Loader<'_>) -> Self {
         let mut kconfig = Self::default();
-        Parser { kconfig: &mut kconfig, blocks: Vec::new(), architecture, load, depth: 0, read: 0 }
-            .file(path);
+        Parser {
+            kconfig: &mut kconfig,
+            blocks: Vec::new(),
+            architecture,
+            load,
+            depth: 0,
+            around: 0,
+            read: 0,
+        }
+        .file(path);
         kconfig
     }
 }
@@ -71,6 +79,8 @@ const MAX_DEPTH: u32 = 64;
 /// of which is sourced once; two that source each other twice would be read 2 to the power of [`MAX_DEPTH`] times.
 const MAX_TEXT: usize = 64 << 20;
 const FILE: usize = 8 << 10;
+/// What a condition counts for that an option has of a block around it: each option has a copy of each.
+const CONDITION: usize = 64;
 
 struct Parser<'a> {
     kconfig: &'a mut Kconfig,
@@ -78,6 +88,8 @@ struct Parser<'a> {
     architecture: &'a str,
     load: &'a Loader<'a>,
     depth: u32,
+    /// How many of the blocks are around the file.
+    around: usize,
     /// Bytes that were read so far.
     read: usize,
 }
@@ -91,6 +103,7 @@ impl Parser<'_> {
         self.read += text.as_ref().map_or(0, String::len).max(FILE);
         let Some(text) = text else { return };
         self.depth += 1;
+        let around = std::mem::replace(&mut self.around, self.blocks.len());
         let mut subject = Subject::Nothing;
         let mut lines = text.lines().peekable();
         while let Some(line) = lines.next() {
@@ -106,6 +119,9 @@ impl Parser<'_> {
                 self.line(line, &mut subject);
             }
         }
+        // A block ends in the file in which it began.
+        self.blocks.truncate(self.around);
+        self.around = around;
         self.depth -= 1;
     }
 
@@ -115,6 +131,12 @@ impl Parser<'_> {
         match keyword {
             "config" | "menuconfig" => {
                 let choice = self.blocks.iter().rev().find_map(|block| block.choice);
+                let conditions: usize = self.blocks.iter().map(|block| block.depends.len()).sum();
+                self.read += conditions * CONDITION;
+                if self.read > MAX_TEXT {
+                    *subject = Subject::Nothing;
+                    return;
+                }
                 let depends = self.blocks.iter().flat_map(|block| block.depends.clone()).collect();
                 let definition = Definition { depends, choice, ..Definition::default() };
                 self.kconfig.definitions.entry(rest.to_owned()).or_default().push(definition);
@@ -135,7 +157,9 @@ impl Parser<'_> {
                 *subject = Subject::Nothing;
             }
             "endmenu" | "endchoice" | "endif" => {
-                self.blocks.pop();
+                if self.blocks.len() > self.around {
+                    self.blocks.pop();
+                }
                 *subject = Subject::Nothing;
             }
             "source" => {

@@ -32,8 +32,7 @@
 //!
 //! What it costs, in user and system CPU time, by pairs with and without it that took turns on a quiet machine: with two NICs behind an
 //! IOMMU and 16 MiB over them, from power-on to the window's end, 1.10 times (median of seven, samples of stacks included, which are
-//! 0.02 of it), and before there was a prelude 1.20. 0.01 of it are QEMU's own, for a plugin that does nothing; of the rest half is
-//! that QEMU translates anew where the window begins. On two vCPUs, of the boot over loopback, 1.09 on a busy machine (three pairs).
+//! 0.02 of it), and before there was a prelude 1.20. A plugin that does nothing takes 1.01 times. On two vCPUs, of the boot over loopback, 1.09 on a busy machine (three pairs).
 //!
 //! Several vCPUs are counted the same way, and the guest is not disturbed; but QEMU itself does not repeat such a boot to the digit:
 //! without a plugin, two boots with two vCPUs on a busy machine differed by some thousand instructions, and those with it fell

@@ -99,6 +99,9 @@ pub fn script(bytes: &[u8]) {
     if let Ok(script) = Script::from_bytes(bytes) {
         let written = script.to_bytes().expect("what was read can be written");
         assert_eq!(Script::from_bytes(&written).expect("what was written can be read"), script);
+        let perturb = protocol::Perturb { held: 1, wait_us: 2 };
+        let perturbed = script.perturbed(perturb);
+        assert_eq!(perturbed.perturbed(perturb), perturbed);
     }
 }
 

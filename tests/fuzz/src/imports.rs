@@ -4,8 +4,15 @@ use std::collections::BTreeSet;
 
 use import::{Format, Reading, Source, arrange, limits, read, run_name};
 
-/// One input: a file as it is, whose first line may be a run's name. It is read as what it is, and as what it is not.
+use crate::sections::{Section, split};
+
+/// One input: a file as it is, whose first line may be a run's name; it is read as what it is, and as what it is not. Or the
+/// files of one run, each a section.
 pub fn run(input: &[u8]) {
+    let files = split(input);
+    if files.len() > 1 {
+        return of_one_run(&files);
+    }
     let run =
         input.split(|byte| *byte == b'\n').next().and_then(|line| run_name(std::str::from_utf8(line).ok()?));
     let lines = input.iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -20,6 +27,17 @@ pub fn run(input: &[u8]) {
         });
         arranged(sources.into());
     }
+}
+
+fn of_one_run(files: &[Section<'_>]) {
+    let run = files.iter().find_map(|(name, _)| run_name(name.split('/').next()?));
+    let source = |(index, (name, content)): (usize, &Section<'_>)| {
+        let reading = read(content, None);
+        check(&reading, content.iter().filter(|byte| **byte == b'\n').count() + 1);
+        // No folder has two files of one name.
+        Source { name: format!("{index}-{name}"), run: run.clone(), reading }
+    };
+    arranged(files.iter().enumerate().map(source).collect());
 }
 
 fn check(reading: &Reading, lines: usize) {

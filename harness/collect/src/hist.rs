@@ -30,14 +30,21 @@ pub(crate) fn trigger(event: &str) -> String {
     format!("{TRACEFS}/events/{event}/trigger")
 }
 
+/// Which of an event's histograms: it may have one of what its hits are, and one of when they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keyed {
+    ByField,
+    ByTime,
+}
+
 /// What an event counted within a window.
 ///
 /// # Errors
 /// If it was not counted, or not all of it.
-pub(crate) fn counted(files: &SideFiles, event: &str) -> Result<Histogram, String> {
+pub(crate) fn counted(files: &SideFiles, event: &str, keyed: Keyed) -> Result<Histogram, String> {
     let path = file(event);
     let (before, after) = both(files, &path)?;
-    let read = |text| parse(text).map_err(|why| format!("{path}: {why}"));
+    let read = |text| parse(text, keyed).map_err(|why| format!("{path}: {why}"));
     let (before, after) = (read(before)?, read(after)?);
     if before.dropped != after.dropped {
         return Err(format!("{path}: it had no room for {} events", after.dropped.abs_diff(before.dropped)));
@@ -51,19 +58,26 @@ pub(crate) fn counted(files: &SideFiles, event: &str) -> Result<Histogram, Strin
     Ok(rows)
 }
 
+/// How the trigger of a histogram by time is printed.
+const TIME: &str = "keys=common_timestamp";
+
 struct Shown {
     rows: Histogram,
     dropped: u64,
 }
 
-fn parse(text: &str) -> Result<Shown, String> {
+fn parse(text: &str, keyed: Keyed) -> Result<Shown, String> {
     if text.trim().is_empty() {
         return Err("the kernel keeps no histogram of it (CONFIG_HIST_TRIGGERS)".to_owned());
     }
     let mut rows = Histogram::new();
     let mut dropped = None;
+    let mut of = Keyed::ByField;
     for line in text.lines() {
-        if let Some(rest) = line.strip_prefix('{') {
+        if let Some(trigger) = line.strip_prefix("# trigger info:") {
+            of = if trigger.contains(TIME) { Keyed::ByTime } else { Keyed::ByField };
+        } else if of != keyed {
+        } else if let Some(rest) = line.strip_prefix('{') {
             let (key, values) = rest.split_once('}').ok_or_else(|| format!("`{line}` is no row"))?;
             rows.insert(key.split_whitespace().collect::<Vec<_>>().join(" "), row(values)?);
         } else if let Some(count) = line.trim().strip_prefix("Dropped:") {

@@ -30,15 +30,17 @@ mod softirqs;
 mod softnet;
 mod syscalls;
 mod table;
+mod timeline;
 mod tracepoints;
 mod uncore;
 
-use measure::{Dims, MetricDef, Provenance, Sample, Window};
+use measure::{Dims, MetricDef, Provenance, Sample, Timeline, Window};
 use plan::Collector;
 
 pub use iotlb::EVENTS;
 pub use probes::FUNCTIONS;
 pub use syscalls::SOURCE as SYSCALLS;
+pub use timeline::CLOCK;
 
 /// What these collectors need to have read, as patterns and sources for the agent's snapshots. Paths below `/proc/net` are
 /// read within the endpoint's network namespace.
@@ -70,6 +72,10 @@ pub fn patterns(collectors: &[Collector]) -> Vec<String> {
                 patterns.extend(probes::sources());
                 &[]
             }
+            Collector::Timeline => {
+                patterns.extend(timeline::sources());
+                &[]
+            }
             Collector::Power | Collector::Uncore | Collector::Iotlb | Collector::Instructions => &[],
         };
         patterns.extend(files.iter().map(|&file| file.to_owned()));
@@ -97,6 +103,7 @@ pub fn preparations(collectors: &[Collector]) -> Vec<Preparation> {
         match collector {
             Collector::Tracepoints => steps.extend(tracepoints::preparations()),
             Collector::Probes => steps.extend(probes::preparations()),
+            Collector::Timeline => steps.extend(timeline::preparations()),
             _ => {}
         }
     }
@@ -110,6 +117,8 @@ pub struct Reduced {
     pub samples: Vec<Sample>,
     /// What could not be measured, and why.
     pub unavailable: Vec<String>,
+    /// What levels did over time, without the dimension `workload`, where that was asked for.
+    pub timeline: Option<Timeline>,
     lacks: Vec<Lack>,
 }
 
@@ -148,6 +157,7 @@ pub fn reduce(collectors: &[Collector], window: &Window) -> Reduced {
             Collector::Syscalls => syscalls::reduce(window, &mut reduced),
             Collector::Tracepoints => tracepoints::reduce(window, &mut reduced),
             Collector::Probes => probes::reduce(window, &mut reduced),
+            Collector::Timeline => timeline::reduce(window, &mut reduced),
             Collector::Instructions => instructions::reduce(window, &mut reduced),
         }
     }

@@ -11,7 +11,7 @@ use measure::{MetricDef, Provenance, SideFiles, Window, metric};
 use crate::{
     Preparation, Reduced,
     files::{by_kernel, float, number},
-    hist::{self, Histogram, TRACEFS, counted, field},
+    hist::{self, Histogram, Keyed, TRACEFS, counted, field},
     latency,
     per::{is_bulk, pages},
 };
@@ -108,7 +108,7 @@ fn of_function(
     reduced: &mut Reduced,
 ) {
     let dims = [("side", side), ("function", function)];
-    let calls = match counted(files, &event(function)) {
+    let calls = match counted(files, &event(function), Keyed::ByField) {
         Ok(calls) => calls,
         Err(why) => return reduced.lack(&METRICS, &dims, why),
     };

@@ -10,7 +10,7 @@ use measure::{MetricDef, Provenance, SideFiles, Window, metric};
 use crate::{
     Preparation, Reduced, exit_reasons,
     files::{by_kernel, float},
-    hist::{self, Histogram, counted, field},
+    hist::{self, Histogram, Keyed, counted, field},
     per::{NO_BULK, is_bulk, pages},
 };
 
@@ -101,7 +101,7 @@ impl Side<'_> {
     }
 
     fn mappings(&mut self) {
-        let counted = (counted(self.files, MAP), counted(self.files, UNMAP));
+        let counted = (counted(self.files, MAP, Keyed::ByField), counted(self.files, UNMAP, Keyed::ByField));
         match &counted.0 {
             Ok(maps) if maps.is_empty() => {}
             Ok(maps) => {
@@ -126,10 +126,11 @@ impl Side<'_> {
 
     fn invalidations(&mut self, window: &Window) {
         let both = [metric::QUEUED_INVALIDATIONS, metric::INVALIDATIONS_APART];
-        let kinds = match counted(self.files, SUBMIT).and_then(|submitted| by_kind(&submitted)) {
-            Ok(kinds) => kinds,
-            Err(why) => return self.lack(&both, why),
-        };
+        let kinds =
+            match counted(self.files, SUBMIT, Keyed::ByField).and_then(|submitted| by_kind(&submitted)) {
+                Ok(kinds) => kinds,
+                Err(why) => return self.lack(&both, why),
+            };
         if kinds.is_empty() {
             return self.lack(&both, "its kernel never submitted an invalidation");
         }
@@ -151,7 +152,7 @@ impl Side<'_> {
 
     fn kinds(&mut self, metric: MetricDef, events: &[(&str, &str)]) {
         for (kind, event) in events {
-            match counted(self.files, event) {
+            match counted(self.files, event, Keyed::ByField) {
                 Ok(counted) if counted.is_empty() => {}
                 Ok(counted) => self.put(metric, hits(&counted), Some(("kind", kind))),
                 Err(why) => self.reduced.lack(&[metric], &[("side", self.side), ("kind", kind)], why),
@@ -160,7 +161,7 @@ impl Side<'_> {
     }
 
     fn exits(&mut self) {
-        match counted(self.files, EXIT).and_then(|exits| by_reason(&exits)) {
+        match counted(self.files, EXIT, Keyed::ByField).and_then(|exits| by_reason(&exits)) {
             Ok(reasons) => {
                 for (reason, count) in &reasons {
                     self.put(metric::GUEST_EXITS, *count, Some(("reason", reason)));

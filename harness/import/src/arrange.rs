@@ -322,6 +322,7 @@ fn trials(arms: &[Arm], blocks: &[Vec<Block>], items: &[Item]) -> Vec<TrialRecor
                 voids: vec![],
                 set_aside: vec![],
                 within: vec![],
+                timelines: vec![],
                 began: None,
             });
         }

@@ -75,6 +75,11 @@ impl ErrorStream {
         state.counts = events.iter().map(|event| (event.clone().into_bytes(), 0)).collect();
     }
 
+    /// How often any of the watched events has been seen until now. Those that are still in the pipe are not among them.
+    pub(crate) fn seen(&self) -> u64 {
+        self.shared.lock().counts.values().sum()
+    }
+
     /// The counts of everything that was written before this call; then nothing is counted any more.
     ///
     /// A mark is written into the same pipe. It comes after all that was written before, so when it has been read, all

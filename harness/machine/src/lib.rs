@@ -42,7 +42,7 @@ pub use error::{MachineError, SessionError};
 pub use exits::KvmWindowStart;
 pub use helper::helper;
 pub use host::{Host, emulates_threads};
-pub use qemu::Qemu;
+pub use qemu::{Qemu, Traced};
 pub use running::{Endpoint, Running};
 pub use session::{
     Conversation, Executed, FileReadings, GuestCommand, Heard, InteractiveCommand, RunningCommand, Script,

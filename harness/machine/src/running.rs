@@ -12,7 +12,8 @@ use crate::{
     nested::Nest,
     network::{self, End, Layout},
     process::Fate,
-    qemu, world, zcsim,
+    qemu::{self, Traced},
+    world, zcsim,
 };
 
 /// A machine whose agents answer and whose network passes packets. Dropping it kills its guests without waiting; the
@@ -328,9 +329,9 @@ impl Running {
     ///
     /// # Errors
     /// If the machine was not booted for it, or a monitor fails.
-    pub async fn trace_window_start(&self) -> Result<(), MachineError> {
+    pub async fn trace_window_start(&self, traced: Traced) -> Result<(), MachineError> {
         for (guest, monitor) in self.monitors()? {
-            qemu::trace_start(monitor, guest.process.errors()).await?;
+            qemu::trace_start(monitor, guest.process.errors(), traced).await?;
         }
         Ok(())
     }
@@ -346,6 +347,20 @@ impl Running {
             counts.insert(guest.process.name().to_owned(), trace);
         }
         Ok(counts)
+    }
+
+    /// How many of the events that a window counts have been seen so far, of each guest with an emulated IOMMU.
+    ///
+    /// # Errors
+    /// As for [`Running::trace_window_start`].
+    pub fn trace_seen(&self) -> Result<Vec<(&str, u64)>, MachineError> {
+        let guests = self.monitors()?.into_iter().map(|(guest, _)| guest).filter(|guest| guest.iommu);
+        Ok(guests.map(|guest| (guest.process.name(), guest.process.errors().seen())).collect())
+    }
+
+    /// Every guest's name and its agent, from the outside in where guests run guests.
+    pub fn guests(&self) -> impl Iterator<Item = (&str, &Session)> {
+        self.guests.iter().map(|guest| (guest.process.name(), &guest.session))
     }
 
     fn monitors(&self) -> Result<Vec<(&Guest, &qemu::Monitor)>, MachineError> {

@@ -42,13 +42,15 @@ pub enum Collector {
     Tracepoints,
     /// How long functions of the kernel take, from dynamic probes at their entries and returns; runs in traced boots only.
     Probes,
+    /// Mappings, invalidations, exits and payload of every level over time, on one axis; runs in traced boots only.
+    Timeline,
     /// Executed instructions, counted in a closed world: exact evidence, in which nothing else is collected.
     Instructions,
 }
 
 impl Collector {
     /// Every collector, in the order of reports.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Cpu,
         Self::Net,
         Self::Interrupts,
@@ -66,6 +68,7 @@ impl Collector {
         Self::Syscalls,
         Self::Tracepoints,
         Self::Probes,
+        Self::Timeline,
         Self::Instructions,
     ];
 
@@ -73,14 +76,14 @@ impl Collector {
     /// and do nothing while it runs.
     #[must_use]
     pub fn is_tracing(self) -> bool {
-        matches!(self, Self::Iotlb | Self::Syscalls | Self::Tracepoints | Self::Probes)
+        matches!(self, Self::Iotlb | Self::Syscalls | Self::Tracepoints | Self::Probes | Self::Timeline)
     }
 
     /// Whether a tracing collector tells of times: it then has windows of its own, since whatever else traces would be in them.
     /// Those that only count share one.
     #[must_use]
     pub fn is_timing(self) -> bool {
-        matches!(self, Self::Syscalls | Self::Probes)
+        matches!(self, Self::Syscalls | Self::Probes | Self::Timeline)
     }
 
     /// Its name in scenarios.
@@ -104,6 +107,7 @@ impl Collector {
             Self::Syscalls => "syscalls",
             Self::Tracepoints => "tracepoints",
             Self::Probes => "probes",
+            Self::Timeline => "timeline",
             Self::Instructions => "instructions",
         }
     }
@@ -170,6 +174,11 @@ impl Collector {
                  and returns, and the driver's own histogram of invalidations (`dmar_perf_latency`): waits for the lock of the \
                  invalidation queue and sections under it with `patches/iommu-hooks`, submissions, maps and flushes on any kernel. \
                  In windows of its own in traced boots."
+            }
+            Self::Timeline => {
+                "What every level does over time, on one axis: maps, unmaps, queued invalidations, exits of guests and received payload of each \
+                 guest's kernel, from histograms of its tracepoints by time, and what QEMU's IOMMU is asked for. Clocks are read before \
+                 and after each workload, and by how much they may be off is told. In windows of its own in traced boots."
             }
             Self::Instructions => {
                 "Instructions that the guest executed, by kernel function and context, to the last one: QEMU's TCG with an \

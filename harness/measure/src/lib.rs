@@ -15,6 +15,7 @@ pub mod run_metrics;
 mod sample;
 mod table;
 mod test;
+mod timeline;
 mod trial;
 mod window;
 
@@ -26,6 +27,7 @@ pub use perturbation::Perturbation;
 pub use sample::{Dims, Provenance, RawFile, Sample};
 pub use table::{Entry, SampleKind, SampleTable};
 pub use test::{TestOutcome, TestResult};
+pub use timeline::{ClockReading, LevelsWindow, Timeline, TimelineRow};
 pub use trial::{Parts, TrialRecord, Void, Within};
 pub use window::{
     Files, GuestTrace, HardwareCount, HardwareWindow, InstructionCounts, KvmCounts, KvmWindow, Metered,

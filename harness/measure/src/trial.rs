@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Complaint, Dims, GuestFacts, Perturbation, TestOutcome, TrialEnd};
+use crate::{Complaint, Dims, GuestFacts, Perturbation, TestOutcome, Timeline, TrialEnd};
 
 /// One boot of one arm, as it went.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,6 +52,9 @@ pub struct TrialRecord {
     /// What tools said of parts of a workload: where values vary within a boot, and whether a level changes there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub within: Vec<Within>,
+    /// Of a traced boot: what its levels did over time, workload by workload.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timelines: Vec<Timeline>,
 }
 
 /// One metric of one workload of one boot, part by part. The boot's own value is a sample; these are not independent of each other, and

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::Provenance;
+use crate::{LevelsWindow, Provenance};
 
 /// Files by their path in the guest, each with its content or why it could not be read.
 pub type Files = BTreeMap<String, Result<Vec<u8>, String>>;
@@ -77,6 +77,8 @@ pub struct Window {
     pub hardware: Option<Result<HardwareWindow, String>>,
     /// What was executed, in a closed world.
     pub instructions: Option<InstructionCounts>,
+    /// The clocks of all levels, if what they do is put on one axis.
+    pub levels: Option<LevelsWindow>,
 }
 
 impl Window {
@@ -95,6 +97,7 @@ impl Window {
             power: None,
             hardware: None,
             instructions: None,
+            levels: None,
         }
     }
 }

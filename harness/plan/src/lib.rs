@@ -50,8 +50,9 @@ use serde::{Deserialize, Serialize};
 
 /// The version of [`Plan`]'s serialised form. A reader refuses a newer one. 2 added matrices, 3 flavours, 4 replicates,
 /// 5 zcsim and streams, 6 nested machines, 7 what was imported,
-/// 8 runs that stop when all is decided, 9 trimmed ones, 10 selftests that need others built, 11 kernels by level, 12 wires that hold what is sent.
-pub const FORMAT: u32 = 13;
+/// 8 runs that stop when all is decided, 9 trimmed ones, 10 selftests that need others built, 11 kernels by level, 12 wires that hold what is sent,
+/// 13 huge pages of nested guests, 14 timelines.
+pub const FORMAT: u32 = 14;
 
 /// Everything that a run will do, with nothing left optional.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

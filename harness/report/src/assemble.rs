@@ -18,6 +18,7 @@ use crate::{
     shape,
     stop::looks,
     suite::gather,
+    timeline::timelines,
     void::voids,
 };
 
@@ -138,6 +139,7 @@ pub fn assemble(evidence: Evidence<'_>) -> Result<Model, AssembleError> {
         calibration: evidence.calibration.map(CalibrationSummary::from),
         noise,
         within: shape::changes_within(plan, trials)?,
+        timelines: timelines(plan, trials),
     })
 }
 

@@ -42,6 +42,7 @@ mod suite;
 mod syscalls;
 mod table;
 mod terminal;
+mod timeline;
 mod verdict;
 mod void;
 
@@ -82,4 +83,5 @@ pub use series::{ArmSeries, arm_series};
 pub use stop::{Stopped, decided, expected_blocks};
 pub use suite::{Suite, SuiteComparison, SuiteCounts, SuiteGate, TestRow};
 pub use terminal::{Detail, Terminal, terminal};
+pub use timeline::LevelsOverTime;
 pub use void::VoidCell;

@@ -13,7 +13,7 @@ use crate::{
     suite::words,
     syscalls,
     table::{self, Align, hang, literal as plain, wrap},
-    verdict,
+    timeline, verdict,
 };
 
 /// Mail is wrapped here. Tables are not.
@@ -28,6 +28,7 @@ pub fn markdown(model: &Model) -> String {
     sections.extend(gates(model));
     sections.extend(profile::markdown_section(model));
     sections.extend(model.suites.iter().map(suite));
+    sections.extend(over_time(model));
     sections.extend(system_calls(model));
     sections.extend(failures(model));
     sections.extend(list(
@@ -291,6 +292,30 @@ fn notable(model: &Model) -> Option<String> {
 
 fn other(count: usize) -> String {
     format!("{count} other {}", if count == 1 { "series" } else { "series of numbers" })
+}
+
+/// What the levels did over time.
+fn over_time(model: &Model) -> Option<String> {
+    const MOST: usize = 4;
+    let (shown, left_out) = timeline::shown(model, MOST);
+    if shown.is_empty() {
+        return None;
+    }
+    let mut lines = vec![format!("### {}", timeline::HEADING), String::new()];
+    lines.extend(wrap(timeline::LEGEND, COLUMNS));
+    for timeline in shown {
+        lines.push(String::new());
+        lines.extend(wrap(&plain(&timeline.title()), COLUMNS));
+        lines.push(String::new());
+        // A vertical bar would end a cell.
+        let rows =
+            timeline.table().into_iter().map(|row| row.iter().map(|cell| cell.replace('|', "")).collect());
+        lines.extend(table::markdown(&rows.collect::<Vec<_>>(), &timeline::ALIGN));
+    }
+    if left_out > 0 {
+        lines.extend([String::new(), format!("{left_out} more: report.html")]);
+    }
+    Some(lines.join("\n"))
 }
 
 fn system_calls(model: &Model) -> Option<String> {

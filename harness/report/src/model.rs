@@ -7,7 +7,7 @@ use plan::{Dimension, Expectation, Flavour, Machine};
 use serde::{Deserialize, Serialize};
 use stats::{Exploration, Judgement, Summary};
 
-use crate::{Calibration, Curve, Profiled, Stopped, Suite, VoidCell};
+use crate::{Calibration, Curve, LevelsOverTime, Profiled, Stopped, Suite, VoidCell};
 
 /// Everything that a report says, as data. Built by [`crate::assemble`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +50,9 @@ pub struct Model {
     /// Levels that change within boots, in the same place in each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub within: Vec<WithinChange>,
+    /// What the levels of a machine did over time, in a traced boot of each arm.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timelines: Vec<LevelsOverTime>,
 }
 
 /// A level that changes within the boots of one side, in the same place in each of them.

@@ -350,6 +350,7 @@ mod tests {
             voids: vec![],
             set_aside: vec![],
             within: vec![],
+            timelines: vec![],
             began: None,
         }
     }

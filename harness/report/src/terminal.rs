@@ -17,7 +17,7 @@ use crate::{
     suite::words,
     syscalls,
     table::{Align, hang, plain},
-    verdict,
+    timeline, verdict,
 };
 
 /// Rows that are shown of what no gate names, unless everything is asked for: a run has thousands.
@@ -54,6 +54,7 @@ pub fn terminal(model: &Model, terminal: Terminal) -> String {
     page.gates(model);
     page.profiles(model);
     page.suites(model);
+    page.timelines(model, terminal.detail);
     page.syscalls(model, terminal.detail);
     page.remarks(model);
     page.curves(model);
@@ -288,6 +289,28 @@ impl Page {
         self.heading("Void: not on the path that was asked for, and compared with nothing");
         for cell in &model.voids {
             self.hang("  - ", &format!("{}, {}: {}", cell.name(), cell.share(), cell.why()));
+        }
+    }
+
+    /// What the levels did over time.
+    fn timelines(&mut self, model: &Model, detail: Detail) {
+        let most = match detail {
+            Detail::Short => 4,
+            Detail::Full => usize::MAX,
+        };
+        let (shown, left_out) = timeline::shown(model, most);
+        if shown.is_empty() {
+            return;
+        }
+        self.heading(timeline::HEADING);
+        self.hang("  ", timeline::LEGEND);
+        for timeline in shown {
+            self.hang("  ", &timeline.title());
+            let lines = plain(&timeline.table(), &timeline::ALIGN);
+            self.lines(lines.into_iter().map(|line| format!("    {line}")));
+        }
+        if left_out > 0 {
+            self.hang("  ", &format!("{left_out} more: report.html"));
         }
     }
 

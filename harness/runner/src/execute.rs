@@ -302,6 +302,7 @@ mod tests {
             voids: vec![],
             set_aside: vec![],
             within: vec![],
+            timelines: vec![],
             began: None,
         }
     }

@@ -3,6 +3,7 @@
 //! Invariant: knows neither how results are stored nor how progress is shown; the [`Keeper`] does.
 
 mod again;
+mod axis;
 mod budget;
 mod complaints;
 mod event;

@@ -7,13 +7,18 @@ use std::{
     time::Duration,
 };
 
-use machine::Running;
-use measure::{CrashReport, Provenance, RawFile, Sample, SideFiles, TestOutcome, Void, Within};
+use machine::{MachineError, Running, Traced};
+use measure::{
+    CrashReport, Dims, LevelsWindow, Provenance, RawFile, Sample, SideFiles, TestOutcome, Timeline, Void,
+    Within,
+};
 use plan::{Collector, Evidence, Machine, Plan, Workload, WorkloadKind};
 use workload::{Failure, WorkloadError, ktap::Tests};
 
 use crate::{
-    Event, Keeper, Power, RunError, Setup, Trial, exact,
+    Event, Keeper, Power, RunError, Setup, Trial,
+    axis::Axis,
+    exact,
     passes::{passes, prefix, prepare},
     roi::roi,
     trial::{chain, machine_error},
@@ -30,6 +35,7 @@ pub(crate) struct Seen {
     pub(crate) tests: Vec<TestOutcome>,
     pub(crate) voids: Vec<Void>,
     pub(crate) within: Vec<Within>,
+    pub(crate) timelines: Vec<Timeline>,
     /// What tests wrote.
     pub(crate) raw: Vec<RawFile>,
     /// The workload and the program of a test that has not ended.
@@ -138,7 +144,10 @@ async fn round(
         keeper.event(Event::Workload { trial, name: &workload.name }).map_err(RunError::keep(trial))?;
         let translations = collectors.contains(&Collector::Iotlb);
         if translations {
-            running.trace_window_start().await.map_err(|source| machine_error(trial, source))?;
+            running
+                .trace_window_start(Traced::Everything)
+                .await
+                .map_err(|source| machine_error(trial, source))?;
         }
         let witness = Witness { seen, workload: &workload.name, device: tests_disk(setup.plan, workload) };
         let exits = collectors.contains(&Collector::KvmExits).then(|| running.kvm_window_start());
@@ -152,20 +161,21 @@ async fn round(
         });
         let counting =
             collectors.contains(&Collector::Uncore).then(|| setup.counters.start(setup.supervisor));
-        let outcome = workload::run(
-            workload,
-            &running.server(),
-            &running.client(),
-            running.sides(),
-            &workload::Around {
-                snapshots: &snapshots,
-                window: counts.map(|_| number),
-                vcpus: *vcpus,
-                steers: *steers,
-            },
-            &witness,
-        )
-        .await;
+        let (server, client) = (running.server(), running.client());
+        let around = workload::Around {
+            snapshots: &snapshots,
+            window: counts.map(|_| number),
+            vcpus: *vcpus,
+            steers: *steers,
+        };
+        let work = workload::run(workload, &server, &client, running.sides(), &around, &witness);
+        let (outcome, levels) = match collectors.contains(&Collector::Timeline) {
+            true => {
+                let both = on_axis(running, work).await.map_err(|source| machine_error(trial, source))?;
+                (both.0, Some(both.1))
+            }
+            false => (work.await, None),
+        };
         let exits = exits.map(|start| running.kvm_window_stop(start));
         let metered = metering.map(power::Metering::stop);
         let hardware = counting.map(|begun| begun.and_then(pmu::Counting::stop));
@@ -188,6 +198,11 @@ async fn round(
         keep_raw(folder, prefix, &outcome.raw).map_err(RunError::keep(trial))?;
         keep_raw(folder, prefix, &workload::carrier_files(&workload.name, &outcome.window))
             .map_err(RunError::keep(trial))?;
+        if let Some(levels) = &levels {
+            let bytes = serde_json::to_vec(levels).expect("plain data becomes JSON");
+            let file = RawFile { name: format!("{}.levels.json", workload.name), bytes };
+            keep_raw(folder, prefix, &[file]).map_err(RunError::keep(trial))?;
+        }
         if translations {
             let counts = running.trace_window_stop().await.map_err(|source| machine_error(trial, source))?;
             outcome.window.trace = Some(counts);
@@ -199,6 +214,7 @@ async fn round(
         outcome.window.kvm = exits;
         outcome.window.power = metered;
         outcome.window.hardware = hardware;
+        outcome.window.levels = levels;
         if let Some(counts) = counts {
             outcome.window.instructions = Some(counts.window(trial, number)?);
         }
@@ -219,14 +235,20 @@ async fn round(
             (outcome.samples, outcome.unavailable, outcome.within)
         };
         let mut seen = locked(seen);
+        let place = |dims: &mut Dims| {
+            dims.insert("workload".into(), workload.group().to_owned());
+            dims.extend(workload.dims().clone());
+        };
         seen.within.extend(within.into_iter().map(|mut within| {
-            within.dims.insert("workload".into(), workload.group().to_owned());
-            within.dims.extend(workload.dims().clone());
+            place(&mut within.dims);
             within
         }));
+        seen.timelines.extend(reduced.timeline.map(|mut timeline| {
+            place(&mut timeline.dims);
+            timeline
+        }));
         seen.samples.extend(timed.into_iter().chain(reduced.samples).map(|mut sample| {
-            sample.dims.insert("workload".into(), workload.group().to_owned());
-            sample.dims.extend(workload.dims().clone());
+            place(&mut sample.dims);
             if matches!(setup.plan.arm(&trial.arm).map(|arm| &arm.machine), Some(Machine::Fake(_))) {
                 sample.provenance = Provenance::Fake;
             }
@@ -241,6 +263,16 @@ async fn round(
         }
     }
     Ok(Stop::Done)
+}
+
+/// Does a workload's work on an axis of all levels.
+async fn on_axis<T>(
+    running: &Running,
+    work: impl Future<Output = T>,
+) -> Result<(T, LevelsWindow), MachineError> {
+    let axis = Axis::start(running).await?;
+    let outcome = axis.beside(work).await?;
+    Ok((outcome, axis.stop().await?))
 }
 
 /// What the hosts of guests within guests have in these files now.
@@ -337,8 +369,8 @@ async fn silent(trial: &Trial, running: &Running, error: WorkloadError) -> Resul
     }
 }
 
-pub(crate) fn locked(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
+pub(crate) fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(crate) fn keep_raw(folder: &Path, prefix: &str, raw: &[RawFile]) -> Result<(), crate::KeepError> {

@@ -82,6 +82,7 @@ fn nothing(setup: &Setup<'_>, trial: &Trial) -> TrialRecord {
         voids: vec![],
         set_aside: vec![],
         within: vec![],
+        timelines: vec![],
         began: (setup.power.now)().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs()),
     }
 }
@@ -182,12 +183,13 @@ async fn measured(
     // A machine that has crashed is not asked to power off, but its processes must be gone before the next trial.
     let off = running.power_off(POWER_OFF_DEADLINE).await.map_err(|source| machine_error(trial, source))?;
 
-    let Seen { mut samples, mut unavailable, tests, voids, within, raw, running } =
+    let Seen { mut samples, mut unavailable, tests, voids, within, timelines, raw, running } =
         seen.into_inner().unwrap_or_else(PoisonError::into_inner);
     keep_raw(folder, "", &raw).map_err(RunError::keep(trial))?;
     record.tests = tests;
     record.voids = voids;
     record.within = within;
+    record.timelines = timelines;
     if let (Stop::Crashed(report), Some((workload, test))) = (&stop, running) {
         let (result, message) = (TestResult::Crash, report.title.clone());
         record.tests.push(TestOutcome { workload, test, result, seconds: None, message });
@@ -200,8 +202,9 @@ async fn measured(
         sample.dims.extend(modes.clone());
         sample.dims.extend(place.cloned().unwrap_or_default());
     }
-    for within in &mut record.within {
-        within.dims.extend(place.cloned().unwrap_or_default());
+    let of_parts = record.within.iter_mut().map(|within| &mut within.dims);
+    for dims in of_parts.chain(record.timelines.iter_mut().map(|timeline| &mut timeline.dims)) {
+        dims.extend(place.cloned().unwrap_or_default());
     }
     Ok(match (stop, off) {
         (Stop::Crashed(report), _) | (Stop::WorkloadFailed { .. } | Stop::Done, Err(report)) => {

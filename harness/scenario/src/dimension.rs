@@ -133,6 +133,7 @@ fn sides_of(metric: &Definition<'_>, kind: &WorkloadKind, machine: &Machine) -> 
             | Collector::KvmExits
             | Collector::Tracepoints
             | Collector::Probes
+            | Collector::Timeline
             | Collector::Instructions,
             _,
         ) => by_kernel,

@@ -189,7 +189,7 @@ fn traced_boots(
             findings.add(
                 &node.place,
                 "traced boots, but nothing in `collect` traces",
-                "0, or iotlb, syscalls, tracepoints or probes in `collect`",
+                "0, or iotlb, syscalls, tracepoints, probes or timeline in `collect`",
             );
             None
         }

@@ -125,7 +125,7 @@ fn append(page: &mut String, section: &Section) {
 fn append_collectors(page: &mut String) {
     page.push_str(
         "\n## Collectors\n\n`collect` names what is read immediately before and after every workload, on each side. \
-         `iotlb`, `syscalls`, `tracepoints` and `probes` do something while one runs: they trace, in boots of their own, in which those that tell \
+         `iotlb`, `syscalls`, `tracepoints`, `probes` and `timeline` do something while one runs: they trace, in boots of their own, in which those that tell \
          of times have the workloads for themselves. What a guest does not have is reported as unavailable, with the reason.\n\n\
          | Collector | What it reads |\n|---|---|\n",
     );

@@ -190,6 +190,7 @@ mod tests {
             voids: vec![],
             set_aside: vec![],
             within: vec![],
+            timelines: vec![],
             began: None,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use measure::{GuestTrace, KvmWindow, Payload, Sides, Traffic, Window};
+use measure::{ClockReading, GuestTrace, KvmWindow, LevelsWindow, Payload, Sides, Traffic, Window};
 use plan::Collector;
 
 use crate::sections::split;
@@ -22,10 +22,12 @@ const COLLECTORS: &[Collector] = &[
     Collector::Iotlb,
     Collector::Tracepoints,
     Collector::Probes,
+    Collector::Timeline,
 ];
 
 /// One input: files of both sides in sections `client before PATH`, `server after PATH` and so on; `sides` and `traffic`
-/// say what the window is, `kvm before` and `trace` hold lines of a name and a count.
+/// say what the window is, `kvm before` and `trace` hold lines of a name and a count; `clocks` has a line of a guest and four numbers for
+/// each, what it showed and when, before and after, and `invalidations` lines of a moment and a count.
 pub fn run(input: &[u8]) {
     let mut window = Window {
         elapsed: Duration::from_secs(2),
@@ -63,6 +65,16 @@ pub fn run(input: &[u8]) {
                     side.extend(counted(content));
                 }
             }
+            (Some("clocks"), ..) => {
+                let levels = window.levels.get_or_insert_default();
+                levels.clocks.extend(clocks(content));
+            }
+            (Some("invalidations"), ..) => {
+                let levels: &mut LevelsWindow = window.levels.get_or_insert_default();
+                let looks =
+                    counted(content).filter_map(|(moment, count)| Some((moment.parse().ok()?, count)));
+                levels.invalidations.insert("guest".into(), looks.collect());
+            }
             (Some("trace"), iommu, _) => {
                 let trace = GuestTrace { iommu: iommu != Some("none"), events: counted(content).collect() };
                 window.trace.get_or_insert_default().insert("guest".into(), trace);
@@ -85,7 +97,27 @@ pub fn run(input: &[u8]) {
         assert!(sample.value.is_finite(), "{}", sample.metric);
         assert!(measure::metric::find(&sample.metric).is_some(), "{} is no metric of ours", sample.metric);
     }
+    for row in reduced.timeline.iter().flat_map(|timeline| &timeline.rows) {
+        assert!(row.values.len() <= 6000 && row.values.iter().all(|value| value.is_finite()), "{row:?}");
+    }
     assert!(reduced.samples.len() <= 200 + 4 * bytes, "{} samples of {bytes} bytes", reduced.samples.len());
+}
+
+/// `GUEST READ AT READ AT`.
+fn clocks(content: &[u8]) -> Vec<(String, Result<[ClockReading; 2], String>)> {
+    let text = String::from_utf8_lossy(content);
+    let clock = |line: &str| {
+        let mut words = line.split(' ');
+        let guest = words.next()?.to_owned();
+        let numbers: Vec<u64> = words.filter_map(|word| word.parse().ok()).collect();
+        let both = match numbers[..] {
+            [before, then, after, now] => Ok([(before, then), (after, now)]
+                .map(|(guest_ns, host_ns)| ClockReading { guest_ns, host_ns, error_ns: 1 })),
+            _ => Err("it has gone".to_owned()),
+        };
+        Some((guest, both))
+    };
+    text.lines().filter_map(clock).collect()
 }
 
 fn counted(content: &[u8]) -> impl Iterator<Item = (String, u64)> {

@@ -94,4 +94,39 @@ fn each_level_tells_what_it_maps_and_the_outermost_agrees() {
     // The guest leaves for its host to take up the queue, and KVM says why.
     let exits = values(&report, "tcp", "guest-exits-per-page", "host");
     assert!(exits.iter().any(|(reason, count)| reason == "npf" && *count > 0.0), "{exits:?}");
+    on_one_axis(&report["model"]["timelines"][0]);
+}
+
+/// What happens at one level happens at the others, at the same time: the guest's unmaps are its host's, and the host's invalidations QEMU's.
+fn on_one_axis(timeline: &Value) {
+    let rows: Vec<(&str, &str, Vec<f64>)> = timeline["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            let values = row["values"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap());
+            (row["level"].as_str().unwrap(), row["what"].as_str().unwrap(), values.collect())
+        })
+        .collect();
+    let of = |level: &str, what: &str| {
+        let found = rows.iter().find(|(of, is, _)| (*of, *is) == (level, what));
+        &found.unwrap_or_else(|| panic!("{level} {what} in {timeline}")).2
+    };
+    let sum = |values: &[f64]| values.iter().sum::<f64>();
+    // Half of what happens may be in a neighbouring interval, where a host has too much to do.
+    let lag = |one: &[f64], other: &[f64], by: usize| {
+        let apart = one.iter().zip(&other[by..]).map(|(one, other)| (one - other).abs());
+        sum(&apart.collect::<Vec<_>>()) / sum(one)
+    };
+    for (one, other) in [
+        (of("qemu of host", "invalidations"), of("host", "invalidations")),
+        (of("host", "unmaps"), of("server", "unmaps")),
+    ] {
+        assert!(sum(one) > 0.0 && (sum(other) / sum(one) - 1.0).abs() < 0.05, "{timeline}");
+        assert!(lag(one, other, 0) < lag(one, other, 3), "{timeline}");
+    }
+    assert!(sum(of("server", "received")) > 0.0 && sum(of("host", "exits")) > 0.0, "{timeline}");
+    for (guest, error) in timeline["clock_errors"].as_object().unwrap() {
+        assert!(error.as_f64().unwrap() < 0.1, "{guest}: {error}");
+    }
 }

@@ -10,7 +10,9 @@ mod uncore;
 
 use std::{path::Path, time::Duration};
 
-use measure::{Files, GuestTrace, Payload, SideFiles, Sides, TraceCounts, Traffic};
+use measure::{
+    ClockReading, Files, GuestTrace, LevelsWindow, Payload, SideFiles, Sides, TraceCounts, Traffic,
+};
 use proptest::prelude::*;
 
 use super::*;

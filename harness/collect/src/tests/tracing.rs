@@ -68,6 +68,82 @@ fn what_was_not_counted_or_not_all_of_it_is_no_number() {
     assert!(lacking(|text| text.replace("Dropped", "Dropped by")).contains("what was dropped"));
 }
 
+/// The innermost guest of a nested machine, whose clock showed 18 s when the axis began and 24 s when it ended.
+fn levels() -> Window {
+    let reading = |guest_ns, host_ns| ClockReading { guest_ns, host_ns, error_ns: 5_000_000 };
+    let clocks = [reading(18_000_000_000, 0), reading(24_000_000_000, 6_000_000_000)];
+    let counts = vec![(0, 0), (2_000_000_000, 0), (2_100_000_000, 40), (6_000_000_000, 40)];
+    Window {
+        server: side("timeline", "server"),
+        levels: Some(LevelsWindow {
+            clocks: [("server".to_owned(), Ok(clocks)), ("client".to_owned(), Err("it has gone".to_owned()))]
+                .into(),
+            invalidations: [("host".to_owned(), counts)].into(),
+        }),
+        ..Window::empty(Sides::TwoGuests)
+    }
+}
+
+#[test]
+fn levels_are_put_on_one_axis_and_nothing_is_lost() {
+    let reduced = reduce(&[Collector::Timeline], &levels());
+    let timeline = reduced.timeline.unwrap();
+    assert_eq!(timeline.clock_errors, [("server".to_owned(), 0.005)].into());
+    let rows: Vec<(&str, &str, f64)> = timeline
+        .rows
+        .iter()
+        .map(|row| {
+            assert_eq!(row.values.len(), 60);
+            (
+                row.level.as_str(),
+                row.what.as_str(),
+                (row.values.iter().sum::<f64>() * timeline.seconds).round(),
+            )
+        })
+        .collect();
+    // What the histograms add up to, less what was there before; payload in bits.
+    assert_eq!(
+        rows,
+        [
+            ("qemu of host", "invalidations", 40.0),
+            ("server", "maps", 1014.0),
+            ("server", "received", 30_490_720.0)
+        ]
+    );
+    assert_eq!(timeline.rows[0].values[20], 400.0);
+    // The kernel runs no guests, others were not read, and one has no clock.
+    let missing = reduced.unavailable.join("\n");
+    for what in
+        ["timeline of client: it has gone", "timeline of server, unmaps", "timeline of server, invalidations"]
+    {
+        assert!(missing.contains(what), "{missing}");
+    }
+    assert!(!missing.contains("exits"), "{missing}");
+}
+
+#[test]
+fn two_histograms_of_one_event_are_told_apart() {
+    const MAP: &str = "/sys/kernel/tracing/events/iommu/map/hist";
+    let both = |files: &mut Files, other: &Files| {
+        let other = other[MAP].clone().unwrap();
+        if let Some(Ok(bytes)) = files.get_mut(MAP) {
+            bytes.extend_from_slice(&other);
+        }
+    };
+    let (mut by_time, by_size) = (levels(), nested(212));
+    both(&mut by_time.server.before, &by_size.server.before);
+    both(&mut by_time.server.after, &by_size.server.after);
+    assert_eq!(
+        reduce(&[Collector::Timeline], &by_time).timeline,
+        reduce(&[Collector::Timeline], &levels()).timeline
+    );
+    let mut both_ways = nested(212);
+    both_ways.server.before.insert(MAP.to_owned(), by_time.server.before[MAP].clone());
+    both_ways.server.after.insert(MAP.to_owned(), by_time.server.after[MAP].clone());
+    let maps = |window| values(&reduce(&[Collector::Tracepoints], window), "iommu-maps-per-page");
+    assert_eq!(maps(&both_ways), maps(&by_size));
+}
+
 /// iperf3 to a guest whose kernel has the marker hooks of `patches/iommu-hooks`: 98 submissions.
 fn probed() -> Window {
     Window {

@@ -27,6 +27,9 @@ const EVENTS: &[&str] = &[
     "vtd_dmar_fault",
 ];
 
+/// How events of invalidations of the translation cache begin, whatever they name.
+const INVALIDATIONS: &str = "vtd_inv_desc_iotlb_";
+
 /// A full pipe of events is counted in a fraction of a second.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -36,9 +39,25 @@ struct EventState {
     state: String,
 }
 
+/// What is counted within a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traced {
+    /// All that an emulated IOMMU tells: a line for each translation, which slows a guest down.
+    Everything,
+    /// What its kernel asks of it: invalidations of its translation cache.
+    Invalidations,
+}
+
 /// Begins a window: from here on events are counted.
-pub(crate) async fn start(monitor: &Monitor, errors: &ErrorStream) -> Result<(), MachineError> {
-    let known = known_events(monitor).await?;
+pub(crate) async fn start(
+    monitor: &Monitor,
+    errors: &ErrorStream,
+    traced: Traced,
+) -> Result<(), MachineError> {
+    let mut known = known_events(monitor).await?;
+    if traced == Traced::Invalidations {
+        known.retain(|event| event.starts_with(INVALIDATIONS));
+    }
     errors.watch(&known);
     set(monitor, &known, true).await
 }

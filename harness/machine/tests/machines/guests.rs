@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::lab::{Lab, crashed, up};
-use machine::{BootEnd, GuestCommand, MachineError};
+use machine::{BootEnd, GuestCommand, MachineError, Traced};
 use measure::CrashKind;
 use plan::{Accel, CpuModel, Iommu, IommuMode, Knobs, Machine, Nic, NicModel, QemuMachine, Topology};
 use protocol::HowEnded;
@@ -64,7 +64,7 @@ async fn two_guests_talk_over_igb_behind_a_strict_iommu_and_its_events_are_count
     );
     assert_eq!((running.server().iommu, running.client().iommu), ("DMA", "none"));
 
-    running.trace_window_start().await.unwrap();
+    running.trace_window_start(Traced::Everything).await.unwrap();
     let ping = running.client().command("busybox").args(["ping", "-c", "20", "-i", "0.05", "-s", "1000"]);
     let ping = ping.arg(running.server().address.to_string());
     let executed = running.client().session.exec(ping).await.unwrap();
@@ -77,7 +77,7 @@ async fn two_guests_talk_over_igb_behind_a_strict_iommu_and_its_events_are_count
     assert_eq!(counts["client"].events["vtd_iotlb_page_hit"], 0);
 
     // Outside of a window nothing is counted.
-    running.trace_window_start().await.unwrap();
+    running.trace_window_start(Traced::Everything).await.unwrap();
     let quiet = running.trace_window_stop().await.unwrap();
     assert!(quiet["server"].events["vtd_iotlb_page_hit"] < server.events["vtd_iotlb_page_hit"]);
     assert_eq!(running.power_off(OFF).await.unwrap(), Ok(()));

@@ -19,6 +19,7 @@ mod streams;
 mod suites;
 mod syscalls;
 pub(crate) mod text;
+mod timelines;
 mod unavailable;
 mod verdicts;
 mod voids;
@@ -49,6 +50,7 @@ pub fn html(model: &Model) -> String {
         suites::section(model),
         latency::section(model),
         cpu::section(model),
+        timelines::section(model),
         syscalls::section(model),
         explored::section(model),
         unavailable::section(model),

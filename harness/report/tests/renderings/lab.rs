@@ -129,6 +129,7 @@ impl Lab {
             voids: vec![],
             set_aside: vec![],
             within: vec![],
+            timelines: vec![],
             began: None,
         });
     }

@@ -5,6 +5,7 @@ mod documented;
 mod history;
 mod lab;
 mod matrix;
+mod over_time;
 mod pages;
 mod profiles;
 mod read_with_it;

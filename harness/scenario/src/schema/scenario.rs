@@ -54,7 +54,7 @@ pub(crate) static SCENARIO: Section = Section {
             "collect",
             Kind::Shape("a list of collectors, see *Collectors*"),
             "[cpu, net]",
-            "What is collected around every workload. `iotlb`, `syscalls`, `tracepoints` and `probes` trace, so they get boots of their own.",
+            "What is collected around every workload. `iotlb`, `syscalls`, `tracepoints`, `probes` and `timeline` trace, so they get boots of their own.",
         ),
         default(
             "evidence",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use machine::Running;
+use machine::{Running, Traced};
 use measure::Sample;
 use plan::{
     Accel, Amount, Collector, CpuModel, Iommu, IommuMode, Iperf3, Iperf3Direction, Knobs, Machine, Nic,
@@ -149,7 +149,7 @@ async fn a_traced_window_counts_the_iotlb_for_each_page() {
         client: nic(NicModel::VirtioNet, IommuMode::None),
     };
     let running = lab.boot(&machine(1, topology), true).await;
-    running.trace_window_start().await.unwrap();
+    running.trace_window_start(Traced::Everything).await.unwrap();
     let amount = Amount::Bytes(64 * 1024 * 1024);
     let mut outcome = run(&running, &bulk(Iperf3Direction::ClientToServer, 1, amount), &[]).await;
     outcome.window.trace = Some(running.trace_window_stop().await.unwrap());

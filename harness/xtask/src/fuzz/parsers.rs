@@ -148,6 +148,7 @@ pub(super) const TARGETS: &[(&str, &[Parser])] = &[
             whole("harness/collect/src/softirqs.rs"),
             whole("harness/collect/src/softnet.rs"),
             whole("harness/collect/src/table.rs"),
+            whole("harness/collect/src/timeline.rs"),
             whole("harness/collect/src/tracepoints.rs"),
         ],
     ),

@@ -15,6 +15,7 @@ mod scale;
 mod schedule;
 mod slopes;
 mod stack;
+mod time;
 
 use maud::{Markup, html};
 use measure::Unit;
@@ -31,6 +32,7 @@ pub(crate) use percentiles::{PercentileCurve, PercentilePoint, percentiles};
 pub(crate) use schedule::{Boot, Mark, schedule};
 pub(crate) use slopes::slopes;
 pub(crate) use stack::{Bar, Part, stack};
+pub(crate) use time::{TimeLine, over_time};
 
 use scale::Scale;
 

@@ -170,10 +170,7 @@ async fn round(
         };
         let work = workload::run(workload, &server, &client, running.sides(), &around, &witness);
         let (outcome, levels) = match collectors.contains(&Collector::Timeline) {
-            true => {
-                let both = on_axis(running, work).await.map_err(|source| machine_error(trial, source))?;
-                (both.0, Some(both.1))
-            }
+            true => on_axis(running, work).await.map_err(|source| machine_error(trial, source))?,
             false => (work.await, None),
         };
         let exits = exits.map(|start| running.kvm_window_stop(start));
@@ -265,14 +262,15 @@ async fn round(
     Ok(Stop::Done)
 }
 
-/// Does a workload's work on an axis of all levels.
-async fn on_axis<T>(
+/// Does a workload's work on an axis of all levels. Of one that failed nothing more is asked: its guest may have crashed.
+async fn on_axis<T, E>(
     running: &Running,
-    work: impl Future<Output = T>,
-) -> Result<(T, LevelsWindow), MachineError> {
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<(Result<T, E>, Option<LevelsWindow>), MachineError> {
     let axis = Axis::start(running).await?;
     let outcome = axis.beside(work).await?;
-    Ok((outcome, axis.stop().await?))
+    let levels = if outcome.is_ok() { Some(axis.stop().await?) } else { None };
+    Ok((outcome, levels))
 }
 
 /// What the hosts of guests within guests have in these files now.

@@ -58,18 +58,20 @@ impl<'a> Axis<'a> {
 
     /// Ends it.
     pub(crate) async fn stop(self) -> Result<LevelsWindow, MachineError> {
-        self.look()?;
-        self.running.trace_window_stop().await?;
+        // What was still in the pipe at the last look is in these counts.
+        let counts = self.running.trace_window_stop().await?;
+        let now = nanoseconds(self.zero.elapsed());
+        let mut invalidations = std::mem::take(&mut *locked(&self.seen));
+        for (guest, looks) in &mut invalidations {
+            looks.extend(counts.get(guest).map(|trace| (now, trace.events.values().sum())));
+        }
         let mut after = clocks(self.running, self.zero).await;
         let pair = |(guest, before): (String, Result<ClockReading, String>)| {
             let after = after.remove(&guest).unwrap_or_else(|| Err("it has gone".to_owned()));
             let both = before.and_then(|before| Ok([before, after?]));
             (guest, both)
         };
-        Ok(LevelsWindow {
-            clocks: self.before.into_iter().map(pair).collect(),
-            invalidations: std::mem::take(&mut *locked(&self.seen)),
-        })
+        Ok(LevelsWindow { clocks: self.before.into_iter().map(pair).collect(), invalidations })
     }
 
     fn look(&self) -> Result<(), MachineError> {

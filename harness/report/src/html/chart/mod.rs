@@ -77,6 +77,11 @@ pub(crate) fn place(value: f64) -> String {
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
+/// A number of things for arithmetic.
+fn float(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
 /// A line through these places, as a path's data.
 fn polyline(places: impl Iterator<Item = (f64, f64)>) -> String {
     let mut path = String::new();

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use measure::Unit;
 
 use super::{
-    Frame, WIDTH, labels, place, polyline,
+    Frame, WIDTH, float, labels, place, polyline,
     scale::{Scale, extent},
     svg, value_axis,
 };
@@ -53,10 +53,6 @@ pub(crate) fn over_time(
             }
         },
     )
-}
-
-fn float(count: usize) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]
